@@ -1,8 +1,14 @@
 // Writes the generated files; with --check only says which are stale (exit 1).
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { crdOf } from '../api/crd.ts';
+import { kinds } from '../api/kinds/kinds.ts';
+
+const crdFolder = 'deploy/crds';
+const crdHeader = '# Generated from api/kinds by "npm run generate": do not edit.\n';
 
 const check = process.argv.includes('--check');
 const stale: string[] = [];
@@ -35,7 +41,36 @@ function sameContent(a: string, b: string): boolean {
   }
 }
 
+function generateCrds(): void {
+  const fresh = new Map(
+    kinds.map((kind) => {
+      const crd = crdOf(kind);
+      const text = stringify(crd, { lineWidth: 120, aliasDuplicateObjects: false });
+      return [`${crd.metadata.name}.yaml`, crdHeader + text];
+    }),
+  );
+  mkdirSync(crdFolder, { recursive: true });
+  for (const [name, text] of fresh) {
+    if (!check) writeFileSync(join(crdFolder, name), text);
+    else if (!holds(join(crdFolder, name), text)) stale.push(join(crdFolder, name));
+  }
+  for (const name of readdirSync(crdFolder)) {
+    if (fresh.has(name)) continue;
+    if (!check) rmSync(join(crdFolder, name));
+    else stale.push(join(crdFolder, name));
+  }
+}
+
+function holds(path: string, text: string): boolean {
+  try {
+    return readFileSync(path, 'utf8') === text;
+  } catch {
+    return false;
+  }
+}
+
 generateProtos();
+generateCrds();
 if (stale.length > 0) {
   console.error(`stale generated files, run "npm run generate":\n  ${stale.join('\n  ')}`);
   process.exit(1);
