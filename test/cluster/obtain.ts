@@ -1,0 +1,74 @@
+// Finds or makes the Kubernetes programs that the API tests run: a named folder, the cache, an archive, or a build.
+// Invariant: a folder in the cache is complete, since it is renamed into place once it works.
+import { access, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { TestConfig } from '../config.ts';
+import { buildKubernetes, kubernetesVersion, programs } from './build.ts';
+import { ensureProgram } from './ensure-program.ts';
+import { outputOf } from './run-command.ts';
+
+type Source = Pick<TestConfig, 'cacheFolder' | 'kubernetesBin' | 'kubernetesArchives'>;
+
+/** The folder that holds etcd, kube-apiserver, kube-controller-manager and kubectl. `say` gets lines of progress. */
+export async function obtainKubernetes(source: Source, say: (line: string) => void): Promise<string> {
+  if (source.kubernetesBin) {
+    await check(source.kubernetesBin);
+    return source.kubernetesBin;
+  }
+  const kept = join(source.cacheFolder, 'kubernetes', kubernetesVersion);
+  if (!(await exists(join(kept, 'bin')))) await fillCache(kept, source, say);
+  return join(kept, 'bin');
+}
+
+async function fillCache(kept: string, source: Source, say: (line: string) => void): Promise<void> {
+  await mkdir(join(kept, '..'), { recursive: true });
+  const fresh = await mkdtemp(`${kept}.new-`);
+  try {
+    const archive = await firstExisting(source.kubernetesArchives);
+    if (archive) await unpack(archive, fresh, say);
+    else await buildKubernetes(fresh, say);
+    await check(join(fresh, 'bin'));
+    for (const left of ['src', 'go']) await rm(join(fresh, left), { recursive: true, force: true });
+    await putInPlace(fresh, kept);
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+async function unpack(archive: string, folder: string, say: (line: string) => void): Promise<void> {
+  say(`unpacking ${archive}`);
+  await ensureProgram('xz', 'xz-utils', say);
+  await outputOf('tar', ['-xJf', archive, '-C', folder, '--no-same-owner', 'bin']);
+}
+
+/** Another process may have filled the cache in the meantime: its result is as good. */
+async function putInPlace(fresh: string, kept: string): Promise<void> {
+  try {
+    await rename(fresh, kept);
+  } catch (error) {
+    if (!(await exists(join(kept, 'bin')))) throw error;
+  }
+}
+
+async function check(bin: string): Promise<void> {
+  for (const program of programs) {
+    if (!(await exists(join(bin, program)))) throw new TvmError('failed_precondition', `${bin} has no ${program}`);
+  }
+  const version = await outputOf(join(bin, 'kube-apiserver'), ['--version']);
+  if (!version.includes(`v${kubernetesVersion}`)) {
+    throw new TvmError('failed_precondition', `${bin} holds ${version.trim()}, the tests need v${kubernetesVersion}`);
+  }
+}
+
+async function firstExisting(paths: string[]): Promise<string | undefined> {
+  for (const path of paths) if (await exists(path)) return path;
+  return undefined;
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,61 @@
+// What the tests read from the environment, with defaults.
+import { fileURLToPath } from 'node:url';
+import { pathsFrom } from '@tvm/kit/paths.ts';
+
+export const targetNames = ['embedded', 'real'] as const;
+export type TargetName = (typeof targetNames)[number];
+
+/** What a test needs to know to use a server. */
+export interface RunningServer {
+  kubeconfig: string;
+  /** Of the real server: its etcd, so that a test can make it forget history. */
+  etcdUrl?: string;
+}
+
+export interface TestConfig {
+  /** The checkout. */
+  root: string;
+  /** Where the Kubernetes programs are kept between runs. */
+  cacheFolder: string;
+  /** A folder with etcd, kube-apiserver, kube-controller-manager and kubectl (TVM_KUBERNETES_BIN). */
+  kubernetesBin: string | undefined;
+  /** tar.xz archives that hold them as bin/…, in the order in which they are tried (TVM_KUBERNETES_ARCHIVE). */
+  kubernetesArchives: string[];
+  /** What the API suite runs against (TVM_API_TARGET=embedded|real, both when unset). */
+  targets: readonly TargetName[];
+  /** Servers that the test run has started already, see cluster/global-setup.ts. */
+  running: Partial<Record<TargetName, RunningServer>>;
+}
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+/** Throws when a variable has a value that means nothing. */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): TestConfig {
+  const wanted = env.TVM_API_TARGET;
+  const targets = targetNames.filter((name) => !wanted || name === wanted);
+  if (targets.length === 0) throw new Error(`TVM_API_TARGET=${wanted}: want ${targetNames.join(' or ')}`);
+  const named = env.TVM_KUBERNETES_ARCHIVE;
+  return {
+    root,
+    cacheFolder: pathsFrom(env).cache,
+    kubernetesBin: env.TVM_KUBERNETES_BIN || undefined,
+    kubernetesArchives: named
+      ? [named]
+      : [fileURLToPath(new URL('../../shared/kubernetes/k8sbox.tar.xz', import.meta.url))],
+    targets,
+    running: {
+      ...(env.TVM_TEST_EMBEDDED && { embedded: JSON.parse(env.TVM_TEST_EMBEDDED) }),
+      ...(env.TVM_TEST_REAL && { real: JSON.parse(env.TVM_TEST_REAL) }),
+    },
+  };
+}
+
+/** Lets the test processes started after this one find a running server. */
+export function publishServer(name: TargetName, server: RunningServer): void {
+  process.env[name === 'real' ? 'TVM_TEST_REAL' : 'TVM_TEST_EMBEDDED'] = JSON.stringify(server);
+}
+
+/** The environment of this process with more variables, for a program that it starts. */
+export function environmentWith(variables: Record<string, string>): NodeJS.ProcessEnv {
+  return { ...process.env, ...variables };
+}
