@@ -1,0 +1,17 @@
+//! What all requests share: the processes, the machine's default environment, and which role the agent has.
+use crate::process::ProcessTable;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+pub struct Agent {
+    pub processes: ProcessTable,
+    pub default_env: RefCell<BTreeMap<String, String>>,
+    /// Whether this agent is process 1 of a machine, or an ordinary process.
+    pub is_init: bool,
+}
+
+impl Agent {
+    pub fn new(is_init: bool) -> Self {
+        Agent { processes: ProcessTable::new(is_init), default_env: RefCell::default(), is_init }
+    }
+}

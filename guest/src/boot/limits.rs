@@ -1,0 +1,33 @@
+//! Limits that keep the agent alive whatever the processes do: number of processes, memory, who is killed first.
+use super::cmdline::Settings;
+use super::mounts::mount_at;
+use crate::process::Cgroups;
+use nix::mount::MsFlags;
+use std::fs;
+
+const CGROUP_MOUNT: &str = "/sys/fs/cgroup";
+const MIB: u64 = 1024 * 1024;
+const LEAST_RESERVE_BYTES: u64 = 16 * MIB;
+const RESERVED_FRACTION: u64 = 16;
+
+/// The kernel kills anything else before the agent.
+pub fn protect_agent() {
+    if let Err(error) = fs::write("/proc/self/oom_score_adj", "-1000") {
+        eprintln!("tvm-agent: cannot protect itself from the lack of memory: {error}");
+    }
+}
+
+/// None on a kernel without control groups: there a kill reaches the process group only.
+pub fn make_cgroups(settings: &Settings) -> Option<Cgroups> {
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC | MsFlags::MS_NODEV;
+    let made = mount_at("cgroup2", CGROUP_MOUNT, flags, "").map_err(|failure| failure.message).and_then(|()| {
+        Cgroups::make(CGROUP_MOUNT, settings.max_processes, memory_for_processes()).map_err(|error| error.to_string())
+    });
+    made.inspect_err(|message| eprintln!("tvm-agent: no control groups: {message}")).ok()
+}
+
+fn memory_for_processes() -> u64 {
+    let total = nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total());
+    let reserve = (total / RESERVED_FRACTION).max(LEAST_RESERVE_BYTES);
+    total.saturating_sub(reserve).max(LEAST_RESERVE_BYTES)
+}

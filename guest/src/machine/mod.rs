@@ -1,0 +1,38 @@
+//! The machine as a whole: who it is, how it fares, its end.
+mod entropy;
+mod identity;
+mod network;
+mod power;
+mod usage;
+
+pub use identity::configure;
+pub use network::set_link_up;
+pub use power::{power_off_now, shutdown};
+pub use usage::get_usage;
+
+use crate::failure::Outcome;
+use crate::proto::{Pong, output};
+use crate::stream::Stream;
+use std::fs;
+use std::time::Duration;
+
+pub async fn ping(stream: &Stream) -> Outcome<()> {
+    let pong = Pong {
+        agent_version: env!("CARGO_PKG_VERSION").into(),
+        boot_id: boot_id(),
+        kernel: nix::sys::utsname::uname()
+            .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into()),
+        uptime_ms: uptime().as_millis() as u64,
+    };
+    stream.send(output::Body::Pong(pong)).await
+}
+
+fn boot_id() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into()
+}
+
+/// Since the kernel started.
+pub fn uptime() -> Duration {
+    let since = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME);
+    since.map_or(Duration::ZERO, Duration::from)
+}

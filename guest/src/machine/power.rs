@@ -1,0 +1,93 @@
+//! The end of the machine, orderly or at once.
+use crate::agent::Agent;
+use crate::failure::Outcome;
+use crate::process::reap;
+use crate::proto::Shutdown;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::reboot::{RebootMode, reboot};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// So that the answer reaches the host before the machine goes.
+const ANSWER_TIME: Duration = Duration::from_millis(50);
+const GRACE_STEPS: u32 = 40;
+const GRACE_STEP: Duration = Duration::from_millis(50);
+
+/// Answers at once; then everything is asked to end, made to end, and the power goes off.
+pub fn shutdown(agent: &Rc<Agent>, request: Shutdown) -> Outcome<()> {
+    let agent = agent.clone();
+    tokio::task::spawn_local(async move {
+        sleep(ANSWER_TIME).await;
+        end_processes(&agent).await;
+        if !agent.is_init {
+            std::process::exit(0);
+        }
+        unmount_all();
+        power_off_now(request.reboot)
+    });
+    Ok(())
+}
+
+async fn end_processes(agent: &Agent) {
+    signal_all(agent, Signal::SIGTERM);
+    for _ in 0..GRACE_STEPS {
+        reap(agent);
+        if all_ended(agent) {
+            return;
+        }
+        sleep(GRACE_STEP).await;
+    }
+    signal_all(agent, Signal::SIGKILL);
+    sleep(GRACE_STEP).await;
+    reap(agent);
+}
+
+/// As process 1 everything else in the machine, else what was started for the host. What has ended meanwhile needs none.
+fn signal_all(agent: &Agent, signal: Signal) {
+    if agent.is_init {
+        let _ = kill(Pid::from_raw(-1), signal);
+        return;
+    }
+    for process in agent.processes.all() {
+        let _ = process.signal(signal);
+    }
+}
+
+fn all_ended(agent: &Agent) -> bool {
+    if agent.is_init {
+        return fs::read_to_string("/proc/self/task/1/children").is_ok_and(|children| children.trim().is_empty());
+    }
+    agent.processes.all().iter().all(|process| process.exited().is_some())
+}
+
+/// Unmounts what can be, latest first, and makes the rest read-only: a disk must not lose what was written to it.
+fn unmount_all() {
+    nix::unistd::sync();
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    for line in mounts.lines().rev() {
+        let mut fields = line.split(' ');
+        let (Some(source), Some(target)) = (fields.next(), fields.next()) else { continue };
+        if !source.starts_with("/dev/") || target == "/" {
+            continue;
+        }
+        if umount2(Path::new(target), MntFlags::empty()).is_err() {
+            let flags = MsFlags::MS_REMOUNT | MsFlags::MS_RDONLY;
+            let _ = mount(None::<&str>, target, None::<&str>, flags, None::<&str>);
+        }
+    }
+}
+
+/// Without ACPI a machine can only reset itself, which ends a virtual one that does not restart.
+pub fn power_off_now(restart: bool) -> ! {
+    nix::unistd::sync();
+    if !restart && Path::new("/sys/firmware/acpi/tables").exists() {
+        let _ = reboot(RebootMode::RB_POWER_OFF);
+    }
+    let _ = reboot(RebootMode::RB_AUTOBOOT);
+    std::process::exit(1)
+}

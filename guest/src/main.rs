@@ -1,0 +1,75 @@
+//! The agent inside each guest. As process 1 it makes the machine and is the init of it; with `--listen unix:PATH` it
+//! is an ordinary process that serves the same protocol.
+mod agent;
+mod boot;
+mod channel;
+mod connection;
+mod failure;
+mod files;
+mod machine;
+mod process;
+mod proto;
+mod requests;
+mod stream;
+mod waiting;
+mod wire;
+
+use agent::Agent;
+use boot::{Booted, Channel};
+use failure::{During, Failure, Outcome};
+use std::rc::Rc;
+use tokio::runtime::Builder;
+use tokio::task::LocalSet;
+
+const FILE_THREADS: usize = 8;
+
+fn main() {
+    if std::process::id() == 1 {
+        let failure = run_machine().err();
+        eprintln!("tvm-agent: {}", failure.map_or("the channel has ended".into(), |failure| failure.message));
+        machine::power_off_now(false);
+    }
+    if let Err(failure) = run_process() {
+        eprintln!("tvm-agent: {failure}");
+        std::process::exit(1);
+    }
+}
+
+fn run_machine() -> Outcome<()> {
+    let Booted { settings, cgroups } = boot::boot()?;
+    let agent = Rc::new(Agent::new(true));
+    if let Some(cgroups) = cgroups {
+        let _ = agent.processes.cgroups.set(cgroups);
+    }
+    eprintln!("tvm-agent: ready after {} ms", machine::uptime().as_millis());
+    run(agent, async |agent| match settings.channel {
+        Channel::VirtioSerial => channel::serve_port(agent).await,
+        Channel::Vsock(port) => channel::serve_vsock(port, agent).await,
+    })
+}
+
+fn run_process() -> Outcome<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let path = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--version"] => {
+            println!("tvm-agent {}", env!("CARGO_PKG_VERSION"));
+            return Ok(());
+        }
+        ["--listen", address] => address.strip_prefix("unix:").map(str::to_string),
+        _ => None,
+    };
+    let path = path.ok_or_else(|| Failure::invalid("usage: tvm-agent --listen unix:PATH"))?;
+    run(Rc::new(Agent::new(false)), async |agent| channel::serve_unix(&path, agent).await)
+}
+
+/// Runs the event loop: everything but work on files happens on this one thread.
+fn run(agent: Rc<Agent>, serve: impl AsyncFnOnce(&Rc<Agent>) -> Outcome<()>) -> Outcome<()> {
+    let runtime =
+        Builder::new_current_thread().enable_all().max_blocking_threads(FILE_THREADS).build().during(|| "start")?;
+    runtime.block_on(LocalSet::new().run_until(async {
+        tokio::select! {
+            served = serve(&agent) => served,
+            reaped = process::run_reaper(agent.clone()) => reaped.during(|| "wait for processes"),
+        }
+    }))
+}

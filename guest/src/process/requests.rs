@@ -1,0 +1,39 @@
+//! The requests about processes.
+use super::follow::{KillUnlessKept, follow, parse_signal};
+use super::spawn::spawn;
+use crate::agent::Agent;
+use crate::failure::{Failure, Outcome};
+use crate::files;
+use crate::proto::{AttachProcess, ProcessList, SignalProcess, StartProcess, output};
+use crate::stream::Stream;
+use std::rc::Rc;
+
+pub async fn start(agent: &Rc<Agent>, request: StartProcess, stream: &Stream) -> Outcome<()> {
+    agent.processes.admit(&request.id)?;
+    files::write_inline(&request.files).await?;
+    let id = agent.processes.choose_id(&request.id)?;
+    let process = spawn(agent, id, &request)?;
+    let _guard = KillUnlessKept(process.clone());
+    follow(&process, 0, 0, stream).await
+}
+
+pub async fn attach(agent: &Agent, request: AttachProcess, stream: &Stream) -> Outcome<()> {
+    let process = agent.processes.get(&request.id)?;
+    if !process.kept {
+        return Err(Failure::new(
+            crate::failure::Code::FailedPrecondition,
+            format!("process {:?} was not started to be kept", request.id),
+        ));
+    }
+    follow(&process, request.stdout_offset, request.stderr_offset, stream).await
+}
+
+pub fn signal(agent: &Agent, request: &SignalProcess) -> Outcome<()> {
+    agent.processes.get(&request.id)?.signal(parse_signal(&request.signal)?)
+}
+
+pub async fn list(agent: &Agent, stream: &Stream) -> Outcome<()> {
+    let mut processes: Vec<_> = agent.processes.all().iter().map(|process| process.info()).collect();
+    processes.sort_by(|a, b| a.id.cmp(&b.id));
+    stream.send(output::Body::Processes(ProcessList { processes })).await
+}

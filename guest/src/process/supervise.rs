@@ -1,0 +1,107 @@
+//! The life of a process after its start: its output pumped, its time limited, its end noticed.
+use super::descriptor::Descriptor;
+use super::outlet::Outlet;
+use super::table::Process;
+use crate::agent::Agent;
+use crate::proto::ProcessExited;
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{sleep, timeout};
+
+/// How long and how much output is still taken after the main process has ended, from others that hold its pipe.
+const SILENCE_AFTER_END: Duration = Duration::from_millis(50);
+const BYTES_AFTER_END: usize = 512 * 1024;
+const READ_BYTES: usize = 64 * 1024;
+
+/// Waits for every child that ends, adopted ones too, forever.
+pub async fn run_reaper(agent: Rc<Agent>) -> io::Result<()> {
+    let mut children = signal(SignalKind::child())?;
+    loop {
+        reap(&agent);
+        children.recv().await;
+    }
+}
+
+/// Takes the status of every child that has ended.
+pub fn reap(agent: &Agent) {
+    while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+        let (pid, exited) = match status {
+            WaitStatus::Exited(pid, code) => (pid, ProcessExited { code, ..ProcessExited::default() }),
+            WaitStatus::Signaled(pid, signal, _) => (pid, ended_by(signal)),
+            WaitStatus::StillAlive => break,
+            _ => continue,
+        };
+        if let Some(process) = agent.processes.with_pid(pid) {
+            process.set_exited(exited);
+        }
+    }
+    if let Some(cgroups) = agent.processes.cgroups.get() {
+        cgroups.sweep();
+    }
+}
+
+fn ended_by(signal: Signal) -> ProcessExited {
+    ProcessExited { code: 128 + signal as i32, signal: signal.as_str().into(), timed_out: false }
+}
+
+/// Limits the time of a process and tidies up after it.
+pub async fn supervise(agent: Rc<Agent>, process: Rc<Process>, timeout_ms: u32) {
+    if timeout_ms > 0 {
+        tokio::select! {
+            () = process.wait() => {}
+            () = sleep(Duration::from_millis(timeout_ms.into())) => {
+                process.timed_out.set(true);
+                kill(&process);
+            }
+        }
+    }
+    process.wait().await;
+    if process.timed_out.get() {
+        // What it forked while it was being killed.
+        kill(&process);
+    }
+    process.stdout.wait_until_finished().await;
+    process.stderr.wait_until_finished().await;
+    if let (Some(cgroups), Some(cgroup)) = (agent.processes.cgroups.get(), &process.cgroup) {
+        cgroups.discard(cgroup);
+    }
+    agent.processes.retire(&process);
+}
+
+/// Kills the group; a group that is gone already is what was wanted.
+pub fn kill(process: &Process) {
+    let _ = process.signal(Signal::SIGKILL);
+}
+
+/// Moves output from a pipe or terminal to its outlet, at the pace of whoever follows.
+pub async fn pump(source: Rc<Descriptor>, outlet: Rc<Outlet>, process: Rc<Process>) {
+    loop {
+        let room = outlet.wait_for_room().await.min(READ_BYTES);
+        let read = tokio::select! {
+            biased;
+            read = source.read(room) => read,
+            () = process.wait() => break,
+        };
+        match read {
+            Ok(bytes) if !bytes.is_empty() => outlet.push(&bytes),
+            _ => return outlet.finish(),
+        }
+    }
+    let mut left = BYTES_AFTER_END;
+    while left > 0 {
+        let room = outlet.wait_for_room().await.min(READ_BYTES).min(left);
+        match timeout(SILENCE_AFTER_END, source.read(room)).await {
+            Ok(Ok(bytes)) if !bytes.is_empty() => {
+                left -= bytes.len();
+                outlet.push(&bytes);
+            }
+            _ => break,
+        }
+    }
+    outlet.finish();
+}
