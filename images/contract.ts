@@ -1,0 +1,59 @@
+// What the image store offers to the rest of the system. Types alone.
+
+/** One line for a person: `tvm/python: installing packages (34 s)`. */
+export type Progress = (message: string) => void;
+
+/** What a VMM needs beside the root disk. The files are immutable; a new kernel or agent has new paths. */
+export interface BootFiles {
+  /** An ELF with a PVH entry point. */
+  kernelPath: string;
+  /** newc cpio with the agent as `/init` and, for a kernel with modules, `/modules/NN-name.ko`. */
+  initrdPath: string;
+  /** Arguments that this kernel wants in addition to those of the machine. */
+  kernelArgs: string[];
+  kernelVersion: string;
+  /** `sha256:…` over kernel and initramfs: equal digests boot the same way, so it may key snapshots. */
+  digest: string;
+  /** True: the kernel finds virtio-mmio devices by ACPI only, not on its command line. */
+  needsAcpi: boolean;
+}
+
+/** How a program starts in the image when the user names none; OCI's words. Empty arrays and strings mean "not said". */
+export interface ImageConfig {
+  env: Record<string, string>;
+  user: string;
+  workdir: string;
+  entrypoint: string[];
+  cmd: string[];
+}
+
+/** An immutable root filesystem on this host. */
+export interface RootImage {
+  /** The normalised reference: `tvm/python`, `docker.io/library/ubuntu:20.04`. */
+  reference: string;
+  /** `sha256:…`: of the manifest for an OCI image, of the root file for `tvm/…`. */
+  digest: string;
+  /** A squashfs file. */
+  path: string;
+  sizeBytes: number;
+  createdAtMs: number;
+  config: ImageConfig;
+}
+
+/**
+ * Every method that makes something rejects with a TvmError: `invalid_argument` (malformed reference), `failed_precondition` (a tool
+ * is missing; the hint names its package), `not_found`, `permission_denied`, `unavailable`, `deadline_exceeded`,
+ * `resource_exhausted`, `data_loss` (reason `ImagePullFailed` when a registry is involved), `canceled`.
+ */
+export interface ImageStore {
+  /** Kernel and initramfs, from the cache or made now: a configured kernel, else the built one, else Debian's cloud kernel. */
+  bootFiles(onProgress: Progress, signal?: AbortSignal): Promise<BootFiles>;
+  /** The image's root filesystem, made or pulled when the cache has none. Callers at the same time share the work. */
+  ensure(reference: string, onProgress: Progress, signal?: AbortSignal): Promise<RootImage>;
+  /** What the cache holds, by reference. */
+  list(): Promise<RootImage[]>;
+  /** Forgets the reference, and the file with the last reference to it. `not_found` when unknown. */
+  remove(reference: string): Promise<void>;
+  /** Builds the project's own kernel (about ten minutes of processor time); from then on `bootFiles` uses it. */
+  buildKernel(onProgress: Progress, signal?: AbortSignal): Promise<BootFiles>;
+}

@@ -1,0 +1,28 @@
+// Joins a kernel and the guest agent to what a VMM starts. Invariant: the initramfs is published under the digest of its
+// content and its kernel's, so a path that was handed out never changes its content.
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Cache } from '../cache.ts';
+import type { BootFiles } from '../contract.ts';
+import { fileDigest, keyOf } from '../digest.ts';
+import { makeInitramfs } from './initramfs.ts';
+import type { Kernel } from './kernel.ts';
+
+const initrdFile = 'initrd';
+
+export async function makeBootFiles(cache: Cache, kernel: Kernel, agentPath: string): Promise<BootFiles> {
+  const modules = kernel.modulePaths.map(async (path) => ({ path, content: await readFile(path) }));
+  const initramfs = makeInitramfs({ agent: await readFile(agentPath), modules: await Promise.all(modules) });
+  const key = keyOf(await fileDigest(kernel.vmlinuxPath), initramfs);
+  await using staging = await cache.staging();
+  await writeFile(join(staging.path, initrdFile), initramfs);
+  const folder = await cache.publish(staging, 'boot', key);
+  return {
+    kernelPath: kernel.vmlinuxPath,
+    initrdPath: join(folder, initrdFile),
+    kernelArgs: kernel.kernelArgs,
+    kernelVersion: kernel.version,
+    digest: `sha256:${key}`,
+    needsAcpi: kernel.needsAcpi,
+  };
+}

@@ -1,0 +1,45 @@
+// What skopeo says when a pull fails, as a TvmError with the registry's own words.
+import { type ErrorCode, TvmError } from '@tvm/api/errors.ts';
+
+// The first that matches counts. Registries word these differently; Docker Hub answers "denied" for what does not exist, too.
+const codes: [pattern: RegExp, code: ErrorCode][] = [
+  [/manifest unknown|name unknown|not found|StatusCode: 404|\b404\b/i, 'not_found'],
+  [/unauthorized|denied|authentication required|forbidden|\b40[13]\b/i, 'permission_denied'],
+  [/toomanyrequests|rate limit|\b429\b/i, 'resource_exhausted'],
+  [/file too large|no space left/i, 'resource_exhausted'],
+  [/digest did not match|does not match|verification failed|unexpected EOF|invalid checksum|corrupt/i, 'data_loss'],
+];
+const hints: Partial<Record<ErrorCode, string>> = {
+  not_found: 'Check the name and the tag.',
+  permission_denied: 'Check the name; for a private image log in first with: skopeo login REGISTRY',
+  unavailable: 'Check that the registry can be reached from this host.',
+};
+
+/** `stderr` is skopeo's. Whatever is not recognised is `unavailable`: the registry did not serve the image. */
+export function pullError(reference: string, stderr: string, cause?: unknown): TvmError {
+  const words = registryWords(stderr);
+  const code = codes.find(([pattern]) => pattern.test(words))?.[1] ?? 'unavailable';
+  const hint = hints[code];
+  return new TvmError(code, `pulling ${reference} failed: ${words}`, {
+    cause,
+    object: `image/${reference}`,
+    reason: 'ImagePullFailed',
+    ...(hint ? { hint } : {}),
+  });
+}
+
+/** The message of the last log line, without time, level and quoting. */
+export function registryWords(stderr: string): string {
+  const lines = stderr.trim().split('\n');
+  const last = lines.findLast((line) => /level=(fatal|error)/.test(line)) ?? lines.at(-1) ?? '';
+  const quoted = /msg=("(?:[^"\\]|\\.)*")/.exec(last)?.[1];
+  return (quoted ? unquote(quoted) : last).trim() || 'the registry gave no reason';
+}
+
+function unquote(quoted: string): string {
+  try {
+    return String(JSON.parse(quoted));
+  } catch {
+    return quoted.slice(1, -1);
+  }
+}

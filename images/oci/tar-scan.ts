@@ -1,0 +1,90 @@
+// Counts what a tar stream would put on disk, without writing it. Invariant: never below what unpacking takes, so that a
+// bomb is refused before it is unpacked.
+import { Writable } from 'node:stream';
+import { TvmError } from '@tvm/api/errors.ts';
+
+const blockBytes = 512;
+const sizeOffset = 124;
+const sizeLength = 12;
+const typeOffset = 156;
+const maxHeaderPayloadBytes = 1 << 20;
+
+/** Counts over one stream or several in turn. */
+export interface TarTotals {
+  entries: number;
+  bytes: number;
+}
+
+export interface TarBounds {
+  maxEntries: number;
+  maxBytes: number;
+}
+
+/** A sink for one tar stream that adds to `totals` and fails with `resource_exhausted` beyond the bounds. */
+export function tarScanner(totals: TarTotals, bounds: TarBounds): Writable {
+  let header = Buffer.alloc(0);
+  let skipBytes = 0;
+
+  function onHeader(block: Buffer): void {
+    if (block.every((byte) => byte === 0)) return;
+    const type = block.toString('latin1', typeOffset, typeOffset + 1);
+    const size = sizeOf(block);
+    // Sparse files and sizes in extended headers are how a small stream makes a large file; image builders write neither.
+    if (type === 'S') throw malformed('it holds a sparse file');
+    if ('xgLK'.includes(type) && size > maxHeaderPayloadBytes) throw malformed('an extended header is too long');
+    totals.entries += 1;
+    skipBytes = Math.ceil(size / blockBytes) * blockBytes;
+    check(totals, bounds);
+  }
+
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      try {
+        totals.bytes += chunk.length;
+        check(totals, bounds);
+        let rest = chunk;
+        while (rest.length > 0) {
+          const skipped = Math.min(skipBytes, rest.length);
+          skipBytes -= skipped;
+          rest = rest.subarray(skipped);
+          const taken = skipBytes > 0 ? 0 : Math.min(blockBytes - header.length, rest.length);
+          header = Buffer.concat([header, rest.subarray(0, taken)]);
+          rest = rest.subarray(taken);
+          if (header.length < blockBytes) continue;
+          const block = header;
+          header = Buffer.alloc(0);
+          onHeader(block);
+        }
+        done();
+      } catch (error) {
+        done(error as Error);
+      }
+    },
+  });
+}
+
+function check({ entries, bytes }: TarTotals, { maxEntries, maxBytes }: TarBounds): void {
+  if (entries > maxEntries) throw exceeded(`more than ${maxEntries} files`);
+  if (bytes > maxBytes) throw exceeded(`more than ${maxBytes} bytes unpacked`);
+}
+
+/** Octal text, or base 256 when the first bit is set. */
+function sizeOf(block: Buffer): number {
+  const field = block.subarray(sizeOffset, sizeOffset + sizeLength);
+  if ((block[sizeOffset] ?? 0) & 0x80) {
+    const size = field.readBigUInt64BE(4);
+    if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw malformed('a file in it has an impossible size');
+    return Number(size);
+  }
+  const text = field.toString('latin1').replaceAll('\0', ' ').trim();
+  if (!/^[0-7]*$/.test(text)) throw malformed('a header has no valid size');
+  return Number.parseInt(text || '0', 8);
+}
+
+function exceeded(what: string): TvmError {
+  return new TvmError('resource_exhausted', `the image is too large: ${what}`, { reason: 'ImagePullFailed' });
+}
+
+function malformed(why: string): TvmError {
+  return new TvmError('data_loss', `a layer of the image cannot be used: ${why}`, { reason: 'ImagePullFailed' });
+}

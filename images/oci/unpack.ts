@@ -1,0 +1,99 @@
+// An OCI layout on disk to a root folder, with umoci. Invariant: nothing is unpacked whose size and number of files have
+// not been counted before.
+import { createReadStream } from 'node:fs';
+import { readFile, statfs } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { ImageConfig } from '../contract.ts';
+import { runCommand } from '../run-command.ts';
+import type { OciLimits } from './limits.ts';
+import { type Descriptor, type Manifest, parseImageConfig, parseManifest } from './manifest.ts';
+import { type TarTotals, tarScanner } from './tar-scan.ts';
+
+const unpackTimeoutMs = 30 * 60_000;
+// The root folder and the squashfs that is made of it.
+const copiesOnDisk = 2;
+
+export interface Layout {
+  dir: string;
+  manifest: Manifest;
+  config: ImageConfig;
+}
+
+/** Reads the one image of a layout that skopeo wrote. */
+export async function readLayout(dir: string): Promise<Layout> {
+  const index = JSON.parse(await readFile(join(dir, 'index.json'), 'utf8')) as { manifests: Descriptor[] };
+  const [entry] = index.manifests;
+  if (!entry) throw new TvmError('data_loss', 'the image layout is empty');
+  const parsed = parseManifest(await readFile(blobPath(dir, entry)));
+  if (parsed.kind !== 'manifest') throw new TvmError('data_loss', 'the image layout holds an index');
+  const config = parseImageConfig(await readFile(blobPath(dir, parsed.manifest.config)));
+  return { dir, manifest: parsed.manifest, config };
+}
+
+/** Unpacks all layers into `root`, which must not exist. */
+export async function unpackLayout(
+  layout: Layout,
+  root: string,
+  limits: OciLimits,
+  signal: AbortSignal,
+): Promise<void> {
+  const totals = await scanLayers(layout, limits, signal);
+  await requireSpace(dirname(root), totals.bytes * copiesOnDisk);
+  const result = await runCommand({
+    program: 'umoci',
+    args: ['raw', 'unpack', '--image', `${layout.dir}:image`, root],
+    timeoutMs: unpackTimeoutMs,
+    signal,
+  });
+  if (result.exitCode === 0) return;
+  const words = result.stderr.trim().split('\n').at(-1) ?? '';
+  throw new TvmError('data_loss', `the image cannot be unpacked: ${words}`, { reason: 'ImagePullFailed' });
+}
+
+async function scanLayers(layout: Layout, limits: OciLimits, signal: AbortSignal): Promise<TarTotals> {
+  const totals: TarTotals = { entries: 0, bytes: 0 };
+  const bounds = { maxEntries: limits.maxEntries, maxBytes: limits.maxUnpackedBytes };
+  for (const layer of layout.manifest.layers) {
+    const blob = createReadStream(blobPath(layout.dir, layer));
+    const scanner = tarScanner(totals, bounds);
+    try {
+      await (layer.mediaType.endsWith('gzip')
+        ? pipeline(blob, createGunzip(), scanner, { signal })
+        : layer.mediaType.endsWith('zstd')
+          ? pipeline(blob, createZstdDecompress(), scanner, { signal })
+          : pipeline(blob, scanner, { signal }));
+    } catch (cause) {
+      throw layerError(cause, signal);
+    }
+  }
+  return totals;
+}
+
+function layerError(cause: unknown, signal: AbortSignal): TvmError {
+  if (cause instanceof TvmError) return cause;
+  if (signal.aborted) return new TvmError('canceled', 'reading the layers was canceled', { cause });
+  const words = cause instanceof Error ? cause.message : String(cause);
+  return new TvmError('data_loss', `a layer of the image cannot be read: ${words}`, {
+    cause,
+    reason: 'ImagePullFailed',
+  });
+}
+
+async function requireSpace(folder: string, neededBytes: number): Promise<void> {
+  const { bavail, bsize } = await statfs(folder);
+  if (bavail * bsize > neededBytes) return;
+  throw new TvmError(
+    'resource_exhausted',
+    `the image needs ${neededBytes} bytes on disk and ${bavail * bsize} are free`,
+    {
+      hint: 'Free space below the cache folder, or move it with TVM_CACHE_DIR.',
+    },
+  );
+}
+
+function blobPath(dir: string, { digest }: Descriptor): string {
+  return join(dir, 'blobs', digest.replace(':', '/'));
+}

@@ -1,0 +1,84 @@
+// The image store: kernels with the guest agent, and root filesystems, made once and kept below one cache folder.
+// Invariant: what it returns is complete and immutable.
+import { fileURLToPath } from 'node:url';
+import type { Logger } from '@tvm/kit/log.ts';
+import { makeCache } from './cache.ts';
+import type { BootFiles, ImageStore, Progress, RootImage } from './contract.ts';
+import { makeDebianRoots } from './debian/debian-root.ts';
+import { ensureAgent } from './kernel/agent.ts';
+import { makeBootFiles } from './kernel/boot-files.ts';
+import { buildGuestKernel } from './kernel/built-kernel.ts';
+import { chooseKernel } from './kernel/choose-kernel.ts';
+import { makeOciRoots } from './oci/oci-root.ts';
+import { timedProgress } from './progress.ts';
+import { parseReference } from './reference.ts';
+import { makeRootCatalog } from './root-catalog.ts';
+import { makeSharedWork } from './shared-work.ts';
+
+export type { BootFiles, ImageConfig, ImageStore, Progress, RootImage } from './contract.ts';
+
+export interface ImageStoreDeps {
+  /** Everything is kept below it; created when missing. Several processes may share it. */
+  cacheDir: string;
+  log: Logger;
+  /** A kernel to use instead of the store's own (TVM_KERNEL): an ELF with a PVH entry, virtio and squashfs built in. */
+  kernel?: string | undefined;
+  /** The guest agent's crate; by default the one in this checkout. */
+  guestSourceDir?: string;
+}
+
+export function makeImageStore(deps: ImageStoreDeps): ImageStore {
+  const cache = makeCache(deps.cacheDir);
+  const catalog = makeRootCatalog(cache);
+  const debianRoots = makeDebianRoots({ cache, catalog });
+  const ociRoots = makeOciRoots({ cache, catalog });
+  const guestSourceDir = deps.guestSourceDir ?? fileURLToPath(new URL('../guest', import.meta.url));
+  const sharedRoots = makeSharedWork<RootImage>();
+  const sharedBoot = makeSharedWork<BootFiles>();
+  let swept: Promise<void> | undefined;
+
+  /** Once in this store's life: what killed processes left half-made. */
+  const sweepOnce = () => {
+    swept ??= cache.sweep().catch((err) => deps.log.warn({ err }, 'sweeping the image cache failed'));
+    return swept;
+  };
+
+  async function withAgent(kernel: Parameters<typeof makeBootFiles>[1], onProgress: Progress, signal: AbortSignal) {
+    const agent = await ensureAgent(cache, guestSourceDir, onProgress, signal);
+    return await makeBootFiles(cache, kernel, agent);
+  }
+
+  return {
+    bootFiles: (onProgress, signal) =>
+      sharedBoot('boot files', onProgress, signal, async (announce, stop) => {
+        await sweepOnce();
+        using progress = timedProgress('kernel', announce);
+        const kernel = await chooseKernel(cache, deps.kernel, progress.say, stop);
+        return await withAgent(kernel, progress.say, stop);
+      }),
+
+    async ensure(text, onProgress, signal) {
+      const reference = parseReference(text);
+      const roots = reference.kind === 'default' ? debianRoots : ociRoots;
+      const found = await roots.find(reference.normalised);
+      if (found) return found;
+      return await sharedRoots(reference.normalised, onProgress, signal, async (announce, stop) => {
+        await sweepOnce();
+        using progress = timedProgress(reference.normalised, announce);
+        return await roots.ensure(reference.normalised, progress.say, stop);
+      });
+    },
+
+    list: () => catalog.list(),
+
+    remove: (text) => catalog.remove(parseReference(text).normalised),
+
+    buildKernel: (onProgress, signal) =>
+      sharedBoot('build kernel', onProgress, signal, async (announce, stop) => {
+        await sweepOnce();
+        using progress = timedProgress('kernel', announce);
+        const kernel = await buildGuestKernel(cache, progress.say, stop);
+        return await withAgent(kernel, progress.say, stop);
+      }),
+  };
+}
