@@ -1,0 +1,129 @@
+// A connection to the agent in a guest over any duplex byte stream: many calls at once, each a stream.
+// Invariant: everything from the guest is hostile: what breaks the protocol closes the connection with a typed error,
+// and every call ends when the connection does.
+import type { Duplex } from 'node:stream';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type ErrorCode, errorCodes, TvmError } from '@tvm/api/errors.ts';
+import { type End, type Frame, FrameSchema, type RequestSchema } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
+import { type FrameBody, type GuestStream, StreamState } from './stream.ts';
+import { encodeFrame, FrameDecoder, violation } from './wire.ts';
+
+export type Call = NonNullable<MessageInitShape<typeof RequestSchema>['call']>;
+
+export interface GuestConnection extends AsyncDisposable {
+  /**
+   * Sends a request. What the guest answers, and the failure it ends with, come from the stream. `signal` cancels it.
+   * Throws `invalid_argument` for a request that is too large.
+   */
+  call(request: Call, signal?: AbortSignal): GuestStream;
+  /** Ends the connection; calls in progress fail with `unavailable`. */
+  close(): void;
+  /** Resolves when the connection has ended: with the reason, or undefined after `close`. */
+  readonly closed: Promise<TvmError | undefined>;
+}
+
+const maxMessageLength = 4096;
+
+export class FramedConnection implements GuestConnection {
+  readonly closed: Promise<TvmError | undefined>;
+  readonly #duplex: Duplex;
+  readonly #decoder: FrameDecoder;
+  readonly #streams = new Map<number, StreamState>();
+  #lastStream = 0;
+  #isClosed = false;
+  #resolveClosed: (reason: TvmError | undefined) => void;
+
+  /** Takes over a duplex on which the guest has given `answer`; `rest` is what has come after it. */
+  constructor(duplex: Duplex, answer: Buffer, rest: Uint8Array) {
+    const { promise, resolve } = Promise.withResolvers<TvmError | undefined>();
+    this.closed = promise;
+    this.#resolveClosed = resolve;
+    this.#duplex = duplex;
+    this.#decoder = new FrameDecoder(answer);
+    duplex.on('data', (bytes: Uint8Array) => this.#accept(bytes));
+    duplex.on('error', (error) => this.#end(lost(error)));
+    duplex.on('end', () => this.#end(lost()));
+    duplex.on('close', () => this.#end(lost()));
+    this.#accept(rest);
+    duplex.resume();
+  }
+
+  call(request: Call, signal?: AbortSignal): GuestStream {
+    if (this.#isClosed) throw lost();
+    if (signal?.aborted) throw canceled(signal);
+    const id = ++this.#lastStream;
+    const onAbort = () => stream.abort(canceled(signal));
+    const stream = new StreamState(
+      (body) => this.#write(id, body),
+      () => {
+        this.#streams.delete(id);
+        signal?.removeEventListener('abort', onAbort);
+      },
+    );
+    this.#write(id, { case: 'request', value: { call: request } });
+    this.#streams.set(id, stream);
+    signal?.addEventListener('abort', onAbort);
+    return stream;
+  }
+
+  close(): void {
+    this.#end(undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    await this.closed;
+  }
+
+  #write(stream: number, body: FrameBody): void {
+    const bytes = encodeFrame(create(FrameSchema, { stream, body }));
+    if (!this.#isClosed) this.#duplex.write(bytes);
+  }
+
+  #accept(bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    try {
+      for (const { frame, bytes: size } of this.#decoder.push(bytes)) this.#dispatch(frame, size);
+    } catch (error) {
+      this.#end(TvmError.from(error));
+    }
+  }
+
+  #dispatch(frame: Frame, size: number): void {
+    if (frame.stream === 0 || frame.stream > this.#lastStream) throw violation('a frame for an unknown stream');
+    const stream = this.#streams.get(frame.stream);
+    // What was under way when the stream was canceled.
+    if (!stream) return;
+    const { body } = frame;
+    if (body.case === 'output' && body.value.body.case !== undefined) stream.accept(body.value.body, size);
+    else if (body.case === 'windowUpdate') stream.addCredit(body.value);
+    else if (body.case === 'end') stream.end(errorOf(body.value));
+    else throw violation(`a frame that no agent sends (${body.case ?? 'empty'})`);
+  }
+
+  #end(reason: TvmError | undefined): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    const error = reason ?? new TvmError('unavailable', 'the connection to the guest was closed');
+    for (const stream of [...this.#streams.values()]) stream.end(error);
+    // Errors of a stream that is being given up say nothing new.
+    this.#duplex.on('error', () => undefined);
+    this.#duplex.destroy();
+    this.#resolveClosed(reason);
+  }
+}
+
+function lost(cause?: Error): TvmError {
+  return new TvmError('unavailable', 'the connection to the guest agent was lost', { cause, reason: 'GuestLost' });
+}
+
+function canceled(signal: AbortSignal | undefined): TvmError {
+  return new TvmError('canceled', 'the call to the guest was canceled', { cause: signal?.reason });
+}
+
+/** A failure in the guest's words; a code that is not ours is `internal`. */
+function errorOf(end: End): TvmError | undefined {
+  if (end.code === '') return undefined;
+  const code: ErrorCode = errorCodes.find((known) => known === end.code) ?? 'internal';
+  return new TvmError(code, end.message.slice(0, maxMessageLength));
+}
