@@ -6,7 +6,10 @@ import { globSync } from 'node:fs';
 const tiers: Record<string, { matches: (file: string) => boolean; flags: string[] }> = {
   unit: { matches: (file) => !/\.(vm|api)\.test\.ts$/.test(file), flags: ['--test-timeout=60000'] },
   vm: { matches: (file) => file.endsWith('.vm.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
-  api: { matches: (file) => file.endsWith('.api.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
+  api: {
+    matches: (file) => file.endsWith('.api.test.ts'),
+    flags: ['--test-timeout=120000', '--test-concurrency=1', '--test-global-setup=test/cluster/global-setup.ts'],
+  },
 };
 
 const [name = '', ...rest] = process.argv.slice(2);

@@ -5,7 +5,7 @@ import type { Access } from './cluster/kubeconfig.ts';
 export interface ApiAnswer<Body = ApiObject> {
   status: number;
   headers: IncomingMessage['headers'];
-  /** The parsed body when it is JSON. */
+  /** The parsed body when it is a JSON object; some endpoints send JSON without saying so. */
   body: Body;
   text: string;
 }
@@ -51,11 +51,10 @@ export class ApiClient implements Disposable {
     const chunks: Buffer[] = [];
     for await (const chunk of response) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString('utf8');
-    const isJson = /json/.test(response.headers['content-type'] ?? '');
     return {
       status: response.statusCode ?? 0,
       headers: response.headers,
-      body: isJson && text !== '' ? JSON.parse(text) : undefined,
+      body: text.startsWith('{') ? JSON.parse(text) : undefined,
       text,
     };
   }
