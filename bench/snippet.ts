@@ -1,0 +1,13 @@
+// What every scenario executes, and the check that it really did.
+
+export interface Snippet {
+  code: string;
+  output: string;
+}
+
+export const printOne: Snippet = { code: 'print(1)', output: '1\n' };
+
+export function expectOutput(scenario: string, snippet: Snippet, stdout: string): void {
+  if (stdout !== snippet.output)
+    throw new Error(`${scenario}: printed ${JSON.stringify(stdout)}, not ${JSON.stringify(snippet.output)}`);
+}
