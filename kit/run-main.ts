@@ -26,6 +26,8 @@ export async function runMain(log: Logger, body: (signal: AbortSignal) => Promis
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  // A parent that was killed says nothing else.
+  process.once('disconnect', () => stop.signal.aborted || onSignal('disconnect'));
   try {
     await body(stop.signal);
     process.exit(0);
