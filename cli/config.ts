@@ -1,0 +1,56 @@
+// The command's settings: what the environment says, checked. The only file of the command that reads the environment.
+import { hostname, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TvmError } from '@tvm/api/errors.ts';
+import { pathsFrom } from '@tvm/kit/paths.ts';
+
+export interface Config {
+  /** State of this installation. */
+  home: string;
+  /** What can be made again. */
+  cache: string;
+  /** The checkout: where the parts of the service are. */
+  source: string;
+  /** A server elsewhere, with its token, instead of this machine's service (TVM_SERVER, TVM_TOKEN). */
+  remote?: { url: string; token: string };
+  nodeName: string;
+  userName: string;
+  listen: { apiserver: string; flintlock: string; lime: string; metrics: string; health: string };
+  /** What started programs inherit. */
+  environment: NodeJS.ProcessEnv;
+}
+
+export type Environment = Record<string, string | undefined>;
+
+/** Throws TvmError invalid_argument for settings that contradict each other. */
+export function readConfig(environment: Environment = process.env): Config {
+  const paths = pathsFrom(environment);
+  const remote = remoteFrom(environment);
+  return {
+    home: paths.home,
+    cache: paths.cache,
+    source: fileURLToPath(new URL('..', import.meta.url)),
+    ...(remote && { remote }),
+    nodeName: environment.TVM_NODE_NAME || hostname(),
+    userName: userInfo().username,
+    listen: {
+      apiserver: environment.TVM_APISERVER_LISTEN || '127.0.0.1:6443',
+      flintlock: environment.TVM_FLINTLOCK_LISTEN || `unix:${join(paths.home, 'run/flintlock.sock')}`,
+      lime: environment.TVM_LIME_LISTEN || '127.0.0.1:8082',
+      metrics: environment.TVM_METRICS_LISTEN || '127.0.0.1:8080',
+      health: environment.TVM_HEALTH_LISTEN || '127.0.0.1:8081',
+    },
+    environment,
+  };
+}
+
+function remoteFrom(environment: Environment): Config['remote'] {
+  const { TVM_SERVER: url, TVM_TOKEN: token } = environment;
+  if (!url) return undefined;
+  if (!/^https?:\/\/[^/]/.test(url)) {
+    throw new TvmError('invalid_argument', `TVM_SERVER is "${url}"`, { hint: 'Set it to a URL: https://HOST:PORT.' });
+  }
+  if (!token) throw new TvmError('invalid_argument', 'TVM_SERVER is set, TVM_TOKEN is not', { hint: 'Set both.' });
+  return { url: url.replace(/\/+$/, ''), token };
+}

@@ -1,0 +1,59 @@
+// Ends the service and every machine; with purge its state too. Invariant: afterwards nothing of it runs.
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Config } from '../config.ts';
+import { isAlive, signalProcess } from './process-identity.ts';
+import { readServiceFile, removeServiceFile } from './service-file.ts';
+import { ensureService } from './start.ts';
+
+const stopDeadlineMs = 60_000;
+const pollMs = 30;
+
+export type StopOutcome = 'stopped' | 'was not running';
+
+/** Throws TvmError deadline_exceeded when the service is still there after a minute. */
+export async function stopService(config: Config, say: (message: string) => void): Promise<StopOutcome> {
+  const file = readServiceFile(config.home);
+  if (!file) return 'was not running';
+  if (file.alive) {
+    await stopRunning(config, say);
+    return 'stopped';
+  }
+  if (file.state.state !== 'failed') {
+    // It was killed, so machines may be left: only a flintlock finds and ends them in order.
+    say('the service was killed; starting it once more to end its machines');
+    await ensureService(config, say);
+    await stopRunning(config, say);
+  }
+  removeServiceFile(config.home);
+  return 'was not running';
+}
+
+async function stopRunning(config: Config, say: (message: string) => void): Promise<void> {
+  const deadline = performance.now() + stopDeadlineMs;
+  let said = '';
+  const first = readServiceFile(config.home);
+  if (!first) return;
+  signalProcess(first.state, 'SIGTERM');
+  while (isAlive(first.state)) {
+    const now = readServiceFile(config.home)?.state;
+    if (now?.state === 'stopping' && now.message !== said) {
+      said = now.message;
+      say(`service: ${said}`);
+    }
+    if (performance.now() > deadline) {
+      throw new TvmError('deadline_exceeded', `the service (process ${first.state.pid}) does not stop`, {
+        hint: `See ${first.state.logFile}; "kill -9 ${first.state.pid}" ends it, its parts end with it.`,
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+}
+
+const stateNames = ['apiserver', 'flintlock', 'run', 'tokens', 'service.json', 'service.log', 'service.log.1'];
+
+/** Deletes what the service keeps, by name: a home that is somebody's folder keeps the rest. The lock stays. */
+export async function purgeState(home: string): Promise<void> {
+  for (const name of stateNames) await rm(join(home, name), { recursive: true, force: true });
+}
