@@ -34,7 +34,7 @@ export function mmdebstrapArgs(image: DebianImage, apt: HostApt, root: string, s
   const aptOptions = ['Acquire::Languages "none"', 'APT::Install-Recommends "false"', ...apt.settings];
   const dpkgOptions = ['--force-unsafe-io', ...excludedPaths].map((option) => option.slice(2));
   return [
-    '--mode=auto',
+    '--mode=root',
     '--variant=minbase',
     `--include=${image.packages.join(',')}`,
     ...aptOptions.map((option) => `--aptopt=${option}`),

@@ -9,14 +9,13 @@ import type { Cache } from '../cache.ts';
 import type { Progress } from '../contract.ts';
 import { keyOf } from '../digest.ts';
 import { runChecked, runCommand } from '../run-command.ts';
-import { requireTool } from '../tools.ts';
+import { ensureBuildPackages } from './build-packages.ts';
 import { type Kernel, namesIn, readKernel, vmlinuxFile, writeKernelDescription } from './kernel.ts';
 import { fetchKernelSource, offeredSourceVersion } from './kernel-source.ts';
 
 const configPath = fileURLToPath(new URL('./guest.config', import.meta.url));
 const configureTimeoutMs = 10 * 60_000;
 const buildTimeoutMs = 4 * 60 * 60_000;
-const buildTools = ['make', 'gcc', 'flex', 'bison', 'bc', 'objcopy', 'tar', 'xz'];
 // Fixed, so that equal sources give equal kernels.
 const buildIdentity = { KBUILD_BUILD_TIMESTAMP: '2025-01-01', KBUILD_BUILD_USER: 'tvm', KBUILD_BUILD_HOST: 'tvm' };
 
@@ -27,14 +26,15 @@ export async function findBuiltKernel(cache: Cache): Promise<Kernel | undefined>
   return newest ? await readKernel(cache.path(...folder, newest)) : undefined;
 }
 
-/** Builds the newest source that apt offers, unless the cache has that already. Needs the build tools (failed_precondition). */
+/** Builds the newest source that apt offers, unless the cache has that already. Installs
+ * the build's Debian packages when they are missing and this is root. */
 export async function buildGuestKernel(cache: Cache, onProgress: Progress, signal: AbortSignal): Promise<Kernel> {
-  for (const tool of buildTools) requireTool(tool);
   return await cache.locked('kernel-build', signal, async () => {
     const version = await offeredSourceVersion(signal);
     const folder = await builtFolder();
     const present = (await namesIn(cache.path(...folder))).includes(version);
     if (!present) {
+      await ensureBuildPackages(onProgress, signal);
       await using scratch = await cache.staging();
       await using staging = await cache.staging();
       const source = await fetchKernelSource(version, scratch.path, onProgress, signal);

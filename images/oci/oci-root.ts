@@ -8,7 +8,7 @@ import { keyOf } from '../digest.ts';
 import { parseReference } from '../reference.ts';
 import { type RootCatalog, rootFileName } from '../root-catalog.ts';
 import { makeSquashfs } from '../squashfs.ts';
-import { requireTool } from '../tools.ts';
+import { requireRoot, requireTool } from '../tools.ts';
 import { defaultLimits, type OciLimits } from './limits.ts';
 import { fetchImage, type ResolvedImage, resolveImage } from './registry.ts';
 import { readLayout, unpackLayout } from './unpack.ts';
@@ -26,6 +26,7 @@ interface Deps {
 export function makeOciRoots({ cache, catalog, limits = defaultLimits }: Deps): RootSource {
   async function pull(text: string, onProgress: Progress, signal: AbortSignal): Promise<RootImage> {
     for (const tool of tools) requireTool(tool);
+    requireRoot(`unpacking ${text}`);
     const reference = parseReference(text);
     if (reference.kind !== 'oci') throw new TvmError('internal', `${text} is not an OCI reference`);
     onProgress('asking the registry');

@@ -1,0 +1,114 @@
+// A real registry on a free loopback port, and images pushed to it, for tests.
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
+
+export interface TestRegistry extends AsyncDisposable {
+  /** `127.0.0.1:PORT`. */
+  host: string;
+  /** Pushes an image of these tar layers; returns the digest of its manifest. */
+  push(repository: string, layers: Buffer[], config?: object): string;
+  /** The file in which the registry keeps a blob. */
+  blobFile(digest: string): string;
+}
+
+export async function startRegistry(): Promise<TestRegistry> {
+  const folder = mkdtempSync(join(tmpdir(), 'tvm-registry-'));
+  const host = `127.0.0.1:${await freePort()}`;
+  const configFile = join(folder, 'config.yml');
+  writeFileSync(configFile, registryConfig(host, join(folder, 'data')));
+  const server = spawn('docker-registry', ['serve', configFile], { stdio: 'ignore' });
+  await untilAnswers(`http://${host}/v2/`, server);
+  return {
+    host,
+    push(repository, layers, config = {}) {
+      const layoutDir = mkdtempSync(join(folder, 'layout-'));
+      const digest = writeLayout(layoutDir, layers, config);
+      run('skopeo', [
+        '--insecure-policy',
+        'copy',
+        '--preserve-digests',
+        '--dest-tls-verify=false',
+        `oci:${layoutDir}`,
+        `docker://${host}/${repository}`,
+      ]);
+      return digest;
+    },
+    blobFile: (digest) => {
+      const hex = digest.replace('sha256:', '');
+      return join(folder, 'data/docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
+    },
+    async [Symbol.asyncDispose]() {
+      const ended = new Promise((resolve) => server.once('exit', resolve));
+      server.kill('SIGKILL');
+      await ended;
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Writes an OCI layout with one image for linux/amd64; returns the digest of its manifest. */
+function writeLayout(dir: string, layers: Buffer[], config: object): string {
+  mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
+  const addBlob = (mediaType: string, content: Buffer) => {
+    const hex = sha256(content);
+    writeFileSync(join(dir, 'blobs/sha256', hex), content);
+    return { mediaType, digest: `sha256:${hex}`, size: content.length };
+  };
+  const addJson = (mediaType: string, value: object) => addBlob(mediaType, Buffer.from(JSON.stringify(value)));
+  const layerBlobs = layers.map((layer) => addBlob('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(layer)));
+  const manifest = addJson('application/vnd.oci.image.manifest.v1+json', {
+    schemaVersion: 2,
+    mediaType: 'application/vnd.oci.image.manifest.v1+json',
+    config: addJson('application/vnd.oci.image.config.v1+json', {
+      architecture: 'amd64',
+      os: 'linux',
+      config,
+      rootfs: { type: 'layers', diff_ids: layers.map((layer) => `sha256:${sha256(layer)}`) },
+    }),
+    layers: layerBlobs,
+  });
+  writeFileSync(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
+  writeFileSync(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: [manifest] }));
+  return manifest.digest;
+}
+
+function registryConfig(host: string, dataDir: string): string {
+  return `version: 0.1
+log: { level: error }
+storage: { filesystem: { rootdirectory: ${dataDir} } }
+http: { addr: "${host}", relativeurls: true }
+`;
+}
+
+function run(program: string, args: string[]): void {
+  const result = spawnSync(program, args, { encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`${program} failed: ${result.stderr || result.error?.message}`);
+}
+
+function sha256(content: Buffer): string {
+  return createHash('sha256').update(content).digest('hex');
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+async function untilAnswers(url: string, server: ChildProcess): Promise<void> {
+  for (let attempt = 0; attempt < 100 && server.exitCode === null; attempt++) {
+    if ((await fetch(url).catch(() => undefined))?.ok) return;
+    await delay(100);
+  }
+  server.kill('SIGKILL');
+  throw new Error('docker-registry does not answer');
+}
