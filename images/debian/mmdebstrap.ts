@@ -7,6 +7,7 @@ import { runChecked, runCommand } from '../run-command.ts';
 import { findFile } from '../tools.ts';
 import { carriedAptSettings, indexTargetFormat, parseIndexTargets, planSources } from './apt-sources.ts';
 import { type DebianImage, excludedPaths } from './definitions.ts';
+import { withFreshAptLists } from './fresh-apt-lists.ts';
 
 const queryTimeoutMs = 60_000;
 const buildTimeoutMs = 30 * 60_000;
@@ -56,7 +57,7 @@ export async function makeDebianRoot(
   onProgress: Progress,
   signal: AbortSignal,
 ): Promise<void> {
-  const apt = await readHostApt(signal);
+  const apt = await withFreshAptLists(onProgress, signal, () => readHostApt(signal));
   const sourcesPath = join(folders.workDir, 'debian.list');
   await writeFile(sourcesPath, apt.sourcesList);
   const complaints: string[] = [];

@@ -37,7 +37,7 @@ export async function ensureBuildPackages(onProgress: Progress, signal: AbortSig
 async function missingPackages(signal: AbortSignal): Promise<string[]> {
   const result = await runCommand({
     program: 'dpkg-query',
-    args: ['-W', '-f', '${Package} ${db:Status-Status}\\n', ...packages],
+    args: ['-W', '-f', `\${Package} \${db:Status-Status}\\n`, ...packages],
     timeoutMs: 60_000,
     signal,
   });

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Cache } from '../cache.ts';
 import type { Progress } from '../contract.ts';
+import { withFreshAptLists } from '../debian/fresh-apt-lists.ts';
 import { keyOf } from '../digest.ts';
 import { runChecked, runCommand } from '../run-command.ts';
 import { ensureBuildPackages } from './build-packages.ts';
@@ -30,7 +31,7 @@ export async function findBuiltKernel(cache: Cache): Promise<Kernel | undefined>
  * the build's Debian packages when they are missing and this is root. */
 export async function buildGuestKernel(cache: Cache, onProgress: Progress, signal: AbortSignal): Promise<Kernel> {
   return await cache.locked('kernel-build', signal, async () => {
-    const version = await offeredSourceVersion(signal);
+    const version = await withFreshAptLists(onProgress, signal, () => offeredSourceVersion(signal));
     const folder = await builtFolder();
     const present = (await namesIn(cache.path(...folder))).includes(version);
     if (!present) {

@@ -6,6 +6,7 @@ import { zstdDecompressSync } from 'node:zlib';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Cache } from '../cache.ts';
 import type { Progress } from '../contract.ts';
+import { withFreshAptLists } from '../debian/fresh-apt-lists.ts';
 import { runChecked, runCommand } from '../run-command.ts';
 import { requireTool } from '../tools.ts';
 import { type Kernel, modulesFolder, namesIn, readKernel, vmlinuxFile, writeKernelDescription } from './kernel.ts';
@@ -21,12 +22,14 @@ const oldestVersion = '6.12';
 export async function ensureCloudKernel(cache: Cache, onProgress: Progress, signal: AbortSignal): Promise<Kernel> {
   const cached = (await namesIn(cache.path('kernels', 'cloud'))).at(-1);
   if (cached) return await readKernel(cache.path('kernels', 'cloud', cached));
-  const packageName = newestCloudKernel(await aptPackageNames(signal));
-  if (!packageName) throw noCloudKernel();
   await using staging = await cache.staging();
   await using scratch = await cache.staging();
-  onProgress(`downloading ${packageName}`);
-  const debFile = await download(packageName, scratch.path, signal);
+  const debFile = await withFreshAptLists(onProgress, signal, async () => {
+    const packageName = newestCloudKernel(await aptPackageNames(signal));
+    if (!packageName) throw noCloudKernel();
+    onProgress(`downloading ${packageName}`);
+    return await download(packageName, scratch.path, signal);
+  });
   onProgress('unpacking');
   const unpacked = join(scratch.path, 'unpacked');
   await runChecked({ program: 'dpkg-deb', args: ['-x', debFile, unpacked], timeoutMs: unpackTimeoutMs, signal });
