@@ -8,6 +8,8 @@ export interface CommandOptions {
   input?: string;
   /** Called with each line of stderr, for progress. */
   onProgress?: (line: string) => void;
+  /** Called with all of stdout each time that there is more; `stop` ends the program. */
+  onOutput?: (output: string, stop: () => void) => void;
 }
 
 export interface CommandResult {
@@ -24,6 +26,7 @@ export function runCommand(program: string, args: string[], options: CommandOpti
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
+      options.onOutput?.(stdout, () => child.kill());
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;

@@ -1,0 +1,271 @@
+// An ordinary kubectl against the server: the commands that a person types.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { CommandOptions } from '../cluster/run-command.ts';
+import { bodyOf, microVm } from './objects.ts';
+import { onEachTarget, temporaryFile } from './scope.ts';
+
+const manifest = (name: string, spec = '') => `apiVersion: vvm.tvm.github.com/v1alpha1
+kind: MicroVM
+metadata: {name: ${name}}
+spec:
+  image: tvm/python
+  cpu: 1
+  memory: 256
+${spec}`;
+
+onEachTarget('kubectl', (scope) => {
+  /** Standard output of a command that must succeed. */
+  const kubectl = async (args: string[], options: CommandOptions = {}) => {
+    const result = await scope.kubectl(args, options);
+    assert.equal(result.exitCode, 0, `kubectl ${args.join(' ')}\n${result.stdout}${result.stderr}`);
+    return result.stdout;
+  };
+  const apply = (input: string, ...more: string[]) => kubectl(['apply', '-f', '-', ...more], { input });
+  const make = async (name: string, more = {}) =>
+    bodyOf(await scope.api.create(scope.path('microvms'), microVm(name, more)), 201);
+  const read = async (name: string) => bodyOf(await scope.api.get(scope.path('microvms', name)));
+
+  test('apply: created, unchanged, configured', async () => {
+    const vm = 'microvm.vvm.tvm.github.com/applied';
+    assert.equal(await apply(manifest('applied')), `${vm} created\n`);
+    assert.equal(await apply(manifest('applied')), `${vm} unchanged\n`);
+    assert.equal(await apply(manifest('applied', '  ttlSeconds: 60\n')), `${vm} configured\n`);
+    assert.equal((await read('applied')).spec.ttlSeconds, 60);
+    assert.equal(await apply(manifest('applied')), `${vm} configured\n`);
+    assert.equal((await read('applied')).spec.ttlSeconds, undefined);
+    const map = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {a: "1", b: "2"}\n';
+    assert.equal(await apply(map), 'configmap/applied created\n');
+    assert.equal(await apply(map), 'configmap/applied unchanged\n');
+    assert.equal(await apply(map.replace(', b: "2"', '')), 'configmap/applied configured\n');
+    assert.deepEqual(bodyOf(await scope.api.get(scope.path('configmaps', 'applied'))).data, { a: '1' });
+  });
+
+  test('apply --server-side, twice, and against another manager', async () => {
+    const text = manifest('server-side', '  ttlSeconds: 60\n');
+    const said = 'microvm.vvm.tvm.github.com/server-side serverside-applied\n';
+    assert.equal(await apply(text, '--server-side'), said);
+    const { resourceVersion } = (await read('server-side')).metadata;
+    assert.equal(await apply(text, '--server-side'), said);
+    assert.equal((await read('server-side')).metadata.resourceVersion, resourceVersion);
+    const other = ['apply', '-f', '-', '--server-side', '--field-manager=other'];
+    const input = text.replace('60', '61');
+    const refused = await scope.kubectl(other, { input });
+    assert.equal(refused.exitCode, 1);
+    assert.match(refused.stderr, /Apply failed with 1 conflict: conflict with "kubectl": \.spec\.ttlSeconds/);
+    await kubectl([...other, '--force-conflicts'], { input });
+    assert.equal((await read('server-side')).spec.ttlSeconds, 61);
+  });
+
+  test('apply refuses what is wrong, with the reason', async () => {
+    const unknown = await scope.kubectl(['apply', '-f', '-'], { input: manifest('wrong', '  zork: 1\n') });
+    assert.equal(unknown.exitCode, 1);
+    assert.match(unknown.stderr, /strict decoding error: unknown field "spec\.zork"/);
+    const small = await scope.kubectl(['apply', '-f', '-'], { input: manifest('wrong').replace('256', '0') });
+    assert.equal(small.exitCode, 1);
+    assert.match(
+      small.stderr,
+      /^The MicroVM "wrong" is invalid: spec\.memory: Invalid value: 0: spec\.memory in body should be greater than or equal to 64/,
+    );
+  });
+
+  test('apply --dry-run=server and diff change nothing', async () => {
+    await apply(manifest('dry'));
+    const text = manifest('dry', '  ttlSeconds: 5\n');
+    assert.match(await apply(text, '--dry-run=server'), /dry configured \(server dry run\)/);
+    const diff = await scope.kubectl(['diff', '-f', '-'], { input: text });
+    assert.equal(diff.exitCode, 1, diff.stderr);
+    assert.match(diff.stdout, /^\+ {2}ttlSeconds: 5$/m);
+    assert.equal((await read('dry')).spec.ttlSeconds, undefined);
+  });
+
+  test('get prints columns, wide ones too, names, paths and YAML', async () => {
+    await make('shown');
+    const status = { phase: 'Running', host: 'n1', bootMs: 720, message: 'all is well' };
+    bodyOf(await scope.api.patch(scope.path('microvms', 'shown', 'status'), 'merge', { status }));
+    const [header = '', row = ''] = (await kubectl(['get', 'mvm', 'shown'])).split('\n');
+    assert.deepEqual(header.split(/\s+/).filter(Boolean), [
+      'NAME',
+      'PHASE',
+      'IMAGE',
+      'CPU',
+      'MEMORY',
+      'HOST',
+      'BOOT-MS',
+      'REASON',
+      'AGE',
+    ]);
+    assert.match(row, /^shown\s+Running\s+tvm\/python\s+1\s+256\s+n1\s+720\s+\d+s\s*$/);
+    assert.match(await kubectl(['get', 'mvm', 'shown', '-o', 'wide']), /MESSAGE\s*\n.*all is well/);
+    assert.equal(await kubectl(['get', 'microvm/shown', '-o', 'name']), 'microvm.vvm.tvm.github.com/shown\n');
+    assert.equal(await kubectl(['get', 'microvms', 'shown', '-o', 'jsonpath={.status.bootMs}']), '720');
+    assert.match(await kubectl(['get', 'mvm', 'shown', '-o', 'yaml']), /^kind: MicroVM$/m);
+    assert.match(await kubectl(['get', 'all']), /^microvm\.vvm\.tvm\.github\.com\/shown\s/m);
+    assert.match(await kubectl(['get', 'tvm', '--show-labels']), /LABELS/);
+    assert.match(await kubectl(['get', 'mvm', '--sort-by=.metadata.name', '--chunk-size=1']), /shown/);
+    assert.match(
+      await kubectl(['get', 'mvm', '-A', '--field-selector', 'metadata.name=shown']),
+      new RegExp(scope.namespace),
+    );
+  });
+
+  test('get of what is not there', async () => {
+    const missing = await scope.kubectl(['get', 'mvm', 'none']);
+    assert.equal(missing.exitCode, 1);
+    assert.equal(missing.stderr, 'Error from server (NotFound): microvms.vvm.tvm.github.com "none" not found\n');
+    const empty = await scope.kubectl(['get', 'mcps']);
+    assert.equal(empty.stderr, `No resources found in ${scope.namespace} namespace.\n`);
+    const unknown = await scope.kubectl(['get', 'zorks']);
+    assert.match(unknown.stderr, /the server doesn't have a resource type "zorks"/);
+  });
+
+  test('get -w sees a change', async () => {
+    await make('watched');
+    const setPhase = (phase: string) =>
+      scope.api.patch(scope.path('microvms', 'watched', 'status'), 'merge', { status: { phase } });
+    const { stdout } = await scope.kubectl(['get', 'mvm', 'watched', '-w'], {
+      onOutput: (output, stop) => {
+        if (output.split('\n').length === 3) void setPhase('Creating');
+        if (output.includes('Creating')) stop();
+      },
+    });
+    assert.match(stdout, /^NAME .*\nwatched .*\nwatched\s+Creating /);
+  });
+
+  test('describe shows fields and Events', async () => {
+    const { metadata } = await make('described');
+    const event = {
+      metadata: { name: 'described.1' },
+      involvedObject: {
+        apiVersion: 'vvm.tvm.github.com/v1alpha1',
+        kind: 'MicroVM',
+        name: 'described',
+        namespace: scope.namespace,
+        uid: metadata.uid,
+      },
+      reason: 'Scheduled',
+      message: 'placed on n1',
+      type: 'Normal',
+      count: 1,
+      firstTimestamp: metadata.creationTimestamp,
+      lastTimestamp: metadata.creationTimestamp,
+      source: { component: 'lime-ctrl' },
+    };
+    bodyOf(await scope.api.create(scope.path('events'), event), 201);
+    const text = await kubectl(['describe', 'mvm', 'described']);
+    assert.match(text, /^Name:\s+described$/m);
+    assert.match(text, /^\s+Image:\s+tvm\/python$/m);
+    assert.match(
+      text,
+      /Events:\n\s+Type\s+Reason\s+Age\s+From\s+Message\n.*\n\s+Normal\s+Scheduled\s+\d+s\s+lime-ctrl\s+placed on n1/,
+    );
+    assert.match(
+      await kubectl(['events', '--for', 'microvm/described']),
+      /Scheduled\s+MicroVM\/described\s+placed on n1/,
+    );
+    assert.match(await kubectl(['get', 'events']), /Normal\s+Scheduled\s+microvm\/described\s+placed on n1/);
+  });
+
+  test('edit with an editor', async () => {
+    await make('edited');
+    await using editor = await temporaryFile(
+      'editor.sh',
+      '#!/bin/sh\nsed -i "s/desiredState: Running/desiredState: Stopped/" "$1"\n',
+    );
+    const edited = await kubectl(['edit', 'mvm', 'edited'], { env: { KUBE_EDITOR: editor.path } });
+    assert.equal(edited, 'microvm.vvm.tvm.github.com/edited edited\n');
+    assert.equal((await read('edited')).spec.desiredState, 'Stopped');
+  });
+
+  test('label, annotate, patch and scale', async () => {
+    await make('marked');
+    assert.match(await kubectl(['label', 'mvm', 'marked', 'tier=gold']), /marked labeled/);
+    assert.match(await kubectl(['get', 'mvm', '-l', 'tier=gold', '-o', 'name']), /marked/);
+    await kubectl(['label', 'mvm', 'marked', 'tier-']);
+    assert.match(await kubectl(['annotate', 'mvm', 'marked', 'note=hello']), /marked annotated/);
+    await kubectl(['patch', 'mvm', 'marked', '--type=merge', '-p', '{"spec":{"desiredState":"Paused"}}']);
+    const { metadata, spec } = await read('marked');
+    assert.deepEqual(
+      [metadata.labels, metadata.annotations, spec.desiredState],
+      [undefined, { note: 'hello' }, 'Paused'],
+    );
+    const pool = manifest('scaled')
+      .replace('MicroVM', 'MicroVMPool')
+      .replace(/spec:[\s\S]*/, 'spec: {template: {spec: {image: a, cpu: 1, memory: 64}}}');
+    await apply(pool);
+    assert.match(await kubectl(['scale', 'mvmpool', 'scaled', '--replicas=3']), /scaled scaled/);
+    assert.match(await kubectl(['get', 'mvmpool', 'scaled']), /^scaled\s+a\s+3\s/m);
+  });
+
+  test('wait for a condition, a value and the end', async () => {
+    await make('awaited');
+    const waiting = kubectl(['wait', '--for=condition=Ready', 'mvm/awaited', '--timeout=30s']);
+    const value = kubectl(['wait', '--for=jsonpath={.status.phase}=Running', 'mvm/awaited', '--timeout=30s']);
+    const condition = {
+      type: 'Ready',
+      status: 'True',
+      reason: 'Booted',
+      message: '',
+      lastTransitionTime: '2026-01-01T00:00:00Z',
+    };
+    const status = { phase: 'Running', conditions: [condition] };
+    bodyOf(await scope.api.patch(scope.path('microvms', 'awaited', 'status'), 'merge', { status }));
+    assert.match(await waiting, /awaited condition met/);
+    assert.match(await value, /awaited condition met/);
+    const end = kubectl(['wait', '--for=delete', 'mvm/awaited', '--timeout=30s']);
+    assert.match(await kubectl(['delete', 'mvm', 'awaited']), /"awaited" deleted/);
+    await end;
+  });
+
+  test('delete by file, label and all', async () => {
+    await apply(manifest('d1'));
+    assert.match(await kubectl(['delete', '-f', '-'], { input: manifest('d1') }), /"d1" deleted/);
+    await make('d2', { metadata: { labels: { kill: 'me' } } });
+    assert.match(await kubectl(['delete', 'mvm', '-l', 'kill=me']), /"d2" deleted/);
+    const again = await scope.kubectl(['delete', 'mvm', 'd2']);
+    assert.match(again.stderr, /^Error from server \(NotFound\)/);
+    assert.equal(await kubectl(['delete', 'mvm', 'd2', '--ignore-not-found']), '');
+    await make('d3');
+    assert.match(await kubectl(['delete', 'mvm', 'd3', '--cascade=foreground']), /"d3" deleted/);
+  });
+
+  test('explain and api-resources', async () => {
+    const spec = await kubectl(['explain', 'mvm.spec']);
+    assert.match(spec, /KIND:\s+MicroVM\nVERSION:\s+v1alpha1/);
+    assert.match(spec, /memory\s+<integer> -required-\n\s+Memory in MB, 64 at least\./);
+    assert.match(spec, /desiredState\s+<string>\n\s*enum: Running, Paused, Stopped/);
+    assert.match(await kubectl(['explain', 'microvm.spec.env.name']), /FIELD: name <string>/);
+    assert.match(await kubectl(['explain', 'mvm', '--recursive']), /secretRef\s+<Object>/);
+    assert.match(await kubectl(['explain', 'mvm.metadata.labels']), /FIELD: labels <map\[string\]string>/);
+    assert.match(await kubectl(['explain', 'secret.stringData']), /FIELD: stringData <map\[string\]string>/);
+    const resources = await kubectl(['api-resources', '--api-group=vvm.tvm.github.com']);
+    assert.match(resources, /^microvms\s+mvm\s+vvm\.tvm\.github\.com\/v1alpha1\s+true\s+MicroVM$/m);
+    assert.match(await kubectl(['api-resources', '--verbs=list', '--namespaced=false', '-o', 'name']), /^namespaces$/m);
+    assert.match(await kubectl(['api-versions']), /^vvm\.tvm\.github\.com\/v1alpha1$/m);
+    assert.match(await kubectl(['version']), /Server Version: v1\./);
+  });
+
+  test('create secret, configmap and namespace', async () => {
+    assert.equal(
+      await kubectl(['create', 'secret', 'generic', 'env', '--from-literal=KEY=value']),
+      'secret/env created\n',
+    );
+    assert.match(await kubectl(['get', 'secret', 'env']), /^env\s+Opaque\s+1\s/m);
+    assert.equal(await kubectl(['get', 'secret', 'env', '-o', 'jsonpath={.data.KEY}']), 'dmFsdWU=');
+    assert.match(await kubectl(['describe', 'secret', 'env']), /KEY:\s+5 bytes/);
+    await kubectl(['create', 'configmap', 'settings', '--from-literal=a=b']);
+    assert.match(await kubectl(['describe', 'configmap', 'settings']), /a:\n----\nb/);
+    const name = `${scope.namespace}-2`;
+    assert.equal(await kubectl(['create', 'namespace', name]), `namespace/${name} created\n`);
+    assert.match(await kubectl(['delete', 'namespace', name, '--timeout=60s']), /deleted/);
+  });
+
+  test('create and replace', async () => {
+    assert.match(await kubectl(['create', '-f', '-'], { input: manifest('replaced') }), /created/);
+    const taken = await scope.kubectl(['create', '-f', '-'], { input: manifest('replaced') });
+    assert.match(taken.stderr, /^Error from server \(AlreadyExists\)/);
+    await kubectl(['replace', '-f', '-'], { input: manifest('replaced', '  ttlSeconds: 9\n') });
+    assert.equal((await read('replaced')).spec.ttlSeconds, 9);
+    assert.match(await kubectl(['replace', '--force', '-f', '-'], { input: manifest('replaced') }), /replaced/);
+  });
+});
