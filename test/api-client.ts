@@ -1,5 +1,6 @@
 // A small HTTPS client for a Kubernetes API: JSON in, status and body out, nothing hidden.
-import { Agent, type IncomingMessage, request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
 import type { Access } from './cluster/kubeconfig.ts';
 
 export interface ApiAnswer<Body = ApiObject> {

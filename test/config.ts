@@ -19,7 +19,7 @@ export interface TestConfig {
   cacheFolder: string;
   /** A folder with etcd, kube-apiserver, kube-controller-manager and kubectl (TVM_KUBERNETES_BIN). */
   kubernetesBin: string | undefined;
-  /** tar.xz archives that hold them as bin/…, in the order in which they are tried (TVM_KUBERNETES_ARCHIVE). */
+  /** tar archives that hold them as bin/…, in the order in which they are tried (TVM_KUBERNETES_ARCHIVE). */
   kubernetesArchives: string[];
   /** What the API suite runs against (TVM_API_TARGET=embedded|real, both when unset). */
   targets: readonly TargetName[];

@@ -38,8 +38,8 @@ async function fillCache(kept: string, source: Source, say: (line: string) => vo
 
 async function unpack(archive: string, folder: string, say: (line: string) => void): Promise<void> {
   say(`unpacking ${archive}`);
-  await ensureProgram('xz', 'xz-utils', say);
-  await outputOf('tar', ['-xJf', archive, '-C', folder, '--no-same-owner', 'bin']);
+  if (archive.endsWith('.xz')) await ensureProgram('xz', 'xz-utils', say);
+  await outputOf('tar', ['-xf', archive, '-C', folder, '--no-same-owner', 'bin']);
 }
 
 /** Another process may have filled the cache in the meantime: its result is as good. */

@@ -1,0 +1,113 @@
+// The zod schema and the CRD made from it accept the same objects: random specs, judged by both.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { kinds } from '@tvm/api/kinds/kinds.ts';
+import type { Kind } from '@tvm/api/kinds/meta.ts';
+import fc from 'fast-check';
+import { parse } from 'yaml';
+import { readConfig } from '../config.ts';
+import { apiVersion, bodyOf } from './objects.ts';
+import { onEachTarget } from './scope.ts';
+
+/** Mostly valid values for a field, with enough others that every bound is crossed. */
+const text = fc.oneof(
+  fc.constantFrom('', 'a', 'tvm/python', 'A_1', '1a', 'x'.repeat(254), 'é'.repeat(253)),
+  fc.string({ maxLength: 8 }),
+);
+const number = fc.oneof(
+  fc.constantFrom(-1, 0, 1, 2, 32, 33, 63, 64, 256, 10_000, 10_001, 1_048_576, 1_048_577),
+  fc.integer(),
+);
+const wrong = fc.constantFrom<unknown>('text', 7, true, [], {}, [1], 1.5);
+const nearly = (good: fc.Arbitrary<unknown>) =>
+  fc.oneof({ weight: 9, arbitrary: good }, { weight: 1, arbitrary: wrong });
+const list = (item: fc.Arbitrary<unknown>) => fc.array(item, { maxLength: 3 });
+
+const size = {
+  image: nearly(text),
+  cpu: nearly(fc.oneof(fc.constant(1), number)),
+  memory: nearly(fc.oneof(fc.constant(256), number)),
+};
+const specs: Record<string, fc.Arbitrary<unknown>> = {
+  MicroVM: fc.record(
+    {
+      ...size,
+      mcpMode: nearly(fc.boolean()),
+      command: nearly(list(nearly(text))),
+      args: nearly(list(text)),
+      env: nearly(
+        fc.uniqueArray(fc.record({ name: text, value: text }, { requiredKeys: [] }), {
+          selector: (each) => each.name,
+          maxLength: 3,
+        }),
+      ),
+      envFrom: nearly(
+        list(
+          fc.record(
+            { secretRef: nearly(fc.record({ name: text, optional: fc.boolean() }, { requiredKeys: [] })) },
+            { requiredKeys: [] },
+          ),
+        ),
+      ),
+      desiredState: nearly(fc.constantFrom('Running', 'Paused', 'Stopped', 'running')),
+      ttlSeconds: nearly(number),
+      unknown: wrong,
+    },
+    { requiredKeys: ['cpu'] },
+  ),
+  MCPSession: fc.record(
+    { userId: nearly(text), groupId: nearly(text), vmId: nearly(text), idleTimeoutSeconds: nearly(number) },
+    { requiredKeys: ['userId'] },
+  ),
+  MicroVMSnapshot: fc.record(
+    {
+      source: nearly(fc.record({ microVM: nearly(text) }, { requiredKeys: [] })),
+      deletionPolicy: nearly(fc.constantFrom('Delete', 'Retain', '')),
+    },
+    { requiredKeys: [] },
+  ),
+  MicroVMPool: fc.record(
+    // One bound alone, since the rule between the two is not the business of the schema.
+    {
+      minReady: nearly(number),
+      template: nearly(fc.record({ spec: nearly(fc.record(size, { requiredKeys: ['cpu'] })) }, { requiredKeys: [] })),
+    },
+    { requiredKeys: ['template'] },
+  ),
+};
+
+onEachTarget('schemas', (scope) => {
+  const accepts = async (kind: Kind, spec: unknown) => {
+    const body = { apiVersion, kind: kind.kind, metadata: { name: 'random' }, spec };
+    const answer = await scope.api.create(scope.path(kind.plural), body, { dryRun: 'All' });
+    assert.ok([201, 422].includes(answer.status), answer.text);
+    return answer;
+  };
+
+  for (const kind of kinds) {
+    test(`zod and the server agree on ${kind.kind}`, async () => {
+      let accepted = 0;
+      const runs = 150;
+      const property = fc.asyncProperty(specs[kind.kind] ?? fc.object(), async (spec) => {
+        const parsed = kind.spec.safeParse(spec);
+        const answer = await accepts(kind, spec);
+        const message = () => `${JSON.stringify(spec)}\nzod: ${parsed.error}\nserver: ${answer.text}`;
+        assert.equal(answer.status === 201, parsed.success, message());
+        if (!parsed.success) return;
+        accepted += 1;
+        assert.deepEqual(answer.body.spec, parsed.data, message());
+      });
+      await fc.assert(property, { numRuns: runs });
+      assert.ok(accepted > 0 && accepted < runs, `${accepted} of ${runs} accepted: the generator is one-sided`);
+    });
+  }
+
+  test('the examples are accepted as they stand', async () => {
+    for (const [file, resource] of Object.entries({ 'microvm.yaml': 'microvms', 'mcpsession.yaml': 'mcpsessions' })) {
+      const example = parse(await readFile(join(readConfig().root, 'deploy/examples', file), 'utf8'));
+      bodyOf(await scope.api.create(scope.path(resource), example, { dryRun: 'All', fieldValidation: 'Strict' }), 201);
+    }
+  });
+});
