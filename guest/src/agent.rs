@@ -12,6 +12,6 @@ pub struct Agent {
 
 impl Agent {
     pub fn new(is_init: bool) -> Self {
-        Agent { processes: ProcessTable::new(is_init), default_env: RefCell::default(), is_init }
+        Agent { processes: ProcessTable::new(), default_env: RefCell::default(), is_init }
     }
 }

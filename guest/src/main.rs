@@ -10,6 +10,7 @@ mod machine;
 mod process;
 mod proto;
 mod requests;
+mod ring;
 mod stream;
 mod waiting;
 mod wire;

@@ -3,6 +3,7 @@
 use crate::failure::{Code, Failure, Outcome};
 use crate::proto::frame::Body;
 use crate::proto::{Frame, Input, Output, TerminalSize, WindowUpdate, input, output};
+use crate::ring::copy_range;
 use crate::wire::{MAX_CHUNK, STREAM_WINDOW};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -162,7 +163,9 @@ impl Stream {
     fn take_data(&self) -> Vec<u8> {
         let mut data = self.inbox.data.borrow_mut();
         let length = data.len().min(MAX_CHUNK);
-        data.drain(..length).collect()
+        let taken = copy_range(&data, 0, length);
+        data.drain(..length);
+        taken
     }
 
     async fn return_credit(&self, bytes: u32) -> Outcome<()> {

@@ -3,12 +3,15 @@ use super::cmdline::Settings;
 use super::mounts::mount_at;
 use crate::process::Cgroups;
 use nix::mount::MsFlags;
+use nix::sys::resource::{Resource, setrlimit};
 use std::fs;
 
 const CGROUP_MOUNT: &str = "/sys/fs/cgroup";
 const MIB: u64 = 1024 * 1024;
 const LEAST_RESERVE_BYTES: u64 = 16 * MIB;
 const RESERVED_FRACTION: u64 = 16;
+const AGENT_DESCRIPTORS: u64 = 16_384;
+const MOST_DESCRIPTORS: u64 = 524_288;
 
 /// The kernel kills anything else before the agent.
 pub fn protect_agent() {
@@ -26,8 +29,16 @@ pub fn make_cgroups(settings: &Settings) -> Option<Cgroups> {
     made.inspect_err(|message| eprintln!("tvm-agent: no control groups: {message}")).ok()
 }
 
+/// Of what the kernel has left for anyone, a part stays for the agent and the files that it writes.
 fn memory_for_processes() -> u64 {
-    let total = nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_total());
-    let reserve = (total / RESERVED_FRACTION).max(LEAST_RESERVE_BYTES);
-    total.saturating_sub(reserve).max(LEAST_RESERVE_BYTES)
+    let free = nix::sys::sysinfo::sysinfo().map_or(0, |info| info.ram_unused());
+    let reserve = (free / RESERVED_FRACTION).max(LEAST_RESERVE_BYTES);
+    free.saturating_sub(reserve).max(LEAST_RESERVE_BYTES)
+}
+
+/// Enough descriptors for every stream the host may open; what processes start with is set when they start.
+pub fn raise_descriptor_limit() {
+    if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, AGENT_DESCRIPTORS, MOST_DESCRIPTORS) {
+        eprintln!("tvm-agent: cannot raise the limit of open files: {error}");
+    }
 }

@@ -29,6 +29,7 @@ pub fn boot() -> Outcome<Booted> {
     root::enter(&settings)?;
     mounts::mount_late()?;
     limits::protect_agent();
+    limits::raise_descriptor_limit();
     let cgroups = limits::make_cgroups(&settings);
     prepare_files();
     machine::set_link_up("lo").during(|| "bring the loopback interface up")?;
@@ -38,6 +39,7 @@ pub fn boot() -> Outcome<Booted> {
 /// What programs expect of any system and an image may lack. An image where it cannot be made runs without.
 fn prepare_files() {
     let _ = nix::unistd::sethostname("localhost");
+    let _ = fs::create_dir_all("/etc");
     let missing = |path: &str| fs::metadata(path).is_err();
     if missing("/etc/hosts") {
         let _ = fs::write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n");

@@ -15,8 +15,12 @@ pub async fn watch(request: WatchFiles, stream: &Stream) -> Outcome<()> {
     let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).during(|| "make a watch")?;
     let changed = inotify.as_fd().try_clone_to_owned().and_then(wait_on).during(|| "make a watch")?;
     let mut tree = WatchTree::new(request.recursive);
-    tree.add_root(&inotify, &path).during(|| format!("watch {}", path.display()))?;
+    let is_whole = tree.add_root(&inotify, &path).during(|| format!("watch {}", path.display()))?;
     send(stream, FileEvent { kind: FileEventKind::Ready.into(), ..FileEvent::default() }).await?;
+    if !is_whole {
+        send(stream, FileEvent { kind: FileEventKind::Overflow.into(), path: request.path, moved_to: String::new() })
+            .await?;
+    }
     loop {
         let mut guard = changed.readable().await.during(|| "wait for file events")?;
         let events = match inotify.read_events() {

@@ -32,14 +32,15 @@ impl WatchTree {
         WatchTree { recursive, root: PathBuf::new(), folders: HashMap::new() }
     }
 
-    pub fn add_root(&mut self, inotify: &Inotify, path: &Path) -> nix::Result<()> {
+    /// Watches the root and, when recursive, all below. Returns whether all of it could be watched.
+    pub fn add_root(&mut self, inotify: &Inotify, path: &Path) -> nix::Result<bool> {
         self.root = path.to_path_buf();
         let descriptor = inotify.add_watch(path, interest())?;
         self.folders.insert(descriptor, path.to_path_buf());
         if self.recursive {
             self.add_below(inotify, path, &mut Vec::new());
         }
-        Ok(())
+        Ok(self.folders.len() < MAX_WATCHES)
     }
 
     /// Watches all folders below; what is found in them is appended to `found`. One that has gone meanwhile is left out.

@@ -1,5 +1,6 @@
 //! One output of a process between its pipe and whoever follows it: a window of its last bytes, addressed by offset.
 //! Invariant: never more than the capacity is held; a follower never misses a byte that was held when it came.
+use crate::ring::copy_range;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
@@ -131,7 +132,7 @@ impl Follower {
         let Some(at) = state.followers.get(&self.id).copied() else { return Vec::new() };
         let skip = (at - state.start) as usize;
         let length = (state.held.len() - skip).min(max);
-        let taken: Vec<u8> = state.held.range(skip..skip + length).copied().collect();
+        let taken = copy_range(&state.held, skip, length);
         state.followers.insert(self.id, at + length as u64);
         self.outlet.trim(&mut state);
         taken

@@ -9,6 +9,7 @@ use super::users::{User, find_user};
 use crate::agent::Agent;
 use crate::failure::{During, Failure, Outcome};
 use crate::proto::{StartProcess, TerminalSize};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -22,6 +23,7 @@ use std::rc::Rc;
 
 const RETAINED_BYTES: usize = 256 * 1024;
 const PASSING_BYTES: usize = 64 * 1024;
+const PROCESS_DESCRIPTORS: u64 = 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Our ends of what a process reads and writes.
@@ -137,7 +139,7 @@ struct Preparation {
     user: Option<User>,
     folder: CString,
     has_terminal: bool,
-    resets_oom_score: bool,
+    gives_back_limits: bool,
 }
 
 fn start_in(
@@ -152,7 +154,7 @@ fn start_in(
         user: nix::unistd::getuid().is_root().then(|| user.clone()),
         folder: choose_folder(&request.cwd, user)?,
         has_terminal: request.terminal.is_some(),
-        resets_oom_score: agent.processes.resets_oom_score,
+        gives_back_limits: agent.is_init,
     };
     // SAFETY: `prepare` makes only system calls, on memory that exists before the fork.
     unsafe { command.pre_exec(move || preparation.prepare()) };
@@ -184,8 +186,9 @@ impl Preparation {
         if let Some(entrance) = &self.entrance {
             write_raw(entrance.as_raw_fd(), b"0")?;
         }
-        if self.resets_oom_score {
+        if self.gives_back_limits {
             reset_oom_score()?;
+            reset_descriptor_limit()?;
         }
         if let Some(user) = &self.user {
             become_user(user)?;
@@ -212,6 +215,12 @@ fn reset_oom_score() -> io::Result<()> {
     let fd = unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
     check(fd)?;
     write_raw(fd, b"0")
+}
+
+/// The customary limit, which a process may raise: some close every descriptor below it one by one.
+fn reset_descriptor_limit() -> io::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, PROCESS_DESCRIPTORS, most)?)
 }
 
 fn write_raw(fd: RawFd, bytes: &[u8]) -> io::Result<()> {

@@ -117,18 +117,15 @@ pub struct ProcessTable {
     ended: RefCell<Vec<String>>,
     next_id: Cell<u64>,
     pub cgroups: OnceCell<Cgroups>,
-    /// Whether processes get back the out-of-memory score that the agent gave up for itself.
-    pub resets_oom_score: bool,
 }
 
 impl ProcessTable {
-    pub fn new(is_init: bool) -> Self {
+    pub fn new() -> Self {
         ProcessTable {
             by_id: RefCell::default(),
             ended: RefCell::default(),
             next_id: Cell::new(1),
             cgroups: OnceCell::new(),
-            resets_oom_score: is_init,
         }
     }
 
@@ -210,7 +207,7 @@ mod tests {
 
     #[test]
     fn ids_are_checked_and_chosen() {
-        let table = ProcessTable::new(false);
+        let table = ProcessTable::new();
         assert_eq!(table.choose_id("").unwrap(), "1");
         assert_eq!(table.choose_id("").unwrap(), "2");
         assert_eq!(table.choose_id("a.b-c_1").unwrap(), "a.b-c_1");
