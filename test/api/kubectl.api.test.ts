@@ -1,83 +1,12 @@
-// An ordinary kubectl against the server: the commands that a person types.
+// An ordinary kubectl that reads, waits and deletes: the commands that a person types.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { CommandOptions } from '../cluster/run-command.ts';
-import { bodyOf, microVm } from './objects.ts';
-import { onEachTarget, temporaryFile } from './scope.ts';
-
-const manifest = (name: string, spec = '') => `apiVersion: vvm.tvm.github.com/v1alpha1
-kind: MicroVM
-metadata: {name: ${name}}
-spec:
-  image: tvm/python
-  cpu: 1
-  memory: 256
-${spec}`;
+import { kubectlSession, manifest } from './kubectl-session.ts';
+import { bodyOf } from './objects.ts';
+import { onEachTarget } from './scope.ts';
 
 onEachTarget('kubectl', (scope) => {
-  /** Standard output of a command that must succeed. */
-  const kubectl = async (args: string[], options: CommandOptions = {}) => {
-    const result = await scope.kubectl(args, options);
-    assert.equal(result.exitCode, 0, `kubectl ${args.join(' ')}\n${result.stdout}${result.stderr}`);
-    return result.stdout;
-  };
-  const apply = (input: string, ...more: string[]) => kubectl(['apply', '-f', '-', ...more], { input });
-  const make = async (name: string, more = {}) =>
-    bodyOf(await scope.api.create(scope.path('microvms'), microVm(name, more)), 201);
-  const read = async (name: string) => bodyOf(await scope.api.get(scope.path('microvms', name)));
-
-  test('apply: created, unchanged, configured', async () => {
-    const vm = 'microvm.vvm.tvm.github.com/applied';
-    assert.equal(await apply(manifest('applied')), `${vm} created\n`);
-    assert.equal(await apply(manifest('applied')), `${vm} unchanged\n`);
-    assert.equal(await apply(manifest('applied', '  ttlSeconds: 60\n')), `${vm} configured\n`);
-    assert.equal((await read('applied')).spec.ttlSeconds, 60);
-    assert.equal(await apply(manifest('applied')), `${vm} configured\n`);
-    assert.equal((await read('applied')).spec.ttlSeconds, undefined);
-    const map = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: applied}\ndata: {a: "1", b: "2"}\n';
-    assert.equal(await apply(map), 'configmap/applied created\n');
-    assert.equal(await apply(map), 'configmap/applied unchanged\n');
-    assert.equal(await apply(map.replace(', b: "2"', '')), 'configmap/applied configured\n');
-    assert.deepEqual(bodyOf(await scope.api.get(scope.path('configmaps', 'applied'))).data, { a: '1' });
-  });
-
-  test('apply --server-side, twice, and against another manager', async () => {
-    const text = manifest('server-side', '  ttlSeconds: 60\n');
-    const said = 'microvm.vvm.tvm.github.com/server-side serverside-applied\n';
-    assert.equal(await apply(text, '--server-side'), said);
-    const { resourceVersion } = (await read('server-side')).metadata;
-    assert.equal(await apply(text, '--server-side'), said);
-    assert.equal((await read('server-side')).metadata.resourceVersion, resourceVersion);
-    const other = ['apply', '-f', '-', '--server-side', '--field-manager=other'];
-    const input = text.replace('60', '61');
-    const refused = await scope.kubectl(other, { input });
-    assert.equal(refused.exitCode, 1);
-    assert.match(refused.stderr, /Apply failed with 1 conflict: conflict with "kubectl": \.spec\.ttlSeconds/);
-    await kubectl([...other, '--force-conflicts'], { input });
-    assert.equal((await read('server-side')).spec.ttlSeconds, 61);
-  });
-
-  test('apply refuses what is wrong, with the reason', async () => {
-    const unknown = await scope.kubectl(['apply', '-f', '-'], { input: manifest('wrong', '  zork: 1\n') });
-    assert.equal(unknown.exitCode, 1);
-    assert.match(unknown.stderr, /strict decoding error: unknown field "spec\.zork"/);
-    const small = await scope.kubectl(['apply', '-f', '-'], { input: manifest('wrong').replace('256', '0') });
-    assert.equal(small.exitCode, 1);
-    assert.match(
-      small.stderr,
-      /^The MicroVM "wrong" is invalid: spec\.memory: Invalid value: 0: spec\.memory in body should be greater than or equal to 64/,
-    );
-  });
-
-  test('apply --dry-run=server and diff change nothing', async () => {
-    await apply(manifest('dry'));
-    const text = manifest('dry', '  ttlSeconds: 5\n');
-    assert.match(await apply(text, '--dry-run=server'), /dry configured \(server dry run\)/);
-    const diff = await scope.kubectl(['diff', '-f', '-'], { input: text });
-    assert.equal(diff.exitCode, 1, diff.stderr);
-    assert.match(diff.stdout, /^\+ {2}ttlSeconds: 5$/m);
-    assert.equal((await read('dry')).spec.ttlSeconds, undefined);
-  });
+  const { kubectl, apply, make } = kubectlSession(scope);
 
   test('get prints columns, wide ones too, names, paths and YAML', async () => {
     await make('shown');
@@ -166,37 +95,6 @@ onEachTarget('kubectl', (scope) => {
     assert.match(await kubectl(['get', 'events']), /Normal\s+Scheduled\s+microvm\/described\s+placed on n1/);
   });
 
-  test('edit with an editor', async () => {
-    await make('edited');
-    await using editor = await temporaryFile(
-      'editor.sh',
-      '#!/bin/sh\nsed -i "s/desiredState: Running/desiredState: Stopped/" "$1"\n',
-    );
-    const edited = await kubectl(['edit', 'mvm', 'edited'], { env: { KUBE_EDITOR: editor.path } });
-    assert.equal(edited, 'microvm.vvm.tvm.github.com/edited edited\n');
-    assert.equal((await read('edited')).spec.desiredState, 'Stopped');
-  });
-
-  test('label, annotate, patch and scale', async () => {
-    await make('marked');
-    assert.match(await kubectl(['label', 'mvm', 'marked', 'tier=gold']), /marked labeled/);
-    assert.match(await kubectl(['get', 'mvm', '-l', 'tier=gold', '-o', 'name']), /marked/);
-    await kubectl(['label', 'mvm', 'marked', 'tier-']);
-    assert.match(await kubectl(['annotate', 'mvm', 'marked', 'note=hello']), /marked annotated/);
-    await kubectl(['patch', 'mvm', 'marked', '--type=merge', '-p', '{"spec":{"desiredState":"Paused"}}']);
-    const { metadata, spec } = await read('marked');
-    assert.deepEqual(
-      [metadata.labels, metadata.annotations, spec.desiredState],
-      [undefined, { note: 'hello' }, 'Paused'],
-    );
-    const pool = manifest('scaled')
-      .replace('MicroVM', 'MicroVMPool')
-      .replace(/spec:[\s\S]*/, 'spec: {template: {spec: {image: a, cpu: 1, memory: 64}}}');
-    await apply(pool);
-    assert.match(await kubectl(['scale', 'mvmpool', 'scaled', '--replicas=3']), /scaled scaled/);
-    assert.match(await kubectl(['get', 'mvmpool', 'scaled']), /^scaled\s+a\s+3\s/m);
-  });
-
   test('wait for a condition, a value and the end', async () => {
     await make('awaited');
     const waiting = kubectl(['wait', '--for=condition=Ready', 'mvm/awaited', '--timeout=30s']);
@@ -258,14 +156,5 @@ onEachTarget('kubectl', (scope) => {
     const name = `${scope.namespace}-2`;
     assert.equal(await kubectl(['create', 'namespace', name]), `namespace/${name} created\n`);
     assert.match(await kubectl(['delete', 'namespace', name, '--timeout=60s']), /deleted/);
-  });
-
-  test('create and replace', async () => {
-    assert.match(await kubectl(['create', '-f', '-'], { input: manifest('replaced') }), /created/);
-    const taken = await scope.kubectl(['create', '-f', '-'], { input: manifest('replaced') });
-    assert.match(taken.stderr, /^Error from server \(AlreadyExists\)/);
-    await kubectl(['replace', '-f', '-'], { input: manifest('replaced', '  ttlSeconds: 9\n') });
-    assert.equal((await read('replaced')).spec.ttlSeconds, 9);
-    assert.match(await kubectl(['replace', '--force', '-f', '-'], { input: manifest('replaced') }), /replaced/);
   });
 });
