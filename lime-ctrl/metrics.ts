@@ -1,0 +1,75 @@
+// What lime-ctrl measures of itself.
+import type { ControllerDeps, ReconcileOutcome } from '@tvm/kit/controller/controller.ts';
+import type { WorkQueue } from '@tvm/kit/controller/work-queue.ts';
+import { Gauge, Histogram, type Registry } from '@tvm/kit/metrics.ts';
+import type { Admission } from './engine/admission.ts';
+import type { EngineDeps } from './engine/engine.ts';
+import type { Pool } from './engine/pool.ts';
+
+const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+
+export interface LimeMetrics {
+  onReconciled: NonNullable<ControllerDeps['onReconciled']>;
+  onQueue: (name: string, queue: WorkQueue) => void;
+  onExecuted: NonNullable<EngineDeps['onExecuted']>;
+}
+
+export function makeLimeMetrics(registers: Registry[]): LimeMetrics {
+  const reconciles = new Histogram({
+    name: 'tvm_reconcile_duration_seconds',
+    help: 'Reconciles by controller and outcome.',
+    labelNames: ['controller', 'outcome'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const executions = new Histogram({
+    name: 'tvm_execute_duration_seconds',
+    help: 'Executions by result and start (warm: a waiting machine; cold: one was made; none: refused before).',
+    labelNames: ['result', 'start'],
+    buckets: secondsBuckets,
+    registers,
+  });
+  const queues = new Map<string, WorkQueue>();
+  new Gauge({
+    name: 'tvm_queue_depth',
+    help: 'Keys that wait for a reconcile.',
+    labelNames: ['controller'],
+    registers,
+    collect() {
+      for (const [controller, queue] of queues) this.set({ controller }, queue.depth);
+    },
+  });
+  return {
+    onReconciled: (controller: string, outcome: ReconcileOutcome, ms) =>
+      reconciles.observe({ controller, outcome }, ms / 1000),
+    onQueue: (name, queue) => queues.set(name, queue),
+    onExecuted: (result, start, ms) => executions.observe({ result, start }, ms / 1000),
+  };
+}
+
+/** Gauges that are read when somebody looks. */
+export function watchEngine(registers: Registry[], pool: Pool, admission: Admission): void {
+  new Gauge({
+    name: 'tvm_pool_machines',
+    help: 'Machines of the pools by state.',
+    labelNames: ['image', 'cpu', 'memory', 'state'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { image, cpu, memory, waiting, making } of pool.view()) {
+        this.set({ image, cpu, memory, state: 'waiting' }, waiting);
+        this.set({ image, cpu, memory, state: 'making' }, making);
+      }
+    },
+  });
+  new Gauge({
+    name: 'tvm_executions',
+    help: 'Executions now, by state.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      this.set({ state: 'running' }, admission.running);
+      this.set({ state: 'queued' }, admission.queued);
+    },
+  });
+}

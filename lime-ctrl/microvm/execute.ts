@@ -1,0 +1,106 @@
+// One executor an action. Invariant: each may be run again with the same result, and none decides anything.
+
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Machine } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { type MicroVm, type MicroVmStatus, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
+import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
+import type { Fleet } from '../flintlock/fleet.ts';
+import { type Action, ownerLabel } from './world.ts';
+
+const callDeadlineMs = 30_000;
+const stopGraceMs = 5_000;
+
+export interface ExecuteDeps {
+  client: KubeClient;
+  fleet: Fleet;
+}
+
+/** Does the action and gives the object as it is afterwards. */
+export async function executeAction(
+  { client, fleet }: ExecuteDeps,
+  action: Action,
+  vm: MicroVm,
+  secretEnv: Record<string, string>,
+): Promise<MicroVm> {
+  const { name, namespace = '' } = vm.metadata;
+  const change = { uid: vm.metadata.uid ?? '', generation: BigInt(vm.metadata.generation ?? 0) };
+  const options = { timeoutMs: callDeadlineMs };
+  const told = async (node: string, machine: Promise<Machine>) => {
+    fleet.learn(node, await machine);
+    return vm;
+  };
+  switch (action.type) {
+    case 'addFinalizer':
+      return withFinalizers(client, vm, [...(vm.metadata.finalizers ?? []), machineFinalizer]);
+    case 'removeFinalizer':
+      return withFinalizers(
+        client,
+        vm,
+        (vm.metadata.finalizers ?? []).filter((each) => each !== machineFinalizer),
+      );
+    case 'deleteObject':
+      await ignoreNotFound(client.delete(microVms, namespace, name, { uid: change.uid }));
+      return vm;
+    case 'assignHost':
+      return writeStatus(client, vm, { ...vm.status, host: action.node });
+    case 'createMachine': {
+      const labels = { [ownerLabel]: 'microvm', namespace, name };
+      const request = { ...change, spec: machineSpec(vm), labels, env: envOf(vm, secretEnv) };
+      return told(action.node, fleet.client(action.node).createMachine(request, options));
+    }
+    case 'startMachine':
+      return told(
+        action.node,
+        fleet.client(action.node).startMachine({ ...change, env: envOf(vm, secretEnv) }, options),
+      );
+    case 'pauseMachine':
+      return told(action.node, fleet.client(action.node).pauseMachine(change, options));
+    case 'resumeMachine':
+      return told(action.node, fleet.client(action.node).resumeMachine(change, options));
+    case 'stopMachine': {
+      const request = { ...change, graceMs: stopGraceMs };
+      return told(action.node, fleet.client(action.node).stopMachine(request, options));
+    }
+    case 'destroyMachine':
+      await destroyMachine(fleet, action);
+      return vm;
+  }
+}
+
+/** For machines that no object stands behind too: their generation is of no account. */
+export async function destroyMachine(fleet: Fleet, { node, uid }: { node: string; uid: string }): Promise<void> {
+  const generation = fleet.machine(uid)?.machine.generation ?? 0n;
+  await fleet.client(node).destroyMachine({ uid, generation }, { timeoutMs: callDeadlineMs });
+}
+
+/** Writes the status unless it is what the object has. */
+export async function writeStatus(client: KubeClient, vm: MicroVm, status: MicroVmStatus): Promise<MicroVm> {
+  if (status === vm.status) return vm;
+  return client.updateStatus(microVms, { ...vm, status });
+}
+
+function withFinalizers(client: KubeClient, vm: MicroVm, finalizers: string[]): Promise<MicroVm> {
+  return client.update(microVms, { ...vm, metadata: { ...vm.metadata, finalizers } });
+}
+
+async function ignoreNotFound(call: Promise<void>): Promise<void> {
+  try {
+    await call;
+  } catch (error) {
+    if (!(error instanceof TvmError && error.code === 'not_found')) throw error;
+  }
+}
+
+function machineSpec({ spec, metadata }: MicroVm) {
+  return {
+    image: spec.image,
+    cpus: spec.cpu,
+    memoryMib: spec.memory,
+    command: spec.command ? [...spec.command, ...(spec.args ?? [])] : [],
+    hostname: metadata.name,
+  };
+}
+
+function envOf({ spec }: MicroVm, secretEnv: Record<string, string>): Record<string, string> {
+  return { ...secretEnv, ...Object.fromEntries((spec.env ?? []).map(({ name, value }) => [name, value])) };
+}

@@ -1,0 +1,112 @@
+// Reads what the MicroVM planner needs: the object, its machine, the nodes, the Secrets. Invariant: reads only.
+
+import { TvmError } from '@tvm/api/errors.ts';
+import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { Clock } from '@tvm/kit/clock.ts';
+import { type KubeClient, microVms, secrets, splitKey } from '@tvm/kit/kube/client.ts';
+import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
+import { observeNodes } from '../placement/observe-nodes.ts';
+import type { FailureLog } from './failure-log.ts';
+import { type Observed, type ObservedMachine, ownerLabel } from './world.ts';
+
+export interface ObserveDeps {
+  client: KubeClient;
+  fleet: Fleet;
+  /** The object as the cache has it. */
+  cached: (key: string) => MicroVm | undefined;
+  failures: FailureLog;
+  clock: Clock;
+}
+
+/** What was observed, and the environment from Secrets, which stays out of plans since they may be printed. */
+export interface Observation {
+  observed: Observed;
+  secretEnv: Record<string, string>;
+}
+
+const stateNames: Partial<Record<MachineState, ObservedMachine['state']>> = {
+  [MachineState.CREATING]: 'Creating',
+  [MachineState.RUNNING]: 'Running',
+  [MachineState.PAUSED]: 'Paused',
+  [MachineState.STOPPED]: 'Stopped',
+  [MachineState.FAILED]: 'Failed',
+  [MachineState.DESTROYING]: 'Destroying',
+};
+
+export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Observation> {
+  const { fleet, clock, failures } = deps;
+  const vm = deps.cached(key);
+  const uid = vm?.metadata.uid ?? '';
+  const placed = uid === '' ? undefined : fleet.machine(uid);
+  if (vm && !placed && !vm.metadata.deletionTimestamp) await fleet.refresh();
+  const { env, missing } = vm && needsEnv(placed) ? await readSecrets(deps.client, vm) : { env: {}, missing: [] };
+  const nowMs = clock.now();
+  const observed: Observed = {
+    vm,
+    machine: placed && observedMachine(placed),
+    strays: await straysOf(deps, key, vm),
+    nodes: observeNodes(fleet),
+    missingSecrets: missing,
+    failures: failures.note(uid, placed?.machine, nowMs),
+    nowMs,
+  };
+  return { observed, secretEnv: env };
+}
+
+/** Machines made for this name that no object stands behind. The API server is asked, since the cache may be behind. */
+async function straysOf(deps: ObserveDeps, key: string, vm: MicroVm | undefined): Promise<ObservedMachine[]> {
+  const { namespace, name } = splitKey(key);
+  const candidates = deps.fleet.machines().filter(({ machine: { labels, uid } }) => {
+    const ours = labels[ownerLabel] === 'microvm' && labels.namespace === namespace && labels.name === name;
+    return ours && uid !== vm?.metadata.uid;
+  });
+  if (candidates.length === 0) return [];
+  const currentUid = await liveUid(deps.client, namespace, name);
+  return candidates.filter(({ machine }) => machine.uid !== currentUid).map(observedMachine);
+}
+
+async function liveUid(client: KubeClient, namespace: string, name: string): Promise<string | undefined> {
+  try {
+    return (await client.get(microVms, namespace, name)).metadata.uid;
+  } catch (error) {
+    if (error instanceof TvmError && error.code === 'not_found') return undefined;
+    throw error;
+  }
+}
+
+function needsEnv(placed: PlacedMachine | undefined): boolean {
+  const state = placed?.machine.state;
+  return state === undefined || state === MachineState.STOPPED || state === MachineState.FAILED;
+}
+
+async function readSecrets(client: KubeClient, vm: MicroVm) {
+  const env: Record<string, string> = {};
+  const missing: string[] = [];
+  for (const { secretRef } of vm.spec.envFrom ?? []) {
+    try {
+      const { data = {} } = await client.get(secrets, vm.metadata.namespace ?? '', secretRef.name);
+      for (const [key, value] of Object.entries(data)) env[key] = Buffer.from(value, 'base64').toString('utf8');
+    } catch (error) {
+      if (!(error instanceof TvmError && error.code === 'not_found')) throw error;
+      if (!secretRef.optional) missing.push(secretRef.name);
+    }
+  }
+  return { env, missing };
+}
+
+export function observedMachine({ node, machine }: { node: string; machine: Machine }): ObservedMachine {
+  const { uid, reason, message, bootMs, imageDigest, exitCode } = machine;
+  return {
+    uid,
+    node,
+    generation: Number(machine.generation),
+    state: stateNames[machine.state] ?? 'Creating',
+    reason,
+    message,
+    bootMs,
+    imageDigest,
+    startedAtMs: Number(machine.startedAtMs),
+    exitCode,
+  };
+}

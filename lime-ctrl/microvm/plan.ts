@@ -1,0 +1,146 @@
+// From (MicroVM, machine, nodes, now) to actions and status. Pure, never throws; no actions means that the world matches.
+//
+//               no room / no node / no Secret
+//   (new) ──▶ Pending ──assign, create──▶ Creating ──▶ Running ◀──resume── Paused
+//                ▲                          ▲  │        │   └────pause────▶┘
+//                └── room, node, Secret     │  ▼        ▼ VMM died
+//                                  start ── Failed ◀────┘           desiredState Stopped, or command ended
+//                            (after backoff)            Running, Paused ─────────────────────▶ Stopped
+//   any ──deleted──▶ Terminating ──machine destroyed, or its node gone for good──▶ (no object)
+import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
+import { backoffMs } from '@tvm/kit/backoff.ts';
+import { place } from '../placement/place.ts';
+import { eventsBetween, type Situation, statusOf } from './status.ts';
+import type { Action, Observed, ObservedMachine, Plan } from './world.ts';
+
+/** How long a node may be away before a deleted MicroVM no longer waits for it. */
+export const nodeGoneGraceMs = 300_000;
+const restartBackoff = { baseMs: 2_000, maxMs: 300_000 };
+const secretPollMs = 5_000;
+const placementPollMs = 10_000;
+
+/** What to do now, and how the object stands if nothing else changes. */
+interface Step {
+  actions: Action[];
+  situation: Situation;
+  requeueAfterMs?: number;
+}
+
+export function planMicroVm(observed: Observed): Plan {
+  const { vm, strays } = observed;
+  const destroyStrays = strays.map(({ node, uid }): Action => ({ type: 'destroyMachine', node, uid }));
+  if (!vm) return { actions: destroyStrays, status: undefined, events: [], requeueAfterMs: undefined };
+  const step = vm.metadata.deletionTimestamp ? stepDown(vm, observed) : stepUp(vm, observed);
+  const status = statusOf(vm, observed.machine, step.situation, observed.nowMs);
+  return {
+    actions: [...destroyStrays, ...step.actions],
+    status,
+    events: eventsBetween(vm, status, step.situation),
+    requeueAfterMs: earliest(step.requeueAfterMs, ttlLeftMs(vm, observed.nowMs)),
+  };
+}
+
+function stepDown(vm: MicroVm, observed: Observed): Step {
+  if (!vm.metadata.finalizers?.includes(machineFinalizer)) return { actions: [], situation: { type: 'terminating' } };
+  const { machine, nodes, nowMs } = observed;
+  const hostName = machine?.node ?? vm.status?.host;
+  const host = nodes.find((node) => node.name === hostName);
+  if (hostName === undefined || (host?.reachable && !machine)) {
+    return { actions: [{ type: 'removeFinalizer' }], situation: { type: 'destroyed' } };
+  }
+  if (host?.reachable && machine) {
+    const destroy: Action = { type: 'destroyMachine', node: machine.node, uid: machine.uid };
+    return { actions: [destroy], situation: { type: 'terminating' }, requeueAfterMs: placementPollMs };
+  }
+  const awayMs = host ? nowMs - host.sinceMs : nodeGoneGraceMs;
+  const deletedMs = nowMs - Date.parse(vm.metadata.deletionTimestamp ?? '');
+  const leftMs = nodeGoneGraceMs - Math.min(awayMs, deletedMs);
+  if (leftMs > 0) {
+    return { actions: [], situation: { type: 'nodeAway', node: hostName, deleting: true }, requeueAfterMs: leftMs };
+  }
+  return { actions: [{ type: 'removeFinalizer' }], situation: { type: 'abandoned', node: hostName } };
+}
+
+function stepUp(vm: MicroVm, observed: Observed): Step {
+  if (ttlLeftMs(vm, observed.nowMs) === 0) {
+    return { actions: [{ type: 'deleteObject' }], situation: { type: 'expired' } };
+  }
+  if (!vm.metadata.finalizers?.includes(machineFinalizer)) {
+    const step = withFinalizer(vm, observed);
+    return { ...step, actions: [{ type: 'addFinalizer' }, ...step.actions] };
+  }
+  return withFinalizer(vm, observed);
+}
+
+function withFinalizer(vm: MicroVm, observed: Observed): Step {
+  const { machine, nodes } = observed;
+  const hostName = machine?.node ?? vm.status?.host;
+  const host = nodes.find((node) => node.name === hostName);
+  if (hostName !== undefined && !host?.reachable) {
+    return { actions: [], situation: { type: 'nodeAway', node: hostName, deleting: false } };
+  }
+  return machine ? converge(vm, machine, observed) : bringUp(vm, observed);
+}
+
+function bringUp(vm: MicroVm, { nodes, missingSecrets }: Observed): Step {
+  const host = vm.status?.host;
+  if (vm.spec.desiredState === 'Stopped') return { actions: [], situation: { type: 'neverStarted' } };
+  if (missingSecrets.length > 0) {
+    return { actions: [], situation: { type: 'noSecret', names: missingSecrets }, requeueAfterMs: secretPollMs };
+  }
+  const placement = place(vm.spec, nodes, host);
+  if (placement.node === undefined) {
+    return { actions: [], situation: { type: 'unplaced', ...placement }, requeueAfterMs: placementPollMs };
+  }
+  const { node } = placement;
+  const assign: Action[] = node === host ? [] : [{ type: 'assignHost', node }];
+  const lost = vm.status?.startedAt !== undefined;
+  return { actions: [...assign, { type: 'createMachine', node }], situation: { type: 'making', node, lost } };
+}
+
+function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): Step {
+  const { node } = machine;
+  const steady: Step = { actions: [], situation: { type: 'machine' } };
+  const wanted = vm.spec.desiredState ?? 'Running';
+  switch (machine.state) {
+    case 'Destroying':
+      return steady;
+    case 'Creating':
+      return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
+    case 'Running':
+      if (wanted === 'Paused') return { ...steady, actions: [{ type: 'pauseMachine', node }] };
+      return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
+    case 'Paused':
+      if (wanted === 'Running') return { ...steady, actions: [{ type: 'resumeMachine', node }] };
+      return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
+    default:
+      return wanted === 'Stopped' ? { ...steady, situation: { type: 'stopped' } } : startAgain(vm, machine, observed);
+  }
+}
+
+function startAgain(vm: MicroVm, machine: ObservedMachine, observed: Observed): Step {
+  const { failures, nowMs, missingSecrets } = observed;
+  const stoppedOnRequest = machine.reason === 'Requested' || vm.status?.reason === 'Requested';
+  if (machine.state === 'Stopped' && machine.reason === 'CommandExited' && !stoppedOnRequest) {
+    return { actions: [], situation: { type: 'machine' } };
+  }
+  if (missingSecrets.length > 0) {
+    return { actions: [], situation: { type: 'noSecret', names: missingSecrets }, requeueAfterMs: secretPollMs };
+  }
+  const start: Action = { type: 'startMachine', node: machine.node };
+  if (machine.state === 'Stopped' && stoppedOnRequest) return { actions: [start], situation: { type: 'starting' } };
+  const waitMs = failures.atMs + backoffMs(restartBackoff, Math.max(1, failures.count), () => 1) - nowMs;
+  if (waitMs > 0) return { actions: [], situation: { type: 'machine' }, requeueAfterMs: waitMs };
+  return { actions: [start], situation: { type: 'restarting' } };
+}
+
+function ttlLeftMs(vm: MicroVm, nowMs: number): number | undefined {
+  if (vm.spec.ttlSeconds === undefined || vm.metadata.deletionTimestamp) return undefined;
+  const endMs = Date.parse(vm.metadata.creationTimestamp ?? '') + vm.spec.ttlSeconds * 1000;
+  return Number.isNaN(endMs) ? undefined : Math.max(0, endMs - nowMs);
+}
+
+function earliest(...delays: (number | undefined)[]): number | undefined {
+  const known = delays.filter((delay) => delay !== undefined);
+  return known.length === 0 ? undefined : Math.min(...known);
+}

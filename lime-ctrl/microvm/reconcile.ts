@@ -1,0 +1,64 @@
+// Joins observe, plan and execute for one MicroVM. Invariant: the status is written last, from what was planned, so that a
+// crash in between repeats idempotent actions and loses nothing.
+import { TvmError } from '@tvm/api/errors.ts';
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
+import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
+import { destroyMachine, type ExecuteDeps, executeAction, writeStatus } from './execute.ts';
+import { type Observation, type ObserveDeps, observeMicroVm } from './observe.ts';
+import { planMicroVm } from './plan.ts';
+import { refusedStatus } from './status.ts';
+import type { Action, Plan } from './world.ts';
+
+export interface MicroVmDeps extends ObserveDeps, ExecuteDeps {
+  recorder: EventRecorder;
+  /** No node has room for a machine. */
+  onNoRoom?: () => void;
+}
+
+export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promise<ReconcileResult> {
+  return async (key) => {
+    const observation = await observeMicroVm(deps, key);
+    const plan = planMicroVm(observation.observed);
+    const { vm } = observation.observed;
+    if (vm) await carryOut(deps, vm, plan, observation);
+    else await destroyStrays(deps, plan.actions);
+    if (plan.status?.reason === 'NoRoom') deps.onNoRoom?.();
+    return { requeueAfterMs: plan.requeueAfterMs };
+  };
+}
+
+async function destroyStrays({ fleet }: MicroVmDeps, actions: Action[]): Promise<void> {
+  for (const action of actions) if (action.type === 'destroyMachine') await destroyMachine(fleet, action);
+}
+
+/** The finalizer goes last: with it goes the object, and nothing more can be said of it. */
+async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secretEnv }: Observation): Promise<void> {
+  const last = plan.actions.filter(({ type }) => type === 'removeFinalizer');
+  let vm = planned;
+  for (const action of plan.actions) {
+    if (last.includes(action)) continue;
+    vm = await attempt(deps, action, vm, secretEnv);
+  }
+  if (plan.status && plan.status !== planned.status) vm = await writeStatus(deps.client, vm, plan.status);
+  for (const event of plan.events) deps.recorder.record(vm, event);
+  for (const action of last) await executeAction(deps, action, vm, secretEnv);
+}
+
+async function attempt(deps: MicroVmDeps, action: Action, vm: MicroVm, env: Record<string, string>): Promise<MicroVm> {
+  try {
+    return await executeAction(deps, action, vm, env);
+  } catch (thrown) {
+    const error = TvmError.from(thrown, `${action.type} ${vm.metadata.name}`);
+    if ('node' in action && error.code !== 'aborted') await tellRefusal(deps, action, vm, error);
+    throw error;
+  }
+}
+
+async function tellRefusal(deps: MicroVmDeps, action: Action, vm: MicroVm, error: TvmError): Promise<void> {
+  const status = refusedStatus(vm, error, deps.clock.now());
+  if (status.reason === vm.status?.reason && status.message === vm.status?.message) return;
+  const reason = status.reason ?? 'Refused';
+  deps.recorder.record(vm, { type: 'Warning', reason, message: `${action.type}: ${error.message}` });
+  await writeStatus(deps.client, vm, status);
+}

@@ -1,0 +1,224 @@
+// How a MicroVM stands, in words: its status and the Events of what changed. Pure; the same situation gives the same status.
+import type { TvmError } from '@tvm/api/errors.ts';
+import type { MicroVm, MicroVmStatus, Phase } from '@tvm/api/kinds/microvm.ts';
+import { type ConditionIntent, withConditions } from '@tvm/kit/kube/conditions.ts';
+import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
+import type { ObservedMachine } from './world.ts';
+
+/** What the planner found. `machine`: the machine's own state tells all. */
+export type Situation =
+  | { type: 'machine' }
+  | { type: 'unplaced'; reason: string; message: string }
+  | { type: 'noSecret'; names: string[] }
+  | { type: 'making'; node: string; lost: boolean }
+  | { type: 'starting' }
+  | { type: 'restarting' }
+  | { type: 'neverStarted' }
+  | { type: 'stopped' }
+  | { type: 'expired' }
+  | { type: 'nodeAway'; node: string; deleting: boolean }
+  | { type: 'terminating' }
+  | { type: 'destroyed' }
+  | { type: 'abandoned'; node: string };
+
+interface Standing {
+  phase: Phase;
+  reason: string;
+  message: string;
+}
+
+const phaseOfState: Record<ObservedMachine['state'], Phase> = {
+  Creating: 'Creating',
+  Running: 'Running',
+  Paused: 'Paused',
+  Stopped: 'Stopped',
+  Failed: 'Failed',
+  Destroying: 'Creating',
+};
+
+/** The status; the very same object when nothing changed, so that it need not be written. */
+export function statusOf(
+  vm: MicroVm,
+  machine: ObservedMachine | undefined,
+  situation: Situation,
+  nowMs: number,
+): MicroVmStatus {
+  const before = vm.status ?? {};
+  const standing = standingOf(before, machine, situation);
+  const observedGeneration = vm.metadata.generation;
+  const intents = conditionsOf(standing, machine, situation, before).map((intent) =>
+    observedGeneration === undefined ? intent : { ...intent, observedGeneration },
+  );
+  const next: MicroVmStatus = {
+    ...before,
+    ...standing,
+    ...(observedGeneration !== undefined && { observedGeneration }),
+    ...(situation.type === 'making' && { host: situation.node }),
+    ...(machine && factsOf(machine)),
+    ...(situation.type === 'restarting' && machine?.startedAtMs && { restarts: (before.restarts ?? 0) + 1 }),
+    conditions: withConditions(before.conditions, intents, nowMs),
+  };
+  if (machine && machine.exitCode === undefined) delete next.exitCode;
+  return JSON.stringify(sorted(next)) === JSON.stringify(sorted(before)) ? before : next;
+}
+
+/** The status after the node refused an action: what it said, so that it is seen without reading logs. */
+export function refusedStatus(vm: MicroVm, error: TvmError, nowMs: number): MicroVmStatus {
+  const before = vm.status ?? {};
+  const reason = error.reason ?? refusalReason(error.code);
+  const ready: ConditionIntent = { type: 'Ready', status: 'False', reason, message: error.message };
+  const conditions = withConditions(before.conditions, [ready], nowMs);
+  const phase = before.phase === undefined || before.phase === 'Creating' ? 'Pending' : before.phase;
+  return { ...before, phase, reason, message: error.message, conditions };
+}
+
+/** resource_exhausted -> ResourceExhausted */
+function refusalReason(code: string): string {
+  return code.replace(/(^|_)([a-z])/g, (_, __, letter: string) => letter.toUpperCase());
+}
+
+function sorted(status: MicroVmStatus): [string, unknown][] {
+  return Object.entries(status).toSorted(([a], [b]) => a.localeCompare(b));
+}
+
+function factsOf(machine: ObservedMachine): MicroVmStatus {
+  const { node, bootMs, imageDigest, startedAtMs, exitCode } = machine;
+  return {
+    host: node,
+    ...(bootMs > 0 && { bootMs }),
+    ...(imageDigest !== '' && { imageDigest }),
+    ...(startedAtMs > 0 && { startedAt: new Date(startedAtMs).toISOString() }),
+    ...(exitCode !== undefined && { exitCode }),
+  };
+}
+
+function standingOf(before: MicroVmStatus, machine: ObservedMachine | undefined, situation: Situation): Standing {
+  switch (situation.type) {
+    case 'machine':
+      return machine ? machineStanding(machine) : { phase: 'Pending', reason: 'Unknown', message: '' };
+    case 'unplaced':
+      return { phase: 'Pending', reason: situation.reason, message: situation.message };
+    case 'noSecret':
+      return { phase: 'Pending', reason: 'SecretNotFound', message: `waits for ${secretNames(situation.names)}` };
+    case 'making':
+      return { phase: 'Creating', reason: 'Creating', message: `being made on ${situation.node}` };
+    case 'starting':
+    case 'restarting':
+      return { phase: 'Creating', reason: 'Starting', message: 'being started again' };
+    case 'neverStarted':
+    case 'stopped':
+      return { phase: 'Stopped', reason: 'Requested', message: 'stopped, as desiredState asks' };
+    case 'nodeAway':
+      return {
+        phase: situation.deleting ? 'Terminating' : (before.phase ?? 'Pending'),
+        reason: 'NodeUnreachable',
+        message: `node ${situation.node} does not answer`,
+      };
+    case 'expired':
+      return { phase: 'Terminating', reason: 'Expired', message: 'ttlSeconds have passed' };
+    case 'terminating':
+    case 'destroyed':
+      return { phase: 'Terminating', reason: 'Deleted', message: 'the machine is being destroyed' };
+    case 'abandoned':
+      return { phase: 'Terminating', reason: 'NodeGone', message: `node ${situation.node} did not come back` };
+  }
+}
+
+function machineStanding({ state, reason, message, node }: ObservedMachine): Standing {
+  const phase = phaseOfState[state];
+  if (state === 'Running') return { phase, reason: 'Running', message: `runs on ${node}` };
+  if (state === 'Paused') return { phase, reason: 'Paused', message: 'paused, as desiredState asks' };
+  return { phase, reason: reason || phase, message };
+}
+
+function conditionsOf(
+  standing: Standing,
+  machine: ObservedMachine | undefined,
+  situation: Situation,
+  before: MicroVmStatus,
+): ConditionIntent[] {
+  const ready: ConditionIntent = {
+    type: 'Ready',
+    status: standing.phase === 'Running' && situation.type === 'machine' ? 'True' : 'False',
+    reason: standing.reason,
+    message: standing.message,
+  };
+  if (situation.type === 'nodeAway') return [{ ...ready, status: 'Unknown' }];
+  const scheduled = scheduledCondition(machine, situation, before);
+  return [...(scheduled ? [scheduled] : []), ...imageCondition(machine, situation), ready];
+}
+
+function scheduledCondition(
+  machine: ObservedMachine | undefined,
+  situation: Situation,
+  before: MicroVmStatus,
+): ConditionIntent | undefined {
+  if (situation.type === 'unplaced') {
+    const { reason, message } = situation;
+    return { type: 'Scheduled', status: 'False', reason, message };
+  }
+  const node = machine?.node ?? (situation.type === 'making' ? situation.node : before.host);
+  if (node === undefined) return undefined;
+  return { type: 'Scheduled', status: 'True', reason: 'Placed', message: `on ${node}` };
+}
+
+function imageCondition(machine: ObservedMachine | undefined, situation: Situation): ConditionIntent[] {
+  if (!machine || situation.type === 'restarting' || situation.type === 'starting') return [];
+  const type = 'ImageReady';
+  if (machine.imageDigest !== '') return [{ type, status: 'True', reason: 'Present', message: machine.imageDigest }];
+  if (machine.state === 'Failed' && machine.reason.startsWith('Image')) {
+    return [{ type, status: 'False', reason: machine.reason, message: machine.message }];
+  }
+  return machine.state === 'Creating'
+    ? [{ type, status: 'Unknown', reason: 'Preparing', message: 'being made ready' }]
+    : [];
+}
+
+/** One Event for each step that the object took from its status before to the one now. */
+export function eventsBetween(vm: MicroVm, status: MicroVmStatus, situation: Situation): EventIntent[] {
+  const before = vm.status ?? {};
+  const events: EventIntent[] = [];
+  if (situation.type === 'making') {
+    if (situation.lost) events.push(warning('MachineLost', `node ${situation.node} no longer has the machine`));
+    if (before.host !== situation.node) events.push(normal('Scheduled', `placed on ${situation.node}`));
+  }
+  if (situation.type === 'destroyed') events.push(normal('Destroyed', 'the machine is gone'));
+  if (situation.type === 'abandoned') {
+    const message = `node ${situation.node} did not come back: it destroys the machine if it ever does`;
+    events.push(warning('NodeGone', message));
+  }
+  const moved = before.phase !== status.phase || before.reason !== status.reason;
+  const said = moved ? phaseEvent(before, status) : undefined;
+  return said ? [...events, said] : events;
+}
+
+function phaseEvent(before: MicroVmStatus, { phase, reason = '', message = '', bootMs, exitCode }: MicroVmStatus) {
+  switch (phase) {
+    case 'Pending':
+      return warning(reason, message);
+    case 'Creating':
+      if (reason === 'Starting') return normal('Starting', message);
+      return before.phase === 'Creating' ? undefined : normal('Creating', message || 'the machine is being made');
+    case 'Running':
+      if (reason === 'NodeUnreachable') return warning(reason, message);
+      if (before.phase === 'Paused') return normal('Resumed', message);
+      return before.phase === 'Running' ? undefined : normal('Started', `${message}, booted in ${bootMs ?? 0} ms`);
+    case 'Paused':
+      return reason === 'NodeUnreachable' ? warning(reason, message) : normal('Paused', message);
+    case 'Stopped':
+      if (reason === 'CommandExited')
+        return normal(reason, message || `the command ended with exit code ${exitCode ?? 0}`);
+      return normal('Stopped', message);
+    case 'Failed':
+      return warning(reason, message || 'the machine failed');
+    default:
+      return before.phase === 'Terminating' ? undefined : normal('Destroying', message);
+  }
+}
+
+const normal = (reason: string, message: string): EventIntent => ({ type: 'Normal', reason, message });
+const warning = (reason: string, message: string): EventIntent => ({ type: 'Warning', reason, message });
+
+function secretNames(names: string[]): string {
+  return `${names.length === 1 ? 'Secret' : 'Secrets'} ${names.join(', ')}`;
+}

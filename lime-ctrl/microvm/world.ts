@@ -1,0 +1,62 @@
+// The words of the MicroVM controller: what is observed, what can be done, what is planned. All of it is plain data, so
+// that a plan can be printed, compared and replayed.
+import type { MicroVm, MicroVmStatus } from '@tvm/api/kinds/microvm.ts';
+import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
+import type { ObservedNode } from '../placement/place.ts';
+
+export const ownerLabel = 'owner';
+export const machineStates = ['Creating', 'Running', 'Paused', 'Stopped', 'Failed', 'Destroying'] as const;
+
+export interface ObservedMachine {
+  uid: string;
+  node: string;
+  generation: number;
+  state: (typeof machineStates)[number];
+  reason: string;
+  message: string;
+  bootMs: number;
+  imageDigest: string;
+  startedAtMs: number;
+  exitCode: number | undefined;
+}
+
+/** Failures of a machine in a row, and when the last one was seen. */
+export interface FailureRecord {
+  count: number;
+  atMs: number;
+}
+
+export interface Observed {
+  /** Undefined when no such object exists. */
+  vm: MicroVm | undefined;
+  /** The machine with the uid of the object, wherever it is. */
+  machine: ObservedMachine | undefined;
+  /** Machines made for an object of this name with another uid. */
+  strays: ObservedMachine[];
+  nodes: ObservedNode[];
+  /** Secrets named by envFrom that do not exist. */
+  missingSecrets: string[];
+  failures: FailureRecord;
+  nowMs: number;
+}
+
+export type Action =
+  | { type: 'addFinalizer' }
+  | { type: 'removeFinalizer' }
+  | { type: 'deleteObject' }
+  /** Written before the machine is made: a crash in between cannot lose a machine. */
+  | { type: 'assignHost'; node: string }
+  | { type: 'createMachine'; node: string }
+  | { type: 'startMachine'; node: string }
+  | { type: 'pauseMachine'; node: string }
+  | { type: 'resumeMachine'; node: string }
+  | { type: 'stopMachine'; node: string }
+  | { type: 'destroyMachine'; node: string; uid: string };
+
+export interface Plan {
+  actions: Action[];
+  /** What the status should say; undefined when there is no object to say it of. */
+  status: MicroVmStatus | undefined;
+  events: EventIntent[];
+  requeueAfterMs: number | undefined;
+}

@@ -1,0 +1,70 @@
+// The REST application: every route, and what holds for all of them: request ids, tokens, problems, no caching.
+import { randomUUID } from 'node:crypto';
+import { OpenAPIHono } from '@hono/zod-openapi';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { Engine } from '../engine/engine.ts';
+import { docsPage } from './docs-page.ts';
+import type { App, AppEnv } from './endpoint.ts';
+import { addExecuteRoutes } from './execute-routes.ts';
+import { addFileRoutes } from './file-routes.ts';
+import { addInspectRoutes, type InspectDeps } from './inspect-routes.ts';
+import { addMicroVmRoutes, type MicroVmRouteDeps } from './microvm-routes.ts';
+import { jsonResponse, problemResponse } from './responses.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface AppDeps extends MicroVmRouteDeps, InspectDeps {
+  engine: Engine;
+  tokens: Tokens;
+  log: Logger;
+}
+
+const goneCodes = new Set(['canceled']);
+
+export function makeApp(deps: AppDeps): App {
+  const app = new OpenAPIHono<AppEnv>();
+  app.use(async (context, next) => {
+    const given = context.req.header('x-request-id');
+    const requestId = given && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
+    context.set('requestId', requestId);
+    await next();
+    context.res.headers.set('x-request-id', requestId);
+  });
+  app.use('/v1/*', async (context, next) => {
+    context.set('caller', deps.tokens.authenticate(context.req.header('authorization')));
+    await next();
+  });
+  app.onError((thrown, context) => {
+    const error = TvmError.from(thrown);
+    const requestId = context.get('requestId');
+    if (error.code === 'internal') deps.log.error({ err: error, requestId, path: context.req.path }, 'request failed');
+    else if (!goneCodes.has(error.code)) deps.log.debug({ err: error, requestId }, 'request refused');
+    return problemResponse(error, requestId);
+  });
+  app.notFound((context) => {
+    const error = new TvmError('not_found', `${context.req.method} ${context.req.path} is not served`, {
+      hint: 'See /docs for what is.',
+    });
+    return problemResponse(error, context.get('requestId') ?? randomUUID());
+  });
+  addExecuteRoutes(app, deps);
+  addMicroVmRoutes(app, deps);
+  addFileRoutes(app, deps);
+  addInspectRoutes(app, deps);
+  addDescription(app, deps.version);
+  return app;
+}
+
+function addDescription(app: App, version: string): void {
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  const document = app.getOpenAPI31Document({
+    openapi: '3.1.0',
+    info: {
+      title: 'Trashfire Vending Machine',
+      version,
+      description: 'Runs untrusted code in microVMs. Errors are RFC 9457 problem details.',
+    },
+  });
+  app.get('/openapi.json', () => jsonResponse(document));
+  app.get('/docs', (context) => context.html(docsPage(document)));
+}

@@ -1,0 +1,116 @@
+// An endpoint: its place, its schemas, its handler. Invariant: what /openapi.json says is what is checked, because both
+// come from the same schemas.
+import type { HttpBindings } from '@hono/node-server';
+import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
+import { TvmError } from '@tvm/api/errors.ts';
+import { problem } from '@tvm/api/rest/stream.ts';
+import type { Context } from 'hono';
+import type { Caller } from './tokens.ts';
+
+export interface AppEnv {
+  Bindings: HttpBindings;
+  Variables: { requestId: string; caller: Caller };
+}
+export type App = OpenAPIHono<AppEnv>;
+
+/** JSON may take six bytes for one of the text in it. */
+const maxBodyBytes = 8_388_608;
+
+export interface Call<Params, Query, Body> {
+  params: Params;
+  query: Query;
+  body: Body;
+  context: Context<AppEnv>;
+  /** Aborts when the client goes away. */
+  gone: AbortSignal;
+}
+
+export interface Endpoint<Params, Query, Body> {
+  method: 'get' | 'post' | 'put' | 'delete';
+  /** As OpenAPI writes it: /v1/microvms/{name}. */
+  path: string;
+  summary: string;
+  params?: z.ZodType<Params>;
+  query?: z.ZodType<Query>;
+  /** The JSON body. None: the handler reads the raw one, if any. */
+  body?: z.ZodType<Body>;
+  /** Content type and schema of the success. */
+  answers: { status: number; description: string; content?: Record<string, z.ZodType> };
+  handle: (call: Call<Params, Query, Body>) => Promise<Response> | Response;
+}
+
+export function addEndpoint<Params, Query, Body>(app: App, endpoint: Endpoint<Params, Query, Body>): void {
+  app.openAPIRegistry.registerPath(routeOf(endpoint));
+  app.on(endpoint.method.toUpperCase(), endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
+    const none = z.unknown() as z.ZodType;
+    const params = check(endpoint.params ?? none, context.req.param(), 'path') as Params;
+    const query = check(endpoint.query ?? none, context.req.query(), 'query') as Query;
+    const body = (endpoint.body && check(endpoint.body, await readJson(context), 'body')) as Body;
+    return endpoint.handle({ params, query, body, context, gone: goneSignal(context) });
+  });
+}
+
+function routeOf<Params, Query, Body>(endpoint: Endpoint<Params, Query, Body>): RouteConfig {
+  const { status, description, content = {} } = endpoint.answers;
+  return {
+    method: endpoint.method,
+    path: endpoint.path,
+    summary: endpoint.summary,
+    security: [{ bearer: [] }],
+    request: {
+      ...(endpoint.params && { params: endpoint.params as unknown as z.ZodObject }),
+      ...(endpoint.query && { query: endpoint.query as unknown as z.ZodObject }),
+      ...(endpoint.body && { body: { required: true, content: { 'application/json': { schema: endpoint.body } } } }),
+    },
+    responses: {
+      [status]: {
+        description,
+        content: Object.fromEntries(Object.entries(content).map(([type, schema]) => [type, { schema }])),
+      },
+      default: { description: 'What went wrong.', content: { 'application/problem+json': { schema: problem } } },
+    },
+  };
+}
+
+/** Throws invalid_argument that names each wrong field and, for unknown ones, the known ones. */
+export function check<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map(({ path, message }) => `${[where, ...path].join('.')}: ${message}`);
+  const unknown = parsed.error.issues.some(({ code }) => code === 'unrecognized_keys');
+  const known = schema instanceof z.ZodObject ? Object.keys(schema.shape).join(', ') : undefined;
+  throw new TvmError('invalid_argument', issues.join('; '), {
+    reason: 'InvalidRequest',
+    ...(unknown && known && { hint: `Known fields of ${where}: ${known}.` }),
+  });
+}
+
+async function readJson(context: Context<AppEnv>): Promise<unknown> {
+  const type = context.req.header('content-type') ?? '';
+  if (!/^application\/json(;|$)/i.test(type)) {
+    throw new TvmError('invalid_argument', `content-type is "${type}"`, {
+      hint: 'Send content-type: application/json.',
+    });
+  }
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of context.req.raw.body ?? []) {
+    size += chunk.length;
+    if (size > maxBodyBytes) throw new TvmError('invalid_argument', `the body has more than ${maxBodyBytes} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch (error) {
+    throw new TvmError('invalid_argument', 'the body is no JSON', { cause: error });
+  }
+}
+
+function goneSignal({ env }: Context<AppEnv>): AbortSignal {
+  const gone = new AbortController();
+  const { outgoing } = env;
+  outgoing.once('close', () => {
+    if (!outgoing.writableFinished) gone.abort();
+  });
+  return gone.signal;
+}

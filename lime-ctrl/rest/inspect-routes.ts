@@ -1,0 +1,154 @@
+// What can be looked at: processes, logs and use of a machine; nodes, pools and images of the whole.
+import { z } from '@hono/zod-openapi';
+import { processView, statusView, usageView } from '@tvm/api/rest/microvms.ts';
+import type { KubeClient } from '@tvm/kit/kube/client.ts';
+import type { Pool } from '../engine/pool.ts';
+import type { Fleet } from '../flintlock/fleet.ts';
+import { type App, addEndpoint } from './endpoint.ts';
+import { findMachine } from './machine-lookup.ts';
+import { nameParams, namespaceQuery } from './microvm-routes.ts';
+import { jsonResponse, streamResponse } from './responses.ts';
+
+const callDeadlineMs = 30_000;
+const imageView = z.object({
+  node: z.string(),
+  reference: z.string(),
+  digest: z.string(),
+  sizeBytes: z.int(),
+  createdAt: z.string(),
+});
+
+export interface InspectDeps {
+  client: KubeClient;
+  fleet: Fleet;
+  pool: Pool;
+  version: string;
+}
+
+export function addInspectRoutes(app: App, deps: InspectDeps): void {
+  addProcessRoutes(app, deps);
+  addLogRoute(app, deps);
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/status',
+    summary: 'Nodes and pools.',
+    answers: { status: 200, description: 'As they are now.', content: { 'application/json': statusView } },
+    handle: () => jsonResponse(statusOf(deps)),
+  });
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/images',
+    summary: 'Images that nodes have.',
+    answers: {
+      status: 200,
+      description: 'Of the nodes that answer.',
+      content: { 'application/json': z.object({ images: z.array(imageView) }) },
+    },
+    handle: async () => jsonResponse({ images: await imagesOf(deps.fleet) }),
+  });
+}
+
+function addProcessRoutes(app: App, deps: InspectDeps): void {
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/microvms/{name}/processes',
+    summary: 'Processes started by exec.',
+    params: nameParams,
+    query: namespaceQuery,
+    answers: {
+      status: 200,
+      description: 'Running, or kept and ended.',
+      content: { 'application/json': z.object({ processes: z.array(processView) }) },
+    },
+    handle: async ({ params, query }) => {
+      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+      const { processes } = await client.listProcesses({ uid }, { timeoutMs: callDeadlineMs });
+      const views = processes.map(({ id, pid, argv, exited }) => ({
+        id,
+        pid,
+        argv,
+        ...(exited && { exitCode: exited.code }),
+      }));
+      return jsonResponse({ processes: views });
+    },
+  });
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/microvms/{name}/metrics',
+    summary: 'What the machine uses.',
+    params: nameParams,
+    query: namespaceQuery,
+    answers: { status: 200, description: 'Now.', content: { 'application/json': usageView } },
+    handle: async ({ params, query }) => {
+      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+      const { guest, vmmResidentBytes, vmmCpuTimeMs } = await client.getUsage({ uid }, { timeoutMs: callDeadlineMs });
+      return jsonResponse({
+        memoryTotalBytes: Number(guest?.memoryTotalBytes ?? 0n),
+        memoryAvailableBytes: Number(guest?.memoryAvailableBytes ?? 0n),
+        diskTotalBytes: Number(guest?.diskTotalBytes ?? 0n),
+        diskFreeBytes: Number(guest?.diskFreeBytes ?? 0n),
+        cpuTimeMs: Number(guest?.cpuTimeMs ?? 0n),
+        processCount: guest?.processCount ?? 0,
+        vmmResidentBytes: Number(vmmResidentBytes),
+        vmmCpuTimeMs: Number(vmmCpuTimeMs),
+      });
+    },
+  });
+}
+
+function addLogRoute(app: App, deps: InspectDeps): void {
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/microvms/{name}/logs',
+    summary: 'Console and command output, oldest first.',
+    params: nameParams,
+    query: namespaceQuery.extend({
+      follow: z.stringbool().default(false),
+      tailBytes: z.coerce.number().int().min(0).max(4_294_967_295).default(0),
+    }),
+    answers: { status: 200, description: 'The text.', content: { 'text/plain': z.string() } },
+    handle: async ({ params, query, gone }) => {
+      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+      const { follow, tailBytes } = query;
+      const chunks = client.readLogs({ uid, follow, tailBytes }, { signal: gone });
+      return streamResponse(dataOf(chunks), 'text/plain; charset=utf-8');
+    },
+  });
+}
+
+async function* dataOf(chunks: AsyncIterable<{ data: Uint8Array }>): AsyncIterable<Uint8Array> {
+  for await (const { data } of chunks) yield data;
+}
+
+function statusOf({ fleet, pool, version }: InspectDeps): z.infer<typeof statusView> {
+  const machines = fleet.machines();
+  const nodes = fleet.nodes().map(({ name, reachable, info }) => ({
+    name,
+    reachable,
+    driver: info?.driver ?? '',
+    accelerator: info?.accelerator ?? '',
+    acceleratorReason: info?.acceleratorReason ?? '',
+    cpus: info?.cpus ?? 0,
+    memoryMiB: Number(info?.memoryMib ?? 0n),
+    memoryFreeMiB: Number(info?.memoryFreeMib ?? 0n),
+    machines: machines.filter(({ node }) => node === name).length,
+  }));
+  return { version, nodes, pools: pool.view() };
+}
+
+async function imagesOf(fleet: Fleet): Promise<z.infer<typeof imageView>[]> {
+  const reachable = fleet.nodes().filter((node) => node.reachable);
+  const lists = await Promise.all(
+    reachable.map(async ({ name }) => {
+      const { images } = await fleet.client(name).listImages({}, { timeoutMs: callDeadlineMs });
+      return images.map(({ reference, digest, sizeBytes, createdAtMs }) => ({
+        node: name,
+        reference,
+        digest,
+        sizeBytes: Number(sizeBytes),
+        createdAt: new Date(Number(createdAtMs)).toISOString(),
+      }));
+    }),
+  );
+  return lists.flat();
+}

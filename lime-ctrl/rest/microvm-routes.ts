@@ -1,0 +1,106 @@
+// /v1/microvms: declared machines. What is asked for is written as objects; the controllers do the rest.
+import { z } from '@hono/zod-openapi';
+import { TvmError } from '@tvm/api/errors.ts';
+import { apiVersion } from '@tvm/api/kinds/meta.ts';
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import { type MicroVmCreate, type MicroVmView, microVmCreate, microVmView } from '@tvm/api/rest/microvms.ts';
+import type { Reflector } from '@tvm/kit/controller/reflector.ts';
+import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
+import { type App, addEndpoint } from './endpoint.ts';
+import { viewOf, watchStream } from './microvm-view.ts';
+import { jsonResponse, streamResponse } from './responses.ts';
+
+export const nameParams = z.object({ name: z.string().min(1).max(253) });
+export const namespaceQuery = z.strictObject({ namespace: z.string().min(1).max(63).default('default') });
+const desiredStates = { start: 'Running', resume: 'Running', stop: 'Stopped', pause: 'Paused' } as const;
+
+export interface MicroVmRouteDeps {
+  client: KubeClient;
+  microVms: Reflector<MicroVm>;
+}
+
+export function addMicroVmRoutes(app: App, deps: MicroVmRouteDeps): void {
+  const { client } = deps;
+  addEndpoint(app, {
+    method: 'post',
+    path: '/v1/microvms',
+    summary: 'Declare a machine.',
+    body: microVmCreate,
+    answers: { status: 201, description: 'As it was declared.', content: { 'application/json': microVmView } },
+    handle: async ({ body }) => jsonResponse(viewOf(await client.create(microVms, objectOf(body))), 201),
+  });
+  addListRoute(app, deps);
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/microvms/{name}',
+    summary: 'One machine.',
+    params: nameParams,
+    query: namespaceQuery,
+    answers: { status: 200, description: 'As it is.', content: { 'application/json': microVmView } },
+    handle: async ({ params, query }) => jsonResponse(viewOf(await client.get(microVms, query.namespace, params.name))),
+  });
+  addEndpoint(app, {
+    method: 'delete',
+    path: '/v1/microvms/{name}',
+    summary: 'Destroy a machine.',
+    params: nameParams,
+    query: namespaceQuery,
+    answers: { status: 202, description: 'It will be gone.', content: { 'application/json': microVmView } },
+    handle: async ({ params, query }) => jsonResponse(await remove(client, query.namespace, params.name), 202),
+  });
+  for (const verb of Object.keys(desiredStates) as (keyof typeof desiredStates)[]) addVerbRoute(app, client, verb);
+}
+
+function addListRoute(app: App, { client, microVms: reflector }: MicroVmRouteDeps): void {
+  addEndpoint(app, {
+    method: 'get',
+    path: '/v1/microvms',
+    summary: 'All machines; with Accept: text/event-stream, and every change from then on.',
+    query: namespaceQuery.extend({
+      allNamespaces: z.enum(['true', 'false']).optional(),
+      labelSelector: z.string().max(1024).optional(),
+    }),
+    answers: {
+      status: 200,
+      description: 'The machines.',
+      content: { 'application/json': z.object({ items: z.array(microVmView) }) },
+    },
+    handle: async ({ query, context, gone }) => {
+      const namespace = query.allNamespaces === 'true' ? undefined : query.namespace;
+      if (context.req.header('accept')?.includes('text/event-stream')) {
+        return streamResponse(watchStream(reflector, namespace, gone), 'text/event-stream');
+      }
+      const { items } = await client.list(microVms, { namespace, labelSelector: query.labelSelector });
+      return jsonResponse({ items: items.map(viewOf) });
+    },
+  });
+}
+
+function addVerbRoute(app: App, client: KubeClient, verb: keyof typeof desiredStates): void {
+  const patch = { spec: { desiredState: desiredStates[verb] } };
+  addEndpoint(app, {
+    method: 'post',
+    path: `/v1/microvms/{name}/${verb}`,
+    summary: `Set desiredState to ${desiredStates[verb]}.`,
+    params: nameParams,
+    query: namespaceQuery,
+    answers: { status: 200, description: 'As it is declared now.', content: { 'application/json': microVmView } },
+    handle: async ({ params, query }) =>
+      jsonResponse(viewOf(await client.patch(microVms, query.namespace, params.name, patch))),
+  });
+}
+
+async function remove(client: KubeClient, namespace: string, name: string): Promise<MicroVmView> {
+  const vm = await client.get(microVms, namespace, name);
+  try {
+    await client.delete(microVms, namespace, name, { uid: vm.metadata.uid ?? '' });
+  } catch (error) {
+    if (!(error instanceof TvmError && error.code === 'not_found')) throw error;
+  }
+  return { ...viewOf(vm), deleting: true };
+}
+
+function objectOf({ name, namespace = 'default', labels, spec }: MicroVmCreate & { spec: MicroVm['spec'] }): MicroVm {
+  const named = name === undefined ? { generateName: 'vm-', name: undefined as never } : { name };
+  return { apiVersion, kind: 'MicroVM', metadata: { ...named, namespace, ...(labels && { labels }) }, spec };
+}

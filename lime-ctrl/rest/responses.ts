@@ -1,0 +1,41 @@
+// Answers: JSON, problems, streams.
+import { TvmError } from '@tvm/api/errors.ts';
+import { problemContentType, toProblem } from '@tvm/api/rest/problem.ts';
+
+export function jsonResponse(body: unknown, status = 200): Response {
+  return Response.json(body, { status });
+}
+
+/** A problem document; the header Retry-After when trying again makes sense. */
+export function problemResponse(thrown: unknown, requestId: string): Response {
+  const error = TvmError.from(thrown);
+  const body = toProblem(error);
+  return new Response(JSON.stringify(body), { status: body.status, headers: problemHeaders(error, requestId) });
+}
+
+export function problemHeaders(error: TvmError, requestId: string): Record<string, string> {
+  const wait = error.retryAfterSeconds ?? (error.code === 'resource_exhausted' ? 1 : undefined);
+  return {
+    'content-type': problemContentType,
+    'x-request-id': requestId,
+    ...(wait !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(wait))) }),
+    ...(error.code === 'unauthenticated' && { 'www-authenticate': 'Bearer' }),
+  };
+}
+
+/** Bytes at the reader's pace; a reader that leaves ends the source. */
+export function streamResponse(
+  source: AsyncIterable<Uint8Array>,
+  contentType: string,
+  headers: Record<string, string> = {},
+): Response {
+  const stream = ReadableStream.from(source) as ReadableStream<Uint8Array>;
+  return new Response(stream, {
+    headers: {
+      'content-type': contentType,
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+      ...headers,
+    },
+  });
+}

@@ -1,0 +1,105 @@
+// WebSocket upgrades: who may open which stream. Invariants: the token is checked before the upgrade; a browser page of
+// another origin is refused; every stream that was opened ends with `exited` or `error` unless the client left.
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { TvmError } from '@tvm/api/errors.ts';
+import { toProblem } from '@tvm/api/rest/problem.ts';
+import { maxStreamMessageBytes, streamSubprotocol } from '@tvm/api/rest/stream.ts';
+import type { KubeClient } from '@tvm/kit/kube/client.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import { type WebSocket, WebSocketServer } from 'ws';
+import type { Engine } from '../engine/engine.ts';
+import type { Fleet } from '../flintlock/fleet.ts';
+import { check } from './endpoint.ts';
+import { type ExecSocketDeps, serveExecSocket } from './exec-socket.ts';
+import { serveExecuteSocket } from './execute-socket.ts';
+import { findMachine } from './machine-lookup.ts';
+import { namespaceQuery } from './microvm-routes.ts';
+import { problemHeaders } from './responses.ts';
+import { makeSocketSession, type SocketSession } from './socket-session.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface SocketServerDeps extends ExecSocketDeps {
+  client: KubeClient;
+  fleet: Fleet;
+  engine: Engine;
+  tokens: Tokens;
+  log: Logger;
+}
+
+type Serve = (session: SocketSession) => Promise<void>;
+
+/** Takes the upgrades of the server. Disposing closes what is open, saying that the service restarts. */
+export function acceptSockets(server: Server, deps: SocketServerDeps): Disposable {
+  const sockets = new WebSocketServer({
+    noServer: true,
+    maxPayload: maxStreamMessageBytes,
+    perMessageDeflate: false,
+    handleProtocols: (offered) => offered.has(streamSubprotocol) && streamSubprotocol,
+  });
+  server.on('upgrade', async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    const requestId = randomUUID();
+    socket.on('error', (error) => deps.log.debug({ err: error, requestId }, 'socket'));
+    try {
+      const serve = await admit(deps, request);
+      sockets.handleUpgrade(request, socket, head, (opened) => void converse(deps.log, opened, serve, requestId));
+    } catch (thrown) {
+      refuse(socket, TvmError.from(thrown), requestId);
+    }
+  });
+  return {
+    [Symbol.dispose]() {
+      for (const socket of sockets.clients) socket.close(1012, 'the service restarts');
+      sockets.close();
+    },
+  };
+}
+
+/** What to serve. Throws when the caller may not have it. */
+async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<Serve> {
+  refuseForeignOrigin(request);
+  deps.tokens.authenticate(request.headers.authorization);
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim());
+  if (!offered.includes(streamSubprotocol)) {
+    throw new TvmError('invalid_argument', `the subprotocol ${streamSubprotocol} is not offered`);
+  }
+  const url = new URL(request.url ?? '/', 'http://localhost');
+  if (url.pathname === '/v1/execute') return (session) => serveExecuteSocket(deps.engine, session);
+  const name = /^\/v1\/microvms\/([^/]+)\/exec$/.exec(url.pathname)?.[1];
+  if (name === undefined) throw new TvmError('not_found', `no stream is served at ${url.pathname}`);
+  const { namespace } = check(namespaceQuery, Object.fromEntries(url.searchParams), 'query');
+  const machine = await findMachine(deps, namespace, decodeURIComponent(name));
+  return (session) => serveExecSocket(deps, session, machine);
+}
+
+function refuseForeignOrigin({ headers }: IncomingMessage): void {
+  const { origin, host } = headers;
+  if (origin === undefined) return;
+  if (URL.canParse(origin) && new URL(origin).host === host) return;
+  throw new TvmError('permission_denied', 'a page of another origin may not open streams');
+}
+
+async function converse(log: Logger, socket: WebSocket, serve: Serve, requestId: string): Promise<void> {
+  const session = makeSocketSession(socket);
+  try {
+    await serve(session);
+  } catch (thrown) {
+    const error = TvmError.from(thrown, 'stream');
+    if (error.code === 'internal') log.error({ err: error, requestId }, 'stream failed');
+    await session.fail(error).catch((cause) => log.debug({ err: cause, requestId }, 'error not told'));
+  } finally {
+    session.close();
+  }
+}
+
+function refuse(socket: Duplex, error: TvmError, requestId: string): void {
+  const body = JSON.stringify(toProblem(error));
+  const headers = {
+    ...problemHeaders(error, requestId),
+    'content-length': Buffer.byteLength(body),
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${toProblem(error).status} Refused\r\n${lines.join('')}\r\n${body}`);
+}

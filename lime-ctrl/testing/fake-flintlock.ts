@@ -1,0 +1,247 @@
+// A flintlock in memory for tests: machines that change state at once, a tiny command language for Exec, faults on demand.
+import { create } from '@bufbuild/protobuf';
+import { type ConnectRouter, createRouterTransport, type Interceptor } from '@connectrpc/connect';
+import { TvmError } from '@tvm/api/errors.ts';
+import {
+  type ExecRequest,
+  ExecResponseSchema,
+  Flintlock,
+  type Machine,
+  MachineEventKind,
+  MachineSchema,
+  type MachineSpec,
+  MachineState,
+} from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { toConnectError } from '@tvm/api/rpc-errors.ts';
+import { type FlintlockClient, flintlockClientOver, withTvmErrors } from '../flintlock/client.ts';
+import { runFakeProgram } from './fake-program.ts';
+
+export interface FakeFlintlock {
+  client: FlintlockClient;
+  machines: Map<string, Machine>;
+  /** Every call that changes a machine, as "create UID". */
+  calls: string[];
+  memoryMiB: number;
+  /** Images that cannot be pulled, with the registry's words. */
+  badImages: Map<string, string>;
+  /** Machines stay CREATING until this resolves. */
+  boot: Promise<void>;
+  /** Environment given to each machine. */
+  envs: Map<string, Record<string, string>>;
+  /** Changes a machine as its VMM would: a crash, an end. */
+  change(uid: string, change: Partial<Machine>): void;
+  /** Breaks every call and watch until `restore`. */
+  goAway(): void;
+  restore(): void;
+}
+
+export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
+  const machines = new Map<string, Machine>();
+  const watchers = new Set<(machine: Machine, kind: MachineEventKind) => void>();
+  let revision = 0n;
+  let away = new AbortController();
+  const emit = (machine: Machine, kind: MachineEventKind) => {
+    for (const watcher of watchers) watcher(create(MachineSchema, machine), kind);
+  };
+
+  const fake: FakeFlintlock = {
+    client: undefined as never,
+    machines,
+    calls: [],
+    memoryMiB: 4096,
+    badImages: new Map(),
+    boot: Promise.resolve(),
+    envs: new Map(),
+    change(uid, change) {
+      const machine = machines.get(uid);
+      if (!machine) return;
+      revision += 1n;
+      const next = { ...machine, ...change, revision } as Machine;
+      machines.set(uid, next);
+      emit(next, MachineEventKind.CHANGED);
+    },
+    goAway: () => away.abort(),
+    restore() {
+      away = new AbortController();
+    },
+  };
+
+  function find(uid: string, generation?: bigint): Machine {
+    if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
+    const machine = machines.get(uid);
+    if (!machine) throw new TvmError('not_found', `machine ${uid} is not here`);
+    if (generation !== undefined && generation < machine.generation) {
+      throw new TvmError('failed_precondition', `generation ${generation} is stale`, { reason: 'StaleGeneration' });
+    }
+    return machine;
+  }
+
+  const usedMiB = () => [...machines.values()].reduce((sum, each) => sum + (each.spec?.memoryMib ?? 0), 0);
+
+  function bootSoon(uid: string, spec: MachineSpec): void {
+    void fake.boot.then(() => {
+      const refused = fake.badImages.get(spec.image);
+      if (machines.get(uid)?.state !== MachineState.CREATING) return;
+      if (refused !== undefined) {
+        return fake.change(uid, {
+          state: MachineState.FAILED,
+          reason: 'ImagePullFailed',
+          message: refused,
+          errorCode: 'not_found',
+        });
+      }
+      fake.change(uid, {
+        state: MachineState.RUNNING,
+        reason: '',
+        message: '',
+        bootMs: 7,
+        bootId: `boot-${uid}-${revision}`,
+        imageDigest: `sha256:${spec.image}`,
+        startedAtMs: BigInt(Date.now()),
+      });
+    });
+  }
+
+  async function changed(
+    call: string,
+    { uid, generation }: { uid: string; generation: bigint },
+    change: Partial<Machine>,
+  ): Promise<Machine> {
+    fake.calls.push(`${call} ${uid}`);
+    find(uid, generation);
+    fake.change(uid, { ...change, generation });
+    return find(uid);
+  }
+
+  const routes = (router: ConnectRouter) =>
+    router.service(Flintlock, {
+      getNode: () => ({
+        name,
+        version: 'fake',
+        driver: 'fake',
+        accelerator: 'none',
+        cpus: 4,
+        memoryMib: BigInt(fake.memoryMiB),
+        memoryFreeMib: BigInt(Math.max(0, fake.memoryMiB - usedMiB())),
+        machineLimit: 100,
+        images: ['tvm/python'],
+      }),
+      createMachine: ({ uid, generation, spec, labels, env }) => {
+        fake.calls.push(`create ${uid}`);
+        if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
+        const existing = machines.get(uid);
+        if (existing) return existing;
+        if (!spec) throw new TvmError('invalid_argument', 'no spec');
+        if (usedMiB() + spec.memoryMib > fake.memoryMiB) throw new TvmError('resource_exhausted', 'no room');
+        revision += 1n;
+        const machine = create(MachineSchema, {
+          uid,
+          generation,
+          spec,
+          labels,
+          state: MachineState.CREATING,
+          revision,
+        });
+        machines.set(uid, machine);
+        fake.envs.set(uid, env);
+        emit(machine, MachineEventKind.CHANGED);
+        bootSoon(uid, spec);
+        return machine;
+      },
+      startMachine: async (request) => {
+        const machine = find(request.uid);
+        if (machine.state !== MachineState.STOPPED && machine.state !== MachineState.FAILED) return machine;
+        fake.envs.set(request.uid, request.env);
+        const started = await changed('start', request, { state: MachineState.CREATING, reason: '', message: '' });
+        if (started.spec) bootSoon(request.uid, started.spec);
+        return started;
+      },
+      pauseMachine: (request) => changed('pause', request, { state: MachineState.PAUSED }),
+      resumeMachine: (request) => changed('resume', request, { state: MachineState.RUNNING }),
+      stopMachine: (request) => changed('stop', request, { state: MachineState.STOPPED, reason: 'Requested' }),
+      destroyMachine: ({ uid }) => {
+        fake.calls.push(`destroy ${uid}`);
+        if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
+        const machine = machines.get(uid);
+        if (!machine) return {};
+        machines.delete(uid);
+        emit(machine, MachineEventKind.REMOVED);
+        return {};
+      },
+      getMachine: ({ uid }) => find(uid),
+      listMachines: () => ({ machines: [...machines.values()] }),
+      watchMachines: async function* (_request, context) {
+        const queue: { machine?: Machine; kind: MachineEventKind }[] = [...machines.values()].map((machine) => ({
+          machine,
+          kind: MachineEventKind.CHANGED,
+        }));
+        queue.push({ kind: MachineEventKind.SYNCED });
+        let wake = () => {};
+        const watcher = (machine: Machine, kind: MachineEventKind) => {
+          queue.push({ machine, kind });
+          wake();
+        };
+        watchers.add(watcher);
+        const ended = AbortSignal.any([context.signal, away.signal]);
+        try {
+          while (!ended.aborted) {
+            const event = queue.shift();
+            if (event) yield event;
+            else
+              await new Promise<void>((resolve) => {
+                wake = resolve;
+                ended.addEventListener('abort', () => resolve(), { once: true });
+              });
+          }
+          throw new TvmError('unavailable', 'the fake node is away');
+        } finally {
+          watchers.delete(watcher);
+        }
+      },
+      exec: async function* (requests: AsyncIterable<ExecRequest>, context) {
+        for await (const output of runFakeProgram(
+          requests,
+          (uid) => {
+            const machine = find(uid);
+            if (machine.state !== MachineState.RUNNING)
+              throw new TvmError('failed_precondition', `machine ${uid} does not run`);
+            fake.change(uid, { used: true });
+          },
+          AbortSignal.any([context.signal, away.signal]),
+        )) {
+          yield create(ExecResponseSchema, { output });
+        }
+      },
+      listProcesses: ({ uid }) => {
+        find(uid);
+        return { processes: [] };
+      },
+      listImages: () => ({
+        images: [{ reference: 'tvm/python', digest: 'sha256:00', sizeBytes: 1n, createdAtMs: 0n }],
+      }),
+    });
+
+  const transport = createRouterTransport(routes, {
+    router: { interceptors: [throwConnectErrors] },
+    transport: { interceptors: [withTvmErrors] },
+  });
+  fake.client = flintlockClientOver(transport);
+  return fake;
+}
+
+const throwConnectErrors: Interceptor = (next) => async (request) => {
+  try {
+    const response = await next(request);
+    return response.stream ? { ...response, message: converted(response.message) } : response;
+  } catch (error) {
+    throw toConnectError(error);
+  }
+};
+
+async function* converted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+  try {
+    yield* messages;
+  } catch (error) {
+    throw toConnectError(error);
+  }
+}

@@ -1,0 +1,113 @@
+// The whole of lime-ctrl in this process over fakes: a Kubernetes API in memory and a flintlock in memory.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { apiVersion } from '@tvm/api/kinds/meta.ts';
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import { systemClock } from '@tvm/kit/clock.ts';
+import { makeReflector } from '@tvm/kit/controller/reflector.ts';
+import { mcpSessions, microVms } from '@tvm/kit/kube/client.ts';
+import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
+import { type MemoryKube, makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
+import { makeLogger } from '@tvm/kit/log.ts';
+import { runControllers } from '../controllers.ts';
+import { makeAdmission } from '../engine/admission.ts';
+import { type Engine, makeEngine } from '../engine/engine.ts';
+import { makePool, type Pool } from '../engine/pool.ts';
+import type { Shape } from '../engine/pool-plan.ts';
+import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
+import { makeKeptProcesses } from '../rest/kept-processes.ts';
+import { serveRest } from '../rest/server.ts';
+import { makeTokens } from '../rest/tokens.ts';
+import { type FakeFlintlock, makeFakeFlintlock } from './fake-flintlock.ts';
+
+export const testToken = 'a-token-for-tests-only';
+
+export interface Harness extends AsyncDisposable {
+  url: string;
+  kube: MemoryKube;
+  flintlock: FakeFlintlock;
+  fleet: Fleet;
+  pool: Pool;
+  engine: Engine;
+  fetch: (path: string, init?: RequestInit) => Promise<Response>;
+}
+
+export async function startHarness(
+  options: { warm?: Shape[]; maxExecutions?: number; maxQueued?: number } = {},
+): Promise<Harness> {
+  const log = makeLogger('test', 'silent');
+  const clock = systemClock;
+  const stop = new AbortController();
+  const folder = mkdtempSync(join(tmpdir(), 'tvm-lime-'));
+  writeFileSync(join(folder, 'tokens'), `${testToken},tester,everyone\n`);
+  const kube = makeMemoryKube();
+  const flintlock = makeFakeFlintlock();
+  const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
+  const reflectors = {
+    microVms: makeReflector({ client: kube, resource: microVms, clock, log }),
+    sessions: makeReflector({ client: kube, resource: mcpSessions, clock, log }),
+  };
+  const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
+  const admission = makeAdmission({ running: options.maxExecutions ?? 8, queued: options.maxQueued ?? 8 });
+  const engine = makeEngine({ fleet, pool, admission, clock, bootDeadlineMs: 5_000 });
+  const recorder = makeEventRecorder({ client: kube, clock, log, component: 'lime-ctrl', instance: 'test' });
+  const running = [
+    fleet.run(stop.signal),
+    reflectors.microVms.run(stop.signal),
+    reflectors.sessions.run(stop.signal),
+    pool.run(stop.signal),
+    runControllers({ client: kube, fleet, ...reflectors, recorder, clock, log, onNoRoom: pool.yieldRoom }, stop.signal),
+  ];
+  const tokens = makeTokens(join(folder, 'tokens'), clock);
+  const kept = makeKeptProcesses({ clock, log });
+  const rest = await serveRest(
+    { client: kube, fleet, pool, engine, microVms: reflectors.microVms, tokens, kept, clock, log, version: 'test' },
+    { host: '127.0.0.1', port: 0 },
+  );
+  await eventually(() => fleet.nodes().every((node) => node.reachable));
+  return {
+    url: rest.url,
+    kube,
+    flintlock,
+    fleet,
+    pool,
+    engine,
+    fetch: (path, init = {}) => {
+      const headers = { authorization: `Bearer ${testToken}`, ...(init.headers as Record<string, string> | undefined) };
+      return fetch(`${rest.url}${path}`, { ...init, headers });
+    },
+    async [Symbol.asyncDispose]() {
+      await rest[Symbol.asyncDispose]();
+      stop.abort();
+      await Promise.all(running);
+      await recorder.flush();
+      rmSync(folder, { recursive: true });
+    },
+  };
+}
+
+/** Waits until `check` gives something true, and gives that. Fails after ten seconds. */
+export async function eventually<T>(check: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const deadlineMs = Date.now() + 10_000;
+  for (;;) {
+    const result = await check();
+    if (result) return result;
+    if (Date.now() > deadlineMs) throw new Error(`never came true: ${check}`);
+    await sleep(5);
+  }
+}
+
+export function microVm(name: string, spec: Partial<MicroVm['spec']> = {}): MicroVm {
+  return {
+    apiVersion,
+    kind: 'MicroVM',
+    metadata: { name, namespace: 'default' },
+    spec: { image: 'tvm/python', cpu: 1, memory: 256, desiredState: 'Running', ...spec },
+  };
+}
+
+export function postJson(body: unknown): RequestInit {
+  return { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+}
