@@ -5,11 +5,19 @@ import type { Row } from './sample.ts';
 export interface Report {
   takenAt: string;
   command: string;
-  machine: { cpu: string; cores: number; memoryGiB: number; kernel: string; node: string; accelerator: string };
+  machine: {
+    cpu: string;
+    cores: number;
+    memoryGiB: number;
+    kernel: string;
+    node: string;
+    accelerator: string;
+    guestKernel: string;
+  };
   rows: Row[];
 }
 
-export function makeReport(rows: Row[], accelerator: string, command: string): Report {
+export function makeReport(rows: Row[], accelerator: string, command: string, guestKernel: string): Report {
   return {
     takenAt: new Date().toISOString(),
     command,
@@ -20,6 +28,7 @@ export function makeReport(rows: Row[], accelerator: string, command: string): R
       kernel: release(),
       node: process.version,
       accelerator,
+      guestKernel,
     },
     rows,
   };
@@ -30,7 +39,7 @@ export function toMarkdown(report: Report): string {
   const { machine } = report;
   const lines = [
     `Taken ${report.takenAt.slice(0, 10)} by \`${report.command}\` on ${machine.cores} cores of ${machine.cpu}, ` +
-      `${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, accelerator ${machine.accelerator}.`,
+      `${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node}, accelerator ${machine.accelerator}, guest kernel ${machine.guestKernel}.`,
     '',
     '| what | minimum ms | median ms | p99 ms | runs | timed |',
     '|---|---:|---:|---:|---:|---|',
