@@ -45,6 +45,11 @@ export function readConfig(environment: Environment = process.env): Config {
   };
 }
 
+/** Where node keeps compiled code between runs, which halves the time to start. */
+export function compileCacheFolder(environment: Environment = process.env): string {
+  return join(pathsFrom(environment).cache, 'compile-cache');
+}
+
 function remoteFrom(environment: Environment): Config['remote'] {
   const { TVM_SERVER: url, TVM_TOKEN: token } = environment;
   if (!url) return undefined;

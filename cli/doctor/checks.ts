@@ -1,0 +1,186 @@
+// What machines need from this host. Invariant: checks look and change nothing.
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { availableParallelism, freemem, totalmem } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { TvmError } from '@tvm/api/errors.ts';
+import { statusView } from '@tvm/api/rest/microvms.ts';
+import { makeRestClient } from '../client/rest-client.ts';
+import type { Config } from '../config.ts';
+import { checkPortFree, listenSettings } from '../service/ports.ts';
+import { runningService } from '../service/start.ts';
+import { readToken } from '../service/tokens.ts';
+import { checkKvm } from './kvm.ts';
+import { qemuVersion } from './qemu.ts';
+
+export interface Check {
+  name: string;
+  state: 'ok' | 'warning' | 'missing';
+  found: string;
+  /** What to do, when something is to be done. */
+  advice?: string;
+}
+
+const minMemoryMiB = 1024;
+const minDiskMiB = 4096;
+
+const tools: { program: string; package: string; neededFor: string; optional?: boolean }[] = [
+  { program: 'mmdebstrap', package: 'mmdebstrap', neededFor: 'the images tvm/python and tvm/node' },
+  { program: 'mksquashfs', package: 'squashfs-tools', neededFor: 'every image' },
+  { program: 'skopeo', package: 'skopeo', neededFor: 'OCI images' },
+  { program: 'umoci', package: 'umoci', neededFor: 'OCI images' },
+  { program: 'zstd', package: 'zstd', neededFor: 'the guest kernel' },
+  { program: 'cpio', package: 'cpio', neededFor: 'the guest kernel', optional: true },
+  { program: 'cargo', package: 'cargo', neededFor: 'building the guest agent', optional: true },
+  { program: 'kubectl', package: 'kubectl', neededFor: '"vvm kubectl"', optional: true },
+];
+
+export async function runChecks(config: Config): Promise<Check[]> {
+  return [
+    checkSystem(),
+    checkRoot(),
+    await accelerator(config),
+    await checkQemu(config),
+    ...tools.map((tool) => checkTool(tool, config)),
+    checkMemory(),
+    checkDisk('state', config.home),
+    checkDisk('cache', config.cache),
+    checkCgroups(),
+    ...(await checkPorts(config)),
+  ];
+}
+
+function checkSystem(): Check {
+  const name = systemName();
+  const found = `${name}, ${process.arch}, ${availableParallelism()} CPUs, node ${process.version}`;
+  if (process.platform !== 'linux')
+    return { name: 'system', state: 'missing', found, advice: 'Machines run on Linux only.' };
+  if (process.arch !== 'x64')
+    return { name: 'system', state: 'missing', found, advice: 'Machines run on x86-64 only.' };
+  if (/debian|ubuntu/i.test(name)) return { name: 'system', state: 'ok', found };
+  return { name: 'system', state: 'warning', found, advice: 'Only Debian is tried: install the tools below yourself.' };
+}
+
+function systemName(): string {
+  const path = '/etc/os-release';
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  return /^PRETTY_NAME="?([^"\n]*)/m.exec(text)?.[1] ?? process.platform;
+}
+
+function checkRoot(): Check {
+  const uid = process.getuid?.();
+  if (uid === 0) return { name: 'root', state: 'ok', found: 'yes' };
+  return {
+    name: 'root',
+    state: 'warning',
+    found: `user ${uid}`,
+    advice: 'Making images and limiting machines want root.',
+  };
+}
+
+/** What the running flintlock found out; else what can be seen without starting a machine. */
+async function accelerator(config: Config): Promise<Check> {
+  const service = runningService(config);
+  if (!service?.url) return checkKvm();
+  try {
+    const client = makeRestClient({ url: service.url, token: readToken(service.tokensFile) });
+    const { nodes } = statusView.parse(await client.json({ path: '/v1/status' }));
+    const node = nodes.find((each) => each.reachable);
+    if (!node) return checkKvm();
+    const found = `${node.driver} with ${node.accelerator}${node.acceleratorReason ? `: ${node.acceleratorReason}` : ''}`;
+    if (node.accelerator === 'kvm') return { name: 'accelerator', state: 'ok', found };
+    return { name: 'accelerator', state: 'warning', found, advice: 'Machines are isolated all the same, and slower.' };
+  } catch (error) {
+    return { ...checkKvm(), found: `the service does not tell: ${TvmError.from(error).message}` };
+  }
+}
+
+async function checkQemu(config: Config): Promise<Check> {
+  const path = findProgram('qemu-system-x86_64', config);
+  const advice = 'apt-get install qemu-system-x86';
+  if (!path) return { name: 'qemu-system-x86_64', state: 'missing', found: 'not installed', advice };
+  const version = await qemuVersion(path);
+  const known = Number(/^(\d+)/.exec(version)?.[1]) >= 7;
+  const outdated = { state: 'warning', advice: 'QEMU 7.2 and newer are tried.' } as const;
+  return { name: 'qemu-system-x86_64', found: version, ...(known ? { state: 'ok' as const } : outdated) };
+}
+
+function checkTool({ program, package: name, neededFor, optional }: (typeof tools)[number], config: Config): Check {
+  const path = findProgram(program, config);
+  if (path) return { name: program, state: 'ok', found: path };
+  const state = optional ? 'warning' : 'missing';
+  const install = program === 'kubectl' ? 'https://kubernetes.io/docs/tasks/tools/' : `apt-get install ${name}`;
+  return { name: program, state, found: 'not installed', advice: `Needed for ${neededFor}: ${install}` };
+}
+
+export function findProgram(program: string, { environment }: Pick<Config, 'environment'>): string | undefined {
+  const folders = [...(environment.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  return folders.map((folder) => join(folder, program)).find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function checkMemory(): Check {
+  const [free, total] = [availableMiB(), Math.floor(totalmem() / 1_048_576)];
+  const found = `${free} of ${total} MiB available`;
+  if (free >= minMemoryMiB) return { name: 'memory', state: 'ok', found };
+  return { name: 'memory', state: 'warning', found, advice: `Machines and their service want ${minMemoryMiB} MiB.` };
+}
+
+function availableMiB(): number {
+  const text = existsSync('/proc/meminfo') ? readFileSync('/proc/meminfo', 'utf8') : '';
+  const kib = Number(/^MemAvailable:\s+(\d+)/m.exec(text)?.[1]);
+  return Math.floor(Number.isFinite(kib) ? kib / 1024 : freemem() / 1_048_576);
+}
+
+function checkDisk(what: string, path: string): Check {
+  const folder = nearestExisting(path);
+  const { bavail, bsize } = statfsSync(folder);
+  const free = Math.floor((bavail * bsize) / 1_048_576);
+  const found = `${free} MiB free for ${path}`;
+  const name = `disk for ${what}`;
+  if (free >= minDiskMiB) return { name, state: 'ok', found };
+  return {
+    name,
+    state: 'warning',
+    found,
+    advice: `Images want ${minDiskMiB} MiB: make room, or set TVM_CACHE_DIR, TVM_HOME.`,
+  };
+}
+
+function nearestExisting(path: string): string {
+  return existsSync(path) ? path : nearestExisting(dirname(path));
+}
+
+function checkCgroups(): Check {
+  if (existsSync('/sys/fs/cgroup/cgroup.controllers')) return { name: 'cgroups', state: 'ok', found: 'version 2' };
+  const found = existsSync('/sys/fs/cgroup') ? 'version 1 or not mounted' : 'none';
+  return {
+    name: 'cgroups',
+    state: 'warning',
+    found,
+    advice: 'Without cgroups version 2 the host side of a machine is not limited.',
+  };
+}
+
+async function checkPorts(config: Config): Promise<Check[]> {
+  if (runningService(config)) return [{ name: 'ports', state: 'ok', found: 'the service listens' }];
+  return await Promise.all(
+    listenSettings(config.listen).map(async (setting): Promise<Check> => {
+      const name = setting.variable;
+      try {
+        await checkPortFree(setting);
+        return { name, state: 'ok', found: `${setting.address} is free` };
+      } catch (thrown) {
+        const { message, hint } = TvmError.from(thrown);
+        return { name, state: 'missing', found: message, ...(hint && { advice: hint }) };
+      }
+    }),
+  );
+}
