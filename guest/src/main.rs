@@ -1,4 +1,4 @@
-//! The agent inside each guest. As process 1 it makes the machine and is the init of it; with `--listen unix:PATH` it
+//! The agent inside each guest. As process 1 it makes the machine and is the init of it; with `--listen` it
 //! is an ordinary process that serves the same protocol.
 mod agent;
 mod boot;
@@ -51,16 +51,30 @@ fn run_machine() -> Outcome<()> {
 
 fn run_process() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let path = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--version"] => {
             println!("tvm-agent {}", env!("CARGO_PKG_VERSION"));
-            return Ok(());
+            Ok(())
         }
-        ["--listen", address] => address.strip_prefix("unix:").map(str::to_string),
-        _ => None,
-    };
-    let path = path.ok_or_else(|| Failure::invalid("usage: tvm-agent --listen unix:PATH"))?;
-    run(Rc::new(Agent::new(false)), async |agent| channel::serve_unix(&path, agent).await)
+        ["--listen", address] => listen(address),
+        _ => Err(usage()),
+    }
+}
+
+fn listen(address: &str) -> Outcome<()> {
+    let agent = Rc::new(Agent::new(false));
+    match address.split_once(':') {
+        Some(("unix", path)) => run(agent, async |agent| channel::serve_unix(path, agent).await),
+        Some(("vsock", port)) => {
+            let port = port.parse().map_err(|_| usage())?;
+            run(agent, async |agent| channel::serve_vsock(port, agent).await)
+        }
+        _ => Err(usage()),
+    }
+}
+
+fn usage() -> Failure {
+    Failure::invalid("usage: tvm-agent --listen unix:PATH|vsock:PORT, or --version")
 }
 
 /// Runs the event loop: everything but work on files happens on this one thread.

@@ -1,5 +1,6 @@
 //! Processes started for the host: started, watched, signalled, followed, ended.
 mod cgroup;
+mod child;
 mod descriptor;
 mod follow;
 mod outlet;

@@ -2,16 +2,16 @@
 use super::follow::{KillUnlessKept, follow, parse_signal};
 use super::spawn::spawn;
 use crate::agent::Agent;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Code, Failure, Outcome};
 use crate::files;
 use crate::proto::{AttachProcess, ProcessList, SignalProcess, StartProcess, output};
 use crate::stream::Stream;
 use std::rc::Rc;
 
 pub async fn start(agent: &Rc<Agent>, request: StartProcess, stream: &Stream) -> Outcome<()> {
-    agent.processes.admit(&request.id)?;
+    agent.processes.admit(&request.id, request.keep)?;
     files::write_inline(&request.files).await?;
-    let id = agent.processes.choose_id(&request.id)?;
+    let id = agent.processes.choose_id(&request.id, request.keep)?;
     let process = spawn(agent, id, &request)?;
     let _guard = KillUnlessKept(process.clone());
     follow(&process, 0, 0, stream).await
@@ -20,10 +20,8 @@ pub async fn start(agent: &Rc<Agent>, request: StartProcess, stream: &Stream) ->
 pub async fn attach(agent: &Agent, request: AttachProcess, stream: &Stream) -> Outcome<()> {
     let process = agent.processes.get(&request.id)?;
     if !process.kept {
-        return Err(Failure::new(
-            crate::failure::Code::FailedPrecondition,
-            format!("process {:?} was not started to be kept", request.id),
-        ));
+        let message = format!("process {:?} was not started to be kept", request.id);
+        return Err(Failure::new(Code::FailedPrecondition, message));
     }
     follow(&process, request.stdout_offset, request.stderr_offset, stream).await
 }

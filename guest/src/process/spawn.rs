@@ -1,6 +1,7 @@
 //! Starts one process: its pipes or terminal, user, folder, environment, control group.
-//! Invariant: between fork and exec only async-signal-safe calls are made.
+//! Invariant: a start that fails leaves nothing behind.
 use super::cgroup::Cgroup;
+use super::child::Preparation;
 use super::descriptor::Descriptor;
 use super::outlet::Outlet;
 use super::supervise::pump;
@@ -9,13 +10,11 @@ use super::users::{User, find_user};
 use crate::agent::Agent;
 use crate::failure::{During, Failure, Outcome};
 use crate::proto::{StartProcess, TerminalSize};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,7 +22,6 @@ use std::rc::Rc;
 
 const RETAINED_BYTES: usize = 256 * 1024;
 const PASSING_BYTES: usize = 64 * 1024;
-const PROCESS_DESCRIPTORS: u64 = 1024;
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Our ends of what a process reads and writes.
@@ -133,15 +131,6 @@ pub fn window_size(size: &TerminalSize) -> libc::winsize {
     libc::winsize { ws_row: cells(size.rows), ws_col: cells(size.columns), ws_xpixel: 0, ws_ypixel: 0 }
 }
 
-/// What the child does to itself before exec; everything that needs memory is made ahead.
-struct Preparation {
-    entrance: Option<File>,
-    user: Option<User>,
-    folder: CString,
-    has_terminal: bool,
-    gives_back_limits: bool,
-}
-
 fn start_in(
     agent: &Agent,
     command: &mut Command,
@@ -174,62 +163,6 @@ fn choose_folder(cwd: &str, user: &User) -> Outcome<CString> {
         }
     };
     CString::new(folder).map_err(|_| Failure::invalid("cwd contains a NUL byte"))
-}
-
-impl Preparation {
-    fn prepare(&self) -> io::Result<()> {
-        nix::unistd::setsid()?;
-        if self.has_terminal {
-            // SAFETY: descriptor 0 is the terminal's user side.
-            check(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
-        }
-        if let Some(entrance) = &self.entrance {
-            write_raw(entrance.as_raw_fd(), b"0")?;
-        }
-        if self.gives_back_limits {
-            reset_oom_score()?;
-            reset_descriptor_limit()?;
-        }
-        if let Some(user) = &self.user {
-            become_user(user)?;
-        }
-        // SAFETY: a valid C string.
-        check(unsafe { libc::chdir(self.folder.as_ptr()) })?;
-        // SAFETY: no memory is involved.
-        unsafe { libc::umask(0o022) };
-        Ok(())
-    }
-}
-
-fn become_user(user: &User) -> io::Result<()> {
-    // SAFETY: the pointer and length are those of a live vector.
-    check(unsafe { libc::setgroups(user.groups.len(), user.groups.as_ptr()) })?;
-    // SAFETY: no memory is involved.
-    check(unsafe { libc::setgid(user.gid) })?;
-    // SAFETY: no memory is involved.
-    check(unsafe { libc::setuid(user.uid) })
-}
-
-fn reset_oom_score() -> io::Result<()> {
-    // SAFETY: a valid C string; the descriptor closes with exec.
-    let fd = unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
-    check(fd)?;
-    write_raw(fd, b"0")
-}
-
-/// The customary limit, which a process may raise: some close every descriptor below it one by one.
-fn reset_descriptor_limit() -> io::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, PROCESS_DESCRIPTORS, most)?)
-}
-
-fn write_raw(fd: RawFd, bytes: &[u8]) -> io::Result<()> {
-    // SAFETY: the pointer and length are those of a live slice.
-    check(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } as i32)
-}
-
-fn check(result: i32) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 fn register(

@@ -13,7 +13,9 @@ use std::rc::Rc;
 use tokio::sync::{Mutex, Notify};
 
 const MAX_RUNNING: usize = 256;
-const MAX_ENDED: usize = 64;
+/// Each holds its last output, so there are fewer of them.
+const MAX_KEPT_RUNNING: usize = 64;
+const MAX_KEPT_ENDED: usize = 32;
 const MAX_LISTED_ARGUMENT_BYTES: usize = 256;
 
 pub struct Process {
@@ -139,10 +141,15 @@ impl ProcessTable {
     }
 
     /// Whether one more process may be started, under the name that the caller wants (empty: any).
-    pub fn admit(&self, wanted: &str) -> Outcome<()> {
+    pub fn admit(&self, wanted: &str, kept: bool) -> Outcome<()> {
         let processes = self.by_id.borrow();
-        if processes.values().filter(|process| process.exited().is_none()).count() >= MAX_RUNNING {
+        let running = || processes.values().filter(|process| process.exited().is_none());
+        if running().count() >= MAX_RUNNING {
             let message = format!("{MAX_RUNNING} processes run, which is the limit");
+            return Err(Failure::new(Code::ResourceExhausted, message));
+        }
+        if kept && running().filter(|process| process.kept).count() >= MAX_KEPT_RUNNING {
+            let message = format!("{MAX_KEPT_RUNNING} kept processes run, which is the limit");
             return Err(Failure::new(Code::ResourceExhausted, message));
         }
         if wanted.is_empty() {
@@ -156,8 +163,8 @@ impl ProcessTable {
     }
 
     /// The name of a new process: the caller's, or one of ours.
-    pub fn choose_id(&self, wanted: &str) -> Outcome<String> {
-        self.admit(wanted)?;
+    pub fn choose_id(&self, wanted: &str, kept: bool) -> Outcome<String> {
+        self.admit(wanted, kept)?;
         if !wanted.is_empty() {
             return Ok(wanted.into());
         }
@@ -187,7 +194,7 @@ impl ProcessTable {
         }
         let mut ended = self.ended.borrow_mut();
         ended.push(process.id.clone());
-        if ended.len() > MAX_ENDED {
+        if ended.len() > MAX_KEPT_ENDED {
             self.by_id.borrow_mut().remove(&ended.remove(0));
         }
     }
@@ -208,11 +215,11 @@ mod tests {
     #[test]
     fn ids_are_checked_and_chosen() {
         let table = ProcessTable::new();
-        assert_eq!(table.choose_id("").unwrap(), "1");
-        assert_eq!(table.choose_id("").unwrap(), "2");
-        assert_eq!(table.choose_id("a.b-c_1").unwrap(), "a.b-c_1");
+        assert_eq!(table.choose_id("", true).unwrap(), "1");
+        assert_eq!(table.choose_id("", true).unwrap(), "2");
+        assert_eq!(table.choose_id("a.b-c_1", false).unwrap(), "a.b-c_1");
         for bad in ["../x", "a b", "é", &"x".repeat(65)] {
-            assert_eq!(table.choose_id(bad).unwrap_err().code, Code::InvalidArgument);
+            assert_eq!(table.choose_id(bad, false).unwrap_err().code, Code::InvalidArgument);
         }
     }
 
