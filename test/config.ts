@@ -1,4 +1,5 @@
 // What the tests read from the environment, with defaults.
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 
@@ -19,8 +20,10 @@ export interface TestConfig {
   cacheFolder: string;
   /** A folder with etcd, kube-apiserver, kube-controller-manager and kubectl (TVM_KUBERNETES_BIN). */
   kubernetesBin: string | undefined;
-  /** tar archives that hold them as bin/…, in the order in which they are tried (TVM_KUBERNETES_ARCHIVE). */
-  kubernetesArchives: string[];
+  /** A tar archive that holds them as bin/… (TVM_KUBERNETES_ARCHIVE). */
+  kubernetesArchive: string | undefined;
+  /** Where such an archive may lie beside the checkout; used when it is there. */
+  neighbourArchive: string;
   /** What the API suite runs against (TVM_API_TARGET=embedded|real, both when unset). */
   targets: readonly TargetName[];
   /** Servers that the test run has started already, see cluster/global-setup.ts. */
@@ -34,14 +37,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): TestConfig {
   const wanted = env.TVM_API_TARGET;
   const targets = targetNames.filter((name) => !wanted || name === wanted);
   if (targets.length === 0) throw new Error(`TVM_API_TARGET=${wanted}: want ${targetNames.join(' or ')}`);
-  const named = env.TVM_KUBERNETES_ARCHIVE;
   return {
     root,
     cacheFolder: pathsFrom(env).cache,
     kubernetesBin: env.TVM_KUBERNETES_BIN || undefined,
-    kubernetesArchives: named
-      ? [named]
-      : [fileURLToPath(new URL('../../shared/kubernetes/k8sbox.tar.xz', import.meta.url))],
+    kubernetesArchive: env.TVM_KUBERNETES_ARCHIVE || undefined,
+    neighbourArchive: join(root, '../shared/kubernetes/k8sbox.tar.xz'),
     targets,
     running: {
       ...(env.TVM_TEST_EMBEDDED && { embedded: JSON.parse(env.TVM_TEST_EMBEDDED) }),

@@ -1,4 +1,6 @@
 // Builds the Kubernetes programs from Go modules: versions pinned by programs/go.mod, contents by programs/go.sum.
+// programs/go.mod is that of the module k8s.io/kubernetes with another name and each replacement by a staging folder turned
+// into the published module (v0.MINOR.PATCH); `go list -mod=mod -deps .` there completes go.sum after a change of version.
 import { copyFile, mkdir, readdir, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { environmentWith } from '../config.ts';

@@ -38,7 +38,8 @@ async function makeArchive(version: string): Promise<string> {
 const source = (more: object) => ({
   cacheFolder: join(folder, 'cache'),
   kubernetesBin: undefined,
-  kubernetesArchives: [],
+  kubernetesArchive: undefined,
+  neighbourArchive: join(folder, 'none.tar.gz'),
   ...more,
 });
 
@@ -61,9 +62,9 @@ test('a named folder that lacks a program or has another version is refused', as
   );
 });
 
-test('the first archive that exists is unpacked into the cache, once', async () => {
+test('an archive beside the checkout is unpacked into the cache, once', async () => {
   const archive = await makeArchive(kubernetesVersion);
-  const from = source({ kubernetesArchives: [join(folder, 'none.tar.gz'), archive] });
+  const from = source({ neighbourArchive: archive });
   const bin = await obtainKubernetes(from, say);
   assert.deepEqual((await readdir(bin)).toSorted(), [...programs].toSorted());
   assert.deepEqual(said, [`unpacking ${archive}`]);
@@ -73,16 +74,24 @@ test('the first archive that exists is unpacked into the cache, once', async () 
 
 test('an archive of another version, or a broken one, leaves no trace in the cache', async () => {
   const other = await makeArchive('1.2.3');
-  await assert.rejects(obtainKubernetes(source({ kubernetesArchives: [other] }), say), /holds Kubernetes v1\.2\.3/);
+  await assert.rejects(obtainKubernetes(source({ kubernetesArchive: other }), say), /holds Kubernetes v1\.2\.3/);
   const broken = join(folder, 'broken.tar.gz');
   await writeFile(broken, 'no archive');
-  await assert.rejects(obtainKubernetes(source({ kubernetesArchives: [broken] }), say), /tar .*: exit/);
+  await assert.rejects(obtainKubernetes(source({ kubernetesArchive: broken }), say), /tar .*: exit/);
   assert.deepEqual(await readdir(join(folder, 'cache', 'kubernetes')), []);
+});
+
+test('a named archive that is not there is an error, not a build', async () => {
+  const kubernetesArchive = join(folder, 'missing.tar.gz');
+  await assert.rejects(
+    obtainKubernetes(source({ kubernetesArchive }), say),
+    (error) => error instanceof TvmError && error.code === 'not_found',
+  );
 });
 
 test('several at once fill the cache together', async () => {
   const archive = await makeArchive(kubernetesVersion);
-  const from = source({ kubernetesArchives: [archive] });
+  const from = source({ kubernetesArchive: archive });
   const bins = await Promise.all(Array.from({ length: 4 }, () => obtainKubernetes(from, say)));
   assert.equal(new Set(bins).size, 1);
   assert.deepEqual(await readdir(join(folder, 'cache', 'kubernetes')), [kubernetesVersion]);

@@ -8,7 +8,7 @@ import { buildKubernetes, kubernetesVersion, programs } from './build.ts';
 import { ensureProgram } from './ensure-program.ts';
 import { outputOf } from './run-command.ts';
 
-type Source = Pick<TestConfig, 'cacheFolder' | 'kubernetesBin' | 'kubernetesArchives'>;
+type Source = Pick<TestConfig, 'cacheFolder' | 'kubernetesBin' | 'kubernetesArchive' | 'neighbourArchive'>;
 
 /** The folder that holds etcd, kube-apiserver, kube-controller-manager and kubectl. `say` gets lines of progress. */
 export async function obtainKubernetes(source: Source, say: (line: string) => void): Promise<string> {
@@ -25,7 +25,7 @@ async function fillCache(kept: string, source: Source, say: (line: string) => vo
   await mkdir(join(kept, '..'), { recursive: true });
   const fresh = await mkdtemp(`${kept}.new-`);
   try {
-    const archive = await firstExisting(source.kubernetesArchives);
+    const archive = await findArchive(source);
     if (archive) await unpack(archive, fresh, say);
     else await buildKubernetes(fresh, say);
     await check(join(fresh, 'bin'));
@@ -61,9 +61,10 @@ async function check(bin: string): Promise<void> {
   }
 }
 
-async function firstExisting(paths: string[]): Promise<string | undefined> {
-  for (const path of paths) if (await exists(path)) return path;
-  return undefined;
+async function findArchive({ kubernetesArchive: named, neighbourArchive }: Source): Promise<string | undefined> {
+  if (named && !(await exists(named))) throw new TvmError('not_found', `TVM_KUBERNETES_ARCHIVE: there is no ${named}`);
+  if (named) return named;
+  return (await exists(neighbourArchive)) ? neighbourArchive : undefined;
 }
 
 function exists(path: string): Promise<boolean> {
