@@ -1,6 +1,6 @@
 // The RPC client of one flintlock. Invariant: what it throws is a TvmError with the node's own code, reason and hint.
 import { connect } from 'node:net';
-import { type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
+import { type Client, createClient, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { fromConnectError } from '@tvm/api/rpc-errors.ts';
@@ -13,7 +13,6 @@ export function makeFlintlockClient(address: string): FlintlockClient {
   return flintlockClientOver(
     createGrpcTransport({
       baseUrl: path ? 'http://localhost' : `http://${address}`,
-      interceptors: [withTvmErrors],
       acceptCompression: [],
       pingIntervalMs: 10_000,
       pingTimeoutMs: 10_000,
@@ -22,23 +21,26 @@ export function makeFlintlockClient(address: string): FlintlockClient {
   );
 }
 
-/** For transports made elsewhere; they should have `withTvmErrors` among their interceptors. */
+type AnyMethod = (...args: unknown[]) => unknown;
+
+/** The client over a transport, each method throwing TvmErrors, of the call as of what streams in. */
 export function flintlockClientOver(transport: Transport): FlintlockClient {
-  return createClient(Flintlock, transport);
+  const client = createClient(Flintlock, transport) as unknown as Record<string, AnyMethod>;
+  const methods = Flintlock.methods.map(({ localName, methodKind }) => {
+    const call = client[localName] as AnyMethod;
+    const streams = methodKind === 'server_streaming' || methodKind === 'bidi_streaming';
+    const wrapped: AnyMethod = streams
+      ? (...args) => converted(call(...args) as AsyncIterable<unknown>)
+      : (...args) =>
+          (call(...args) as Promise<unknown>).catch((error) => {
+            throw fromConnectError(error);
+          });
+    return [localName, wrapped];
+  });
+  return Object.fromEntries(methods) as FlintlockClient;
 }
 
-/** Turns errors of calls, and of the messages that stream in, into TvmErrors. */
-export const withTvmErrors: Interceptor = (next) => async (request) => {
-  try {
-    const response = await next(request);
-    if (!response.stream) return response;
-    return { ...response, message: convertErrors(response.message) };
-  } catch (error) {
-    throw fromConnectError(error);
-  }
-};
-
-async function* convertErrors<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
+async function* converted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
   try {
     yield* messages;
   } catch (error) {

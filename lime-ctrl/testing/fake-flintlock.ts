@@ -13,7 +13,7 @@ import {
   MachineState,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { toConnectError } from '@tvm/api/rpc-errors.ts';
-import { type FlintlockClient, flintlockClientOver, withTvmErrors } from '../flintlock/client.ts';
+import { type FlintlockClient, flintlockClientOver } from '../flintlock/client.ts';
 import { runFakeProgram } from './fake-program.ts';
 
 export interface FakeFlintlock {
@@ -223,7 +223,6 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
 
   const transport = createRouterTransport(routes, {
     router: { interceptors: [throwConnectErrors] },
-    transport: { interceptors: [withTvmErrors] },
   });
   fake.client = flintlockClientOver(transport);
   return fake;
