@@ -3,6 +3,7 @@ import { type Code, ConnectError } from '@connectrpc/connect';
 import { type ErrorCode, rpcCodeOf, TvmError, type TvmErrorOptions } from './errors.ts';
 
 const codeOfRpc = new Map<Code, ErrorCode>(Object.entries(rpcCodeOf).map(([code, rpc]) => [rpc, code as ErrorCode]));
+const retryAfterKey = 'tvm-retry-after-seconds';
 const metadataKeys = { object: 'tvm-object', hint: 'tvm-hint', reason: 'tvm-reason' } as const;
 
 export function toConnectError(thrown: unknown): ConnectError {
@@ -13,6 +14,7 @@ export function toConnectError(thrown: unknown): ConnectError {
     const value = error[field as keyof typeof metadataKeys];
     if (value !== undefined) converted.metadata.set(key, encodeURIComponent(value));
   }
+  if (error.retryAfterSeconds !== undefined) converted.metadata.set(retryAfterKey, String(error.retryAfterSeconds));
   return converted;
 }
 
@@ -24,5 +26,7 @@ export function fromConnectError(thrown: unknown): TvmError {
     const value = error.metadata.get(key);
     if (value) options[field as keyof typeof metadataKeys] = decodeURIComponent(value);
   }
+  const retryAfterSeconds = Number(error.metadata.get(retryAfterKey) ?? Number.NaN);
+  if (Number.isFinite(retryAfterSeconds)) options.retryAfterSeconds = retryAfterSeconds;
   return new TvmError(codeOfRpc.get(error.code) ?? 'internal', error.rawMessage, options);
 }

@@ -1,0 +1,62 @@
+// What the environment says to flintlock. The only reader of process.env here.
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { TvmError } from '@tvm/api/errors.ts';
+import { pathsFrom } from '@tvm/kit/paths.ts';
+import { z } from 'zod';
+
+const defaultMemoryShare = 0.75;
+const mib = 1024 * 1024;
+
+const environment = z.object({
+  TVM_FLINTLOCK_LISTEN: z.string().min(1).optional(),
+  TVM_DRIVER: z.enum(['auto', 'qemu', 'fake']).default('auto'),
+  TVM_ACCELERATOR: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
+  TVM_NODE_NAME: z.string().min(1).default(hostname()),
+  TVM_MEMORY_MIB: z.coerce.number().int().positive().optional(),
+  TVM_MACHINE_LIMIT: z.coerce.number().int().positive().default(4096),
+  TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(60),
+  TVM_KERNEL: z.string().min(1).optional(),
+  TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
+});
+
+export interface Config {
+  listen: string;
+  driver: 'qemu' | 'fake';
+  accelerator: 'auto' | 'kvm' | 'tcg';
+  nodeName: string;
+  limits: { cpus: number; memoryMiB: number; machines: number };
+  bootTimeoutMs: number;
+  kernel: string | undefined;
+  logLevel: string;
+  /** Absolute; everything that flintlock keeps is below it. */
+  stateFolder: string;
+  cacheDir: string;
+}
+
+/** Throws `invalid_argument` naming the variable. */
+export function readConfig(env: Record<string, string | undefined> = process.env): Config {
+  const parsed = environment.safeParse(env);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new TvmError('invalid_argument', `${issue?.path.join('.')}: ${issue?.message}`);
+  }
+  const { data } = parsed;
+  const paths = pathsFrom(env);
+  return {
+    listen: data.TVM_FLINTLOCK_LISTEN ?? `unix:${join(paths.home, 'run/flintlock.sock')}`,
+    driver: data.TVM_DRIVER === 'fake' ? 'fake' : 'qemu',
+    accelerator: data.TVM_ACCELERATOR,
+    nodeName: data.TVM_NODE_NAME,
+    limits: {
+      cpus: availableParallelism(),
+      memoryMiB: data.TVM_MEMORY_MIB ?? Math.floor((totalmem() / mib) * defaultMemoryShare),
+      machines: data.TVM_MACHINE_LIMIT,
+    },
+    bootTimeoutMs: data.TVM_BOOT_TIMEOUT_SECONDS * 1000,
+    kernel: data.TVM_KERNEL,
+    logLevel: data.TVM_LOG_LEVEL,
+    stateFolder: join(paths.home, 'flintlock'),
+    cacheDir: paths.cache,
+  };
+}

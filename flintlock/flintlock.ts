@@ -1,0 +1,47 @@
+// A flintlock put together from its parts and running: recovered first, then reachable.
+// Invariant: closing it leaves the VMs alone.
+import { join } from 'node:path';
+import { systemClock } from '@tvm/kit/clock.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { Config } from './config.ts';
+import type { Images } from './machines/execute.ts';
+import { Machines } from './machines/machines.ts';
+import { makeRecordStore } from './machines/record-store.ts';
+import { recoverMachines } from './machines/recover.ts';
+import { claimAddress, parseAddress } from './rpc/address.ts';
+import { serve } from './rpc/server.ts';
+import { makeSnapshotStore } from './snapshots/snapshot-store.ts';
+import type { Driver } from './vmm/driver.ts';
+
+export interface FlintlockDeps {
+  config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder'>;
+  driver: Driver;
+  images: Images;
+  log: Logger;
+}
+
+export interface RunningFlintlock extends AsyncDisposable {
+  address: string;
+}
+
+const version = '0.1.0';
+
+export async function openFlintlock({ config, driver, images, log }: FlintlockDeps): Promise<RunningFlintlock> {
+  await using opened = new AsyncDisposableStack();
+  const address = parseAddress(config.listen);
+  await claimAddress(address);
+  const machinesFolder = join(config.stateFolder, 'machines');
+  driver.checkFolder(join(machinesFolder, '0'.repeat(12)));
+  const records = makeRecordStore(machinesFolder);
+  const snapshots = makeSnapshotStore(join(config.stateFolder, 'snapshots'));
+  await snapshots.sweep();
+  const { limits, bootTimeoutMs } = config;
+  const machines = opened.use(
+    new Machines({ driver, images, records, snapshots, clock: systemClock, log, limits, bootTimeoutMs }),
+  );
+  await recoverMachines({ driver, records, machinesFolder, machines, log });
+  const node = { name: config.nodeName, version, limits };
+  const server = opened.use(await serve({ ...node, driver, images, machines, snapshots }, address));
+  const kept = opened.move();
+  return { address: server.address, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}

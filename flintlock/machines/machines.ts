@@ -1,0 +1,276 @@
+// The machines of this node: what may be asked of them. Invariant: every change is on disk before it is answered, and a
+// declaration older than the newest seen is refused.
+
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Clock } from '@tvm/kit/clock.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { GuestConnection } from '../guest/connection.ts';
+import type { SnapshotManifest, SnapshotStore } from '../snapshots/snapshot-store.ts';
+import type { Driver } from '../vmm/driver.ts';
+import { checkDeclaration, checkRoom, type NodeLimits } from './admission.ts';
+import { BoundedLog } from './bounded-log.ts';
+import { ChangeFeed } from './change-feed.ts';
+import { guestOf, type Images, makeExecutor } from './execute.ts';
+import { Machine } from './machine.ts';
+import { makeReconcile } from './reconcile.ts';
+import { type Declaration, type MachineRecord, newRecord, newRun } from './record.ts';
+import type { RecordStore } from './record-store.ts';
+
+export interface MachinesDeps {
+  driver: Driver;
+  images: Images;
+  records: RecordStore;
+  snapshots: SnapshotStore;
+  clock: Clock;
+  log: Logger;
+  limits: NodeLimits;
+  bootTimeoutMs: number;
+  /** Measures a boot that succeeded. */
+  onBoot?: (seconds: number) => void;
+}
+
+export const outputFile = 'output.log';
+
+export class Machines implements AsyncDisposable {
+  readonly #deps: MachinesDeps;
+  readonly #machines = new Map<string, Machine>();
+  readonly #feed = new ChangeFeed();
+  readonly #reconcile: ReturnType<typeof makeReconcile>;
+
+  constructor(deps: MachinesDeps) {
+    this.#deps = deps;
+    const execute = makeExecutor({ ...deps, forget: (machine) => this.#forget(machine) });
+    this.#reconcile = makeReconcile(deps.driver, execute);
+  }
+
+  /** Takes over a record that exists on disk. */
+  adopt(record: MachineRecord): Machine {
+    return this.#admit(record);
+  }
+
+  get(uid: string): MachineRecord {
+    return this.#find(uid).record;
+  }
+
+  list(labels: Record<string, string> = {}): MachineRecord[] {
+    const wanted = Object.entries(labels);
+    const all = [...this.#machines.values()].map(({ record }) => record);
+    return all.filter((record) => wanted.every(([key, value]) => record.labels[key] === value));
+  }
+
+  watch(signal: AbortSignal) {
+    return this.#feed.watch(() => this.list(), signal);
+  }
+
+  async create(declared: Declaration, env: Record<string, string>): Promise<MachineRecord> {
+    const existing = this.#machines.get(declared.uid);
+    if (existing) return this.#createAgain(existing, declared);
+    const whole = { ...declared, spec: await this.#withSnapshot(declared.spec) };
+    const meanwhile = this.#machines.get(declared.uid);
+    if (meanwhile) return this.#createAgain(meanwhile, whole);
+    checkDeclaration(whole, this.#deps.limits);
+    checkRoom(whole.spec, this.list(), this.#deps.limits);
+    const record = newRecord(whole, this.#deps.clock.now());
+    this.#deps.driver.checkFolder(this.#deps.records.folder(record.id));
+    this.#deps.records.write(record);
+    const machine = this.#admit(record);
+    machine.env = env;
+    this.#feed.publish({ kind: 'changed', record });
+    machine.wake();
+    return record;
+  }
+
+  start(uid: string, generation: number, env: Record<string, string>): MachineRecord {
+    const machine = this.#accept(uid, generation);
+    const { state, desired, spec } = machine.record;
+    if (desired === 'destroyed') throw this.#wrongState(machine, 'start');
+    if (state === 'creating' || state === 'running' || state === 'paused') {
+      if (desired === 'stopped') throw this.#wrongState(machine, 'start');
+      return machine.record;
+    }
+    const others = this.list().filter((record) => record.uid !== uid);
+    checkRoom(spec, others, this.#deps.limits);
+    machine.env = env;
+    machine.change({ desired: 'running', ...newRun });
+    machine.wake();
+    return machine.record;
+  }
+
+  /** Pauses or resumes; answers when that is done. */
+  async setPaused(uid: string, generation: number, paused: boolean): Promise<MachineRecord> {
+    const machine = this.#accept(uid, generation);
+    const { state, desired } = machine.record;
+    const isUp = state === 'creating' || state === 'running' || state === 'paused';
+    if (!isUp || desired === 'stopped' || desired === 'destroyed') {
+      throw this.#wrongState(machine, paused ? 'pause' : 'resume');
+    }
+    machine.change({ desired: paused ? 'paused' : 'running' });
+    machine.wake();
+    await machine.settled();
+    const wanted = paused ? 'paused' : 'running';
+    if (machine.record.state !== wanted) throw this.#wrongState(machine, paused ? 'pause' : 'resume');
+    return machine.record;
+  }
+
+  /** Stops in an orderly way within `graceMs`, then by force; answers when the machine is down. */
+  async stop(uid: string, generation: number, graceMs: number): Promise<MachineRecord> {
+    const machine = this.#accept(uid, generation);
+    const { state, desired } = machine.record;
+    if (desired === 'destroyed') throw this.#wrongState(machine, 'stop');
+    if (state === 'stopped' || state === 'failed') return machine.record;
+    machine.run.graceMs = graceMs;
+    machine.change({ desired: 'stopped' });
+    machine.interrupt('the machine is stopped');
+    machine.wake();
+    await machine.settled();
+    return machine.record;
+  }
+
+  /** Answers when nothing of the machine is left. */
+  async destroy(uid: string, generation: number): Promise<void> {
+    if (!this.#machines.has(uid)) return;
+    const machine = this.#accept(uid, generation);
+    if (machine.record.desired !== 'destroyed')
+      machine.change({ desired: 'destroyed', state: 'destroying', message: '' });
+    machine.interrupt('the machine is destroyed');
+    machine.wake();
+    await machine.settled();
+    if (this.#machines.get(uid) !== machine) return;
+    const message = `machine ${uid} could not be removed yet; that is tried again`;
+    throw new TvmError('unavailable', message, { object: `machine/${uid}`, retryAfterSeconds: 1 });
+  }
+
+  async snapshot(uid: string, generation: number, name: string): Promise<SnapshotManifest> {
+    const machine = this.#accept(uid, generation);
+    const { snapshots, driver, clock } = this.#deps;
+    return await machine.exclusively(async () => {
+      const existing = await snapshots.find(name);
+      if (existing) return existing;
+      const { state, spec, imageDigest } = machine.record;
+      if (state !== 'running' && state !== 'paused') throw this.#wrongState(machine, 'snapshot');
+      const facts = { name, machineUid: uid, spec, imageDigest, createdAtMs: clock.now() };
+      return await snapshots.add(facts, (folder) => driver.snapshot(machine.vm, folder));
+    });
+  }
+
+  /** The guest of a running machine. */
+  async guest(uid: string, signal: AbortSignal): Promise<GuestConnection> {
+    const machine = this.#find(uid);
+    if (machine.record.state !== 'running') throw this.#wrongState(machine, 'reach the guest of');
+    return await guestOf(this.#deps, machine, signal);
+  }
+
+  /** Remembers that something was executed in the machine. */
+  markUsed(uid: string): void {
+    const machine = this.#find(uid);
+    if (!machine.record.used) machine.change({ used: true });
+  }
+
+  output(uid: string): BoundedLog {
+    return this.#find(uid).output;
+  }
+
+  vm(uid: string) {
+    return this.#find(uid).vm;
+  }
+
+  /** Stops working on the machines; their VMs go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const machines = [...this.#machines.values()];
+    for (const machine of machines) machine.close();
+    await Promise.all(machines.map((machine) => machine.settled()));
+  }
+
+  #admit(record: MachineRecord): Machine {
+    const folder = this.#deps.records.folder(record.id);
+    const machine = new Machine(record, {
+      folder,
+      output: new BoundedLog(join(folder, outputFile)),
+      log: this.#deps.log,
+      reconcile: this.#reconcile,
+      onChange: (changed, durable) => this.#changed(changed, durable),
+    });
+    this.#machines.set(record.uid, machine);
+    return machine;
+  }
+
+  #changed(record: MachineRecord, durable: boolean): void {
+    if (durable) this.#deps.records.write(record);
+    if (this.#machines.has(record.uid)) this.#feed.publish({ kind: 'changed', record });
+  }
+
+  #forget(machine: Machine): void {
+    const { record } = machine;
+    machine.close();
+    this.#deps.records.remove(record.id);
+    this.#machines.delete(record.uid);
+    this.#feed.publish({ kind: 'removed', record });
+  }
+
+  #createAgain(machine: Machine, declared: Declaration): MachineRecord {
+    this.#fence(machine, declared.generation);
+    const { record } = machine;
+    const same = isDeepStrictEqual(mergeSnapshot(declared.spec, record.spec), record.spec);
+    if (!same || record.desired === 'destroyed') {
+      const message = same
+        ? `machine ${record.uid} is being destroyed`
+        : `machine ${record.uid} exists with another spec`;
+      throw new TvmError('already_exists', message, { object: `machine/${record.uid}` });
+    }
+    this.#raise(machine, declared.generation);
+    return machine.record;
+  }
+
+  async #withSnapshot(spec: Declaration['spec']): Promise<Declaration['spec']> {
+    if (spec.snapshot === '') return spec;
+    const manifest = await this.#deps.snapshots.find(spec.snapshot);
+    if (!manifest) throw new TvmError('not_found', `snapshot ${spec.snapshot} is not on this node`);
+    const whole = mergeSnapshot(spec, manifest.spec);
+    const { image, cpus, memoryMiB } = manifest.spec;
+    if (whole.image === image && whole.cpus === cpus && whole.memoryMiB === memoryMiB) return whole;
+    const message = `snapshot ${spec.snapshot} is of ${image} with ${cpus} cpus and ${memoryMiB} MiB; the machine asks for others`;
+    throw new TvmError('invalid_argument', message, { hint: 'Leave image, cpus and memory empty.' });
+  }
+
+  #find(uid: string): Machine {
+    const machine = this.#machines.get(uid);
+    if (!machine) throw new TvmError('not_found', `no machine ${uid} on this node`, { object: `machine/${uid}` });
+    return machine;
+  }
+
+  #accept(uid: string, generation: number): Machine {
+    const machine = this.#find(uid);
+    this.#fence(machine, generation);
+    this.#raise(machine, generation);
+    return machine;
+  }
+
+  #fence({ record }: Machine, generation: number): void {
+    if (generation >= record.generation) return;
+    const message = `generation ${generation} of machine ${record.uid} is older than ${record.generation}, already seen`;
+    throw new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'StaleGeneration' });
+  }
+
+  #raise(machine: Machine, generation: number): void {
+    if (generation > machine.record.generation) machine.change({ generation });
+  }
+
+  #wrongState({ record }: Machine, operation: string): TvmError {
+    const detail = record.message ? ` (${record.reason}: ${record.message})` : '';
+    const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
+    return new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'WrongState' });
+  }
+}
+
+/** What a machine that starts from a snapshot leaves unsaid is as in the snapshot. */
+function mergeSnapshot(spec: Declaration['spec'], from: Declaration['spec']): Declaration['spec'] {
+  if (spec.snapshot === '') return spec;
+  return {
+    ...spec,
+    image: spec.image || from.image,
+    cpus: spec.cpus || from.cpus,
+    memoryMiB: spec.memoryMiB || from.memoryMiB,
+  };
+}

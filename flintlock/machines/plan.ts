@@ -1,0 +1,118 @@
+// What to do next for a machine: a pure function of its record and of what is observed.
+//
+//   CreateMachine                    StopMachine, command exited
+//        │                     ┌──────────────────────────────► STOPPED ─┐
+//        ▼   guest configured  │      pause                              │ StartMachine
+//     CREATING ────────────► RUNNING ◄──────► PAUSED                     │
+//        │ ▲                   │      resume    │                        │
+//        │ └───────────────────┼────────────────┼────────────────────────┤
+//        └── failed step ──────┴── VMM ended ───┴───────────► FAILED ────┘
+//   DestroyMachine: from every state to DESTROYING, then nothing is left.
+//
+// Invariant: no action means that the world is as the record wants it.
+import type { VmStatus } from '../vmm/driver.ts';
+import { type Outcome, outcomeOf } from './end.ts';
+import type { MachineRecord } from './record.ts';
+
+/** What is known beside the record; all but `vm` is forgotten when flintlock ends. */
+export interface Observed {
+  vm: VmStatus;
+  /** The VMM was started for the run that is being made, not for one before. */
+  startedForRun: boolean;
+  /** Image and kernel are there. */
+  filesReady: boolean;
+  guest: 'unknown' | 'answered' | 'configured';
+  command: 'none' | 'running' | { exitCode: number };
+  shutdownTried: boolean;
+}
+
+export type Action =
+  | { do: 'ensureFiles' }
+  | { do: 'startVmm' }
+  | { do: 'awaitGuest' }
+  | { do: 'configureGuest' }
+  | { do: 'startCommand' }
+  | { do: 'followCommand' }
+  | { do: 'pauseVmm' }
+  | { do: 'resumeVmm' }
+  | { do: 'shutDownGuest' }
+  | { do: 'killVmm' }
+  /** Ends the VMM when it runs and removes what belongs to it. */
+  | { do: 'removeVmm' }
+  /** Removes the machine with its record. */
+  | { do: 'forget' }
+  | { do: 'settle'; outcome: Settled };
+
+export type Settled =
+  | (Outcome & { exitCode?: number })
+  | { state: 'running' | 'paused'; reason: string; message: string; errorCode: '' };
+
+export function plan(record: MachineRecord, observed: Observed): Action | undefined {
+  if (record.desired === 'destroyed') return observed.vm.state === 'absent' ? { do: 'forget' } : { do: 'removeVmm' };
+  switch (record.state) {
+    case 'creating':
+      return record.desired === 'stopped' ? planStop(observed) : planCreation(record, observed);
+    case 'running':
+    case 'paused':
+      return planUp(record, observed);
+    default:
+      return observed.vm.state === 'absent' ? undefined : { do: 'removeVmm' };
+  }
+}
+
+function planCreation(record: MachineRecord, observed: Observed): Action {
+  const { vm } = observed;
+  if (!observed.startedForRun) {
+    if (vm.state !== 'absent') return { do: 'removeVmm' };
+    return observed.filesReady ? { do: 'startVmm' } : { do: 'ensureFiles' };
+  }
+  if (vm.state === 'ended') return { do: 'settle', outcome: failedToBoot(outcomeOf(vm.end)) };
+  if (vm.state === 'absent') return { do: 'startVmm' };
+  if (observed.guest === 'unknown') return { do: 'awaitGuest' };
+  if (observed.guest === 'answered') return { do: 'configureGuest' };
+  if (record.spec.command.length > 0 && observed.command === 'none') return { do: 'startCommand' };
+  return up('running');
+}
+
+/** A guest that ends by itself before it was ready has failed, however orderly. */
+function failedToBoot(outcome: Outcome): Outcome {
+  return { ...outcome, state: 'failed', errorCode: 'unavailable' };
+}
+
+function planUp(record: MachineRecord, observed: Observed): Action | undefined {
+  const { vm, command } = observed;
+  if (typeof command === 'object') return { do: 'settle', outcome: commandExited(command.exitCode) };
+  if (record.desired === 'stopped') return planStop(observed);
+  if (vm.state === 'absent') return { do: 'settle', outcome: vanished };
+  if (vm.state === 'ended') return { do: 'settle', outcome: outcomeOf(vm.end) };
+  if (record.desired === 'paused' && vm.state === 'running') return { do: 'pauseVmm' };
+  if (record.desired === 'running' && vm.state === 'paused') return { do: 'resumeVmm' };
+  if (record.state !== vm.state) return up(vm.state);
+  const follows = record.spec.command.length > 0 && command === 'none' && vm.state === 'running';
+  return follows ? { do: 'followCommand' } : undefined;
+}
+
+function planStop(observed: Observed): Action {
+  const { vm } = observed;
+  if (vm.state === 'absent' || vm.state === 'ended') return { do: 'settle', outcome: requested };
+  const canAsk = vm.state === 'running' && observed.guest !== 'unknown' && !observed.shutdownTried;
+  return canAsk ? { do: 'shutDownGuest' } : { do: 'killVmm' };
+}
+
+function up(state: 'running' | 'paused'): Action {
+  return { do: 'settle', outcome: { state, reason: '', message: '', errorCode: '' } };
+}
+
+function commandExited(exitCode: number): Settled {
+  const message = `the command ended with exit code ${exitCode}`;
+  return { state: 'stopped', reason: 'CommandExited', message, errorCode: '', exitCode };
+}
+
+const requested: Settled = { state: 'stopped', reason: 'Requested', message: '', errorCode: '' };
+
+const vanished: Settled = {
+  state: 'failed',
+  reason: 'VmmExited',
+  message: 'the VMM is gone; nothing is known of how it ended',
+  errorCode: 'unavailable',
+};

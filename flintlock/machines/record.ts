@@ -1,0 +1,82 @@
+// What flintlock keeps of a machine on disk. Invariant: no secrets: environment variables never come here.
+import { createHash } from 'node:crypto';
+import { errorCodes } from '@tvm/api/errors.ts';
+import { z } from 'zod';
+
+export const machineStates = ['creating', 'running', 'paused', 'stopped', 'failed', 'destroying'] as const;
+export type MachineState = (typeof machineStates)[number];
+
+const machineSpec = z.strictObject({
+  image: z.string(),
+  cpus: z.int(),
+  memoryMiB: z.int(),
+  /** Arguments of a process that the machine exists for; empty: none. */
+  command: z.array(z.string()),
+  hostname: z.string(),
+  /** Name of the snapshot that it starts from; empty: it boots. */
+  snapshot: z.string(),
+});
+export type MachineSpec = z.infer<typeof machineSpec>;
+
+export const machineRecord = z.strictObject({
+  uid: z.string(),
+  /** Name of its folder and its VM. */
+  id: z.string(),
+  /** Of the newest declaration seen; older ones are refused. */
+  generation: z.int(),
+  spec: machineSpec,
+  labels: z.record(z.string(), z.string()),
+  desired: z.enum(['running', 'paused', 'stopped', 'destroyed']),
+  state: z.enum(machineStates),
+  reason: z.string(),
+  message: z.string(),
+  errorCode: z.enum(['', ...errorCodes]),
+  bootMs: z.int(),
+  bootId: z.string(),
+  imageDigest: z.string(),
+  createdAtMs: z.int(),
+  startedAtMs: z.int(),
+  exitCode: z.int().nullable(),
+  used: z.boolean(),
+  revision: z.int(),
+});
+export type MachineRecord = z.infer<typeof machineRecord>;
+
+const idLength = 12;
+
+/** A short name for a uid, safe in paths. */
+export function machineIdOf(uid: string): string {
+  return createHash('sha256').update(uid).digest('hex').slice(0, idLength);
+}
+
+export interface Declaration {
+  uid: string;
+  generation: number;
+  spec: MachineSpec;
+  labels: Record<string, string>;
+}
+
+export function newRecord(declared: Declaration, now: number): MachineRecord {
+  return {
+    ...declared,
+    id: machineIdOf(declared.uid),
+    desired: 'running',
+    ...newRun,
+    createdAtMs: now,
+    used: false,
+    revision: 1,
+  };
+}
+
+/** The fields of a record when the machine is about to start. */
+export const newRun = {
+  state: 'creating',
+  reason: '',
+  message: '',
+  errorCode: '',
+  bootMs: 0,
+  bootId: '',
+  imageDigest: '',
+  startedAtMs: 0,
+  exitCode: null,
+} as const;

@@ -1,0 +1,38 @@
+// After flintlock has started: takes up the machines that are there and removes what is half-made or belongs to nobody.
+// Invariant: afterwards every VM has a record and every record is worked on.
+import type { Logger } from '@tvm/kit/log.ts';
+import type { Driver } from '../vmm/driver.ts';
+import { watchVmm } from './execute.ts';
+import type { Machines } from './machines.ts';
+import type { RecordStore } from './record-store.ts';
+
+export interface RecoverDeps {
+  driver: Driver;
+  records: RecordStore;
+  machinesFolder: string;
+  machines: Machines;
+  log: Logger;
+}
+
+export async function recoverMachines(deps: RecoverDeps): Promise<void> {
+  const { driver, records, machines, log } = deps;
+  const { records: found, strays } = records.load();
+  const ids = new Set(found.map(({ id }) => id));
+  const ended = await driver.sweep(deps.machinesFolder, ids);
+  for (const id of strays) records.remove(id);
+  if (ended.length + strays.length > 0)
+    log.warn({ vms: ended, folders: strays }, 'removed what belonged to no machine');
+
+  for (const record of found) {
+    // What it should have got in its environment is not known any more: whoever declared it creates it again.
+    const isHalfMade = record.state === 'creating';
+    const machine = machines.adopt(isHalfMade ? { ...record, desired: 'destroyed', state: 'destroying' } : record);
+    const { state } = await driver.inspect(machine.vm);
+    log.info(
+      { machine: record.uid, state: record.state, vm: state },
+      isHalfMade ? 'removing a half-made machine' : 'found',
+    );
+    if (state === 'running' || state === 'paused') watchVmm(driver, machine);
+    machine.wake();
+  }
+}

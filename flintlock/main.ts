@@ -1,0 +1,19 @@
+// The flintlock daemon: wiring alone.
+import { makeLogger } from '@tvm/kit/log.ts';
+import { aborted, notifyReady, runMain } from '@tvm/kit/run-main.ts';
+import { readConfig } from './config.ts';
+import { openFlintlock } from './flintlock.ts';
+import { makeFakeDriver } from './vmm/fake/driver.ts';
+import { FakeHost } from './vmm/fake/host.ts';
+import { makeFakeImages } from './vmm/fake/images.ts';
+
+const config = readConfig();
+const log = makeLogger('flintlock', config.logLevel);
+
+await runMain(log, async (signal) => {
+  const parts = { driver: makeFakeDriver(new FakeHost()), images: makeFakeImages() };
+  await using flintlock = await openFlintlock({ config, log, ...parts });
+  log.info({ address: flintlock.address, driver: parts.driver.name }, 'serving');
+  notifyReady({ address: flintlock.address });
+  await aborted(signal);
+});

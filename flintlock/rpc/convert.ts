@@ -1,0 +1,55 @@
+// Machines and snapshots between their records and the wire.
+import { create } from '@bufbuild/protobuf';
+import {
+  type Machine,
+  MachineSchema,
+  type MachineSpec as MachineSpecMessage,
+  MachineSpecSchema,
+  MachineState,
+  type Snapshot,
+  SnapshotSchema,
+} from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import type { MachineRecord, MachineSpec } from '../machines/record.ts';
+import type { SnapshotManifest } from '../snapshots/snapshot-store.ts';
+
+const stateOf: Record<MachineRecord['state'], MachineState> = {
+  creating: MachineState.CREATING,
+  running: MachineState.RUNNING,
+  paused: MachineState.PAUSED,
+  stopped: MachineState.STOPPED,
+  failed: MachineState.FAILED,
+  destroying: MachineState.DESTROYING,
+};
+
+export function machineMessage(record: MachineRecord): Machine {
+  const { uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used, exitCode } = record;
+  return create(MachineSchema, {
+    ...{ uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used },
+    generation: BigInt(record.generation),
+    spec: specMessage(record.spec),
+    state: stateOf[record.state],
+    createdAtMs: BigInt(record.createdAtMs),
+    startedAtMs: BigInt(record.startedAtMs),
+    revision: BigInt(record.revision),
+    ...(exitCode === null ? {} : { exitCode }),
+  });
+}
+
+export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
+  const { image, cpus, memoryMib, command, hostname, snapshot } = message ?? create(MachineSpecSchema);
+  return { image, cpus, memoryMiB: memoryMib, command, hostname, snapshot };
+}
+
+function specMessage({ memoryMiB, ...rest }: MachineSpec): MachineSpecMessage {
+  return create(MachineSpecSchema, { ...rest, memoryMib: memoryMiB });
+}
+
+export function snapshotMessage(manifest: SnapshotManifest): Snapshot {
+  return create(SnapshotSchema, {
+    name: manifest.name,
+    machineUid: manifest.machineUid,
+    spec: specMessage(manifest.spec),
+    sizeBytes: BigInt(manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)),
+    createdAtMs: BigInt(manifest.createdAtMs),
+  });
+}

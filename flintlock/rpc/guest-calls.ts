@@ -1,0 +1,159 @@
+// Calls that go through to a machine's guest: processes, files, usage.
+// Invariant: the caller's pace rules: nothing is taken from the guest before the caller has taken what came before, and
+// a caller that goes away cancels its call in the guest.
+import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { TvmError } from '@tvm/api/errors.ts';
+import type {
+  ExecRequest,
+  FileOperationRequest,
+  Flintlock,
+  WriteFileRequest,
+} from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import type { FileInfo } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
+import type { GuestConnection } from '../guest/connection.ts';
+import {
+  listFiles,
+  makeDirectory,
+  moveFile,
+  readFile,
+  removeFile,
+  statFile,
+  watchFiles,
+  writeFile,
+} from '../guest/files.ts';
+import { getUsage } from '../guest/machine.ts';
+import { attachProcess, listProcesses, startProcess } from '../guest/processes.ts';
+import type { GuestStream } from '../guest/stream.ts';
+import type { Machines } from '../machines/machines.ts';
+import type { Driver } from '../vmm/driver.ts';
+
+const maxListedFiles = 10_000;
+
+type Calls = 'exec' | 'readFile' | 'writeFile' | 'fileOperation' | 'watchFiles' | 'listProcesses' | 'getUsage';
+
+export function makeGuestCalls(machines: Machines, driver: Driver): Pick<ServiceImpl<typeof Flintlock>, Calls> {
+  return {
+    exec: (requests, context) => exec(machines, requests, context),
+
+    async *readFile({ uid, file }, { signal }) {
+      const { info, chunks } = await readFile(await machines.guest(uid, signal), file ?? {}, signal);
+      yield { body: { case: 'info', value: info } };
+      for await (const value of chunks) yield { body: { case: 'chunk', value } };
+    },
+
+    async writeFile(requests, { signal }) {
+      const messages = requests[Symbol.asyncIterator]();
+      const first = await messages.next();
+      const start = first.done ? undefined : first.value.body;
+      if (start?.case !== 'start') throw misordered('the first message of WriteFile must have start');
+      const connection = await machines.guest(start.value.uid, signal);
+      machines.markUsed(start.value.uid);
+      return await writeFile(connection, start.value.file ?? {}, chunksOf(messages), signal);
+    },
+
+    async fileOperation({ uid, operation }, { signal }) {
+      const connection = await machines.guest(uid, signal);
+      return { files: await operateOnFiles(connection, operation, signal) };
+    },
+
+    async *watchFiles({ uid, watch }, { signal }) {
+      yield* watchFiles(await machines.guest(uid, signal), watch ?? {}, signal);
+    },
+
+    async listProcesses({ uid }, { signal }) {
+      return { processes: await listProcesses(await machines.guest(uid, signal), signal) };
+    },
+
+    async getUsage({ uid }, { signal }) {
+      const vmm = await driver.usage(machines.vm(uid));
+      const guest = await getUsage(await machines.guest(uid, signal), signal);
+      return { guest, vmmResidentBytes: BigInt(vmm.residentBytes), vmmCpuTimeMs: BigInt(vmm.cpuTimeMs) };
+    },
+  };
+}
+
+async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, { signal }: HandlerContext) {
+  const messages = requests[Symbol.asyncIterator]();
+  const first = await messages.next();
+  const stream = await begin(machines, first.done ? undefined : first.value.body, signal);
+  const feeding = feed(messages, stream);
+  feeding.catch(() => stream.cancel());
+  let exited = false;
+  try {
+    for await (const body of stream) {
+      exited = body.case === 'exited';
+      yield { output: { body } };
+    }
+  } catch (thrown) {
+    // What came after the exit, such as input that was still under way, does not matter to the caller.
+    if (exited) return;
+    await feeding;
+    throw thrown;
+  }
+}
+
+async function begin(machines: Machines, body: ExecRequest['body'] | undefined, signal: AbortSignal) {
+  if (body?.case !== 'start' && body?.case !== 'attach') {
+    throw misordered('the first message of Exec must have start or attach');
+  }
+  const { uid } = body.value;
+  const connection = await machines.guest(uid, signal);
+  machines.markUsed(uid);
+  if (body.case === 'attach') return attachProcess(connection, body.value.process ?? {}, signal);
+  return startProcess(connection, body.value.process ?? {}, signal);
+}
+
+/** Passes input on at the guest's pace; the end of the requests is the end of the input. */
+async function feed(messages: AsyncIterator<ExecRequest>, stream: GuestStream): Promise<void> {
+  try {
+    for (let next = await messages.next(); !next.done; next = await messages.next()) {
+      const { body } = next.value;
+      if (body.case !== 'input') throw misordered('messages of Exec after the first must have input');
+      if (body.value.body.case !== undefined) await stream.send(body.value.body);
+    }
+    await stream.send({ case: 'end', value: true });
+  } catch (thrown) {
+    // The stream, or the caller, is at its end: what comes out of the stream says how.
+    if (thrown instanceof TvmError && thrown.code === 'invalid_argument') throw thrown;
+  }
+}
+
+async function* chunksOf(messages: AsyncIterator<WriteFileRequest>): AsyncGenerator<Uint8Array> {
+  for (let next = await messages.next(); !next.done; next = await messages.next()) {
+    if (next.value.body.case !== 'chunk') throw misordered('messages of WriteFile after the first must have chunk');
+    yield next.value.body.value;
+  }
+}
+
+async function operateOnFiles(
+  connection: GuestConnection,
+  operation: FileOperationRequest['operation'],
+  signal: AbortSignal,
+): Promise<FileInfo[]> {
+  switch (operation.case) {
+    case 'stat':
+      return [await statFile(connection, operation.value.path, signal)];
+    case 'list': {
+      const files: FileInfo[] = [];
+      for await (const file of listFiles(connection, operation.value.path, operation.value.depth, signal)) {
+        if (files.push(file) > maxListedFiles) {
+          throw new TvmError('resource_exhausted', `${operation.value.path} has more than ${maxListedFiles} entries`);
+        }
+      }
+      return files;
+    }
+    case 'makeDirectory':
+      return [await makeDirectory(connection, operation.value.path, operation.value)];
+    case 'move':
+      return [await moveFile(connection, operation.value.from, operation.value.to, operation.value.overwrite)];
+    case 'remove':
+      await removeFile(connection, operation.value.path, operation.value.recursive);
+      return [];
+    default:
+      throw misordered('FileOperation needs an operation');
+  }
+}
+
+function misordered(message: string): TvmError {
+  return new TvmError('invalid_argument', message);
+}

@@ -1,0 +1,138 @@
+// Snapshots of this node on disk, one folder each. Invariant: a folder under its own name is complete; what its manifest
+// says of its files is checked before a machine starts from it.
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { TvmError } from '@tvm/api/errors.ts';
+import { z } from 'zod';
+import { machineRecord } from '../machines/record.ts';
+
+const manifestFile = 'manifest.json';
+const stagingPrefix = '.new-';
+const namePattern = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
+
+const manifestSchema = z.strictObject({
+  name: z.string(),
+  machineUid: z.string(),
+  spec: machineRecord.shape.spec,
+  imageDigest: z.string(),
+  createdAtMs: z.int(),
+  files: z.array(z.strictObject({ name: z.string(), sizeBytes: z.int(), sha256: z.string() })),
+});
+export type SnapshotManifest = z.infer<typeof manifestSchema>;
+
+export interface SnapshotStore {
+  find(name: string): Promise<SnapshotManifest | undefined>;
+  list(): Promise<SnapshotManifest[]>;
+  /** Calls `fill` with an empty folder, then publishes it under the name. */
+  add(about: Omit<SnapshotManifest, 'files'>, fill: (folder: string) => Promise<void>): Promise<SnapshotManifest>;
+  /** The folder of a snapshot that is whole and fits the image. */
+  open(name: string, imageDigest: string): Promise<string>;
+  /** Unknown names are fine. */
+  remove(name: string): Promise<void>;
+  /** Removes what was half-made. */
+  sweep(): Promise<void>;
+}
+
+export function makeSnapshotStore(root: string): SnapshotStore {
+  /** Files whose content was compared once in this process: they are immutable. */
+  const verified = new Set<string>();
+
+  async function find(name: string): Promise<SnapshotManifest | undefined> {
+    checkSnapshotName(name);
+    const text = await readFile(join(root, name, manifestFile), 'utf8').catch(() => undefined);
+    if (text === undefined) return undefined;
+    try {
+      return manifestSchema.parse(JSON.parse(text));
+    } catch (cause) {
+      throw new TvmError('data_loss', `the manifest of snapshot ${name} cannot be read`, { cause, ...about(name) });
+    }
+  }
+
+  async function list(): Promise<SnapshotManifest[]> {
+    const names = (await readdir(root)).filter((name) => namePattern.test(name));
+    const manifests = await Promise.all(names.map((name) => find(name).catch(() => undefined)));
+    return manifests.filter((manifest) => manifest !== undefined);
+  }
+
+  return {
+    find,
+    list,
+
+    async add(facts, fill) {
+      checkSnapshotName(facts.name);
+      const staging = join(root, `${stagingPrefix}${facts.name}`);
+      await rm(staging, { recursive: true, force: true });
+      await mkdir(staging, { recursive: true, mode: 0o700 });
+      try {
+        await fill(staging);
+        const names = await readdir(staging);
+        const files = await Promise.all(names.map((name) => describe(staging, name)));
+        const manifest = { ...facts, files };
+        await writeFile(join(staging, manifestFile), JSON.stringify(manifest), { mode: 0o600 });
+        await rename(staging, join(root, facts.name));
+        return manifest;
+      } catch (error) {
+        await rm(staging, { recursive: true, force: true });
+        throw error;
+      }
+    },
+
+    async open(name, imageDigest) {
+      const manifest = await find(name);
+      if (!manifest) throw new TvmError('not_found', `snapshot ${name} is not on this node`, about(name));
+      if (manifest.imageDigest !== imageDigest) {
+        const message = `snapshot ${name} was made with another version of image ${manifest.spec.image}`;
+        throw new TvmError('failed_precondition', message, { ...about(name), reason: 'SnapshotStale' });
+      }
+      const folder = join(root, name);
+      for (const file of manifest.files) {
+        const key = `${name}/${file.name}/${manifest.createdAtMs}`;
+        const now = verified.has(key) ? file : await describe(folder, file.name).catch(() => undefined);
+        if (now?.sha256 !== file.sha256) {
+          const message = `${file.name} of snapshot ${name} is damaged`;
+          throw new TvmError('data_loss', message, { ...about(name), reason: 'SnapshotDamaged' });
+        }
+        verified.add(key);
+      }
+      return folder;
+    },
+
+    async remove(name) {
+      checkSnapshotName(name);
+      const dying = join(root, `${stagingPrefix}${name}`);
+      await rm(dying, { recursive: true, force: true });
+      await rename(join(root, name), dying).catch((error) => {
+        if (error.code !== 'ENOENT') throw error;
+      });
+      await rm(dying, { recursive: true, force: true });
+    },
+
+    async sweep() {
+      await mkdir(root, { recursive: true, mode: 0o700 });
+      for (const name of await readdir(root)) {
+        if (name.startsWith(stagingPrefix)) await rm(join(root, name), { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+/** Throws `invalid_argument` for a name that a snapshot cannot have. */
+export function checkSnapshotName(name: string): void {
+  if (namePattern.test(name)) return;
+  const hint = 'Use 1 to 63 lower-case letters, digits, - and ., beginning and ending with a letter or digit.';
+  throw new TvmError('invalid_argument', `${JSON.stringify(name)} is no name for a snapshot`, { hint });
+}
+
+function about(name: string) {
+  return { object: `snapshot/${name}` };
+}
+
+async function describe(folder: string, name: string) {
+  const path = join(folder, name);
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
+  return { name, sizeBytes: (await stat(path)).size, sha256: hash.digest('hex') };
+}

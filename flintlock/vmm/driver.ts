@@ -1,0 +1,123 @@
+// What flintlock needs of a virtual machine monitor, and how it may fail. The same for every VMM.
+// Invariant: a driver keeps nothing in memory that it needs: all of a VM is in its folder and in its process, so that a
+// new driver (flintlock restarted) finds what the one before started.
+import type { Duplex } from 'node:stream';
+import { TvmError } from '@tvm/api/errors.ts';
+
+export type DriverName = 'qemu' | 'fake' | 'firecracker';
+export type Accelerator = 'kvm' | 'tcg' | 'none';
+
+/** What executes guest code, and why it is not something faster (empty when nothing is). */
+export interface Acceleration {
+  accelerator: Accelerator;
+  reason: string;
+}
+
+/** A VM by name. `folder` is absolute, belongs to the driver while the VM exists, and is short enough for sockets in it. */
+export interface Vm {
+  id: string;
+  folder: string;
+}
+
+export interface VmBoot {
+  kernelPath: string;
+  initrdPath: string;
+  kernelArgs: string[];
+  /** Devices are found by ACPI instead of the kernel's command line. */
+  needsAcpi: boolean;
+}
+
+export interface VmSpec {
+  cpus: number;
+  memoryMiB: number;
+  /** The immutable root disk (squashfs), attached read-only. */
+  rootDiskPath: string;
+  boot: VmBoot;
+}
+
+/** How a VMM ended. */
+export interface VmEnd {
+  /** Null when it was not this process that started it, or a signal ended it. */
+  exitCode: number | null;
+  signal: string | null;
+  /** Last lines of what the VMM itself said. */
+  stderr: string;
+  /** Last lines of the guest's console. */
+  console: string;
+}
+
+export type VmStatus =
+  | { state: 'absent' }
+  | { state: 'running' | 'paused'; pid: number }
+  | { state: 'ended'; end: VmEnd };
+
+export interface VmUsage {
+  residentBytes: number;
+  cpuTimeMs: number;
+}
+
+/**
+ * Every method may be called again with the same result. Errors: `failed_precondition` (the VM is not in a state for it),
+ * `unavailable` (it ended, or does not answer), `resource_exhausted`, `deadline_exceeded`.
+ */
+export interface Driver {
+  readonly name: DriverName;
+  /** Finds out, once for a host, what executes guest code; waits for that no longer than the probe's own deadline. */
+  probe(boot: VmBoot): Promise<Acceleration>;
+  /** What `probe` found so far; undefined before. */
+  acceleration(): Acceleration | undefined;
+  /** Throws `invalid_argument` when sockets in such a folder would have too long a path. */
+  checkFolder(folder: string): void;
+  /** Boots the VM; resolves when its VMM runs, not its guest. */
+  start(vm: Vm, spec: VmSpec): Promise<void>;
+  /** Starts the VM from what `snapshot` left in `snapshotFolder`; resolves when it runs. */
+  restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void>;
+  pause(vm: Vm): Promise<void>;
+  resume(vm: Vm): Promise<void>;
+  /** Writes memory and devices to `snapshotFolder` (which exists and is empty); leaves the VM running or paused as it was. */
+  snapshot(vm: Vm, snapshotFolder: string): Promise<void>;
+  /** Ends the VMM without asking the guest; resolves when its process is gone. */
+  kill(vm: Vm): Promise<void>;
+  /** `kill`, then removes what the driver has in the folder. */
+  destroy(vm: Vm): Promise<void>;
+  /** The byte channel to the guest's agent. At most one is open at a time: a new one ends the one before. */
+  dial(vm: Vm): Promise<Duplex>;
+  inspect(vm: Vm): Promise<VmStatus>;
+  /**
+   * Resolves when the VMM ends or `signal` aborts (then undefined). Meanwhile the guest's console output goes to
+   * `onConsole`, at a bounded rate; output while nobody watches is lost.
+   */
+  watch(vm: Vm, onConsole: (data: Uint8Array) => void, signal: AbortSignal): Promise<VmEnd | undefined>;
+  usage(vm: Vm): Promise<VmUsage>;
+  /** Ends VMMs below `machinesFolder` whose VM is not in `keep`. Returns the ids of what it ended. */
+  sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]>;
+}
+
+export function vmNotRunning(vm: Vm, operation: string, state: string): TvmError {
+  return new TvmError('failed_precondition', `cannot ${operation} ${vm.id}: it is ${state}`, {
+    object: `vm/${vm.id}`,
+    reason: 'NotRunning',
+  });
+}
+
+export function vmUnreachable(vm: Vm, operation: string, cause: unknown): TvmError {
+  const detail = cause instanceof Error ? cause.message : String(cause);
+  return new TvmError('unavailable', `${operation} of ${vm.id} failed: ${detail}`, {
+    cause,
+    object: `vm/${vm.id}`,
+    reason: 'VmmUnreachable',
+  });
+}
+
+const maxSocketPathBytes = 107;
+
+/** Throws `invalid_argument` when `folder/longestName` is too long for a Unix socket. */
+export function checkSocketPath(folder: string, longestName: string): void {
+  const bytes = Buffer.byteLength(`${folder}/${longestName}`);
+  if (bytes <= maxSocketPathBytes) return;
+  const excess = bytes - maxSocketPathBytes;
+  throw new TvmError('invalid_argument', `${folder} is ${excess} bytes too long a path for sockets of machines`, {
+    reason: 'PathTooLong',
+    hint: 'Set TVM_HOME to a shorter path.',
+  });
+}
