@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream';
 import { TvmError } from '@tvm/api/errors.ts';
 import { FramedConnection, type GuestConnection } from './connection.ts';
-import { AnswerFinder, makePreamble } from './wire.ts';
+import { AnswerFinder, FrameDecoder, makePreamble } from './wire.ts';
 
 export interface ConnectOptions {
   /** How long the guest may take to answer: the rest of its boot, for a new one. */
@@ -22,6 +22,11 @@ export function connect(duplex: Duplex, options: ConnectOptions): Promise<GuestC
   const finder = new AnswerFinder(answer);
   const { signal } = options;
 
+  let repeats = 0;
+  const sayPreamble = () => {
+    repeats += 1;
+    duplex.write(preamble);
+  };
   const stop = () => {
     clearInterval(repeat);
     clearTimeout(deadline);
@@ -39,7 +44,7 @@ export function connect(duplex: Duplex, options: ConnectOptions): Promise<GuestC
     if (!rest) return;
     duplex.pause();
     stop();
-    resolve(new FramedConnection(duplex, answer, rest));
+    resolve(new FramedConnection(duplex, new FrameDecoder(answer, repeats - 1), rest));
   };
   const onLost = (cause?: Error) =>
     fail(new TvmError('unavailable', 'the channel to the guest ended before the agent answered', { cause }));
@@ -48,12 +53,12 @@ export function connect(duplex: Duplex, options: ConnectOptions): Promise<GuestC
   const onDeadline = () =>
     fail(new TvmError('deadline_exceeded', `the guest agent has not answered within ${options.timeoutMs} ms`));
 
-  const repeat = setInterval(() => duplex.write(preamble), repeatAfterMs);
+  const repeat = setInterval(sayPreamble, repeatAfterMs);
   const deadline = setTimeout(onDeadline, options.timeoutMs);
   duplex.on('data', onData).on('error', onLost).on('end', onLost).on('close', onLost);
   signal?.addEventListener('abort', onAbort);
   if (signal?.aborted) onAbort();
   else if (duplex.destroyed) onLost();
-  else duplex.write(preamble);
+  else sayPreamble();
   return promise;
 }

@@ -6,7 +6,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ErrorCode, errorCodes, TvmError } from '@tvm/api/errors.ts';
 import { type End, type Frame, FrameSchema, type RequestSchema } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
 import { type FrameBody, type GuestStream, StreamState } from './stream.ts';
-import { encodeFrame, FrameDecoder, violation } from './wire.ts';
+import { encodeFrame, type FrameDecoder, violation } from './wire.ts';
 
 export type Call = NonNullable<MessageInitShape<typeof RequestSchema>['call']>;
 
@@ -23,6 +23,7 @@ export interface GuestConnection extends AsyncDisposable {
 }
 
 const maxMessageLength = 4096;
+const maxIgnoredBytesPerCall = 4 * 1024 * 1024;
 
 export class FramedConnection implements GuestConnection {
   readonly closed: Promise<TvmError | undefined>;
@@ -30,16 +31,17 @@ export class FramedConnection implements GuestConnection {
   readonly #decoder: FrameDecoder;
   readonly #streams = new Map<number, StreamState>();
   #lastStream = 0;
+  #ignoredBytes = 0;
   #isClosed = false;
   #resolveClosed: (reason: TvmError | undefined) => void;
 
-  /** Takes over a duplex on which the guest has given `answer`; `rest` is what has come after it. */
-  constructor(duplex: Duplex, answer: Buffer, rest: Uint8Array) {
+  /** Takes over a duplex on which the guest has answered the preamble; `rest` is what has come after that. */
+  constructor(duplex: Duplex, decoder: FrameDecoder, rest: Uint8Array) {
     const { promise, resolve } = Promise.withResolvers<TvmError | undefined>();
     this.closed = promise;
     this.#resolveClosed = resolve;
     this.#duplex = duplex;
-    this.#decoder = new FrameDecoder(answer);
+    this.#decoder = decoder;
     duplex.on('data', (bytes: Uint8Array) => this.#accept(bytes));
     duplex.on('error', (error) => this.#end(lost(error)));
     duplex.on('end', () => this.#end(lost()));
@@ -92,13 +94,21 @@ export class FramedConnection implements GuestConnection {
   #dispatch(frame: Frame, size: number): void {
     if (frame.stream === 0 || frame.stream > this.#lastStream) throw violation('a frame for an unknown stream');
     const stream = this.#streams.get(frame.stream);
-    // What was under way when the stream was canceled.
-    if (!stream) return;
+    if (!stream) {
+      this.#ignore(size);
+      return;
+    }
     const { body } = frame;
     if (body.case === 'output' && body.value.body.case !== undefined) stream.accept(body.value.body, size);
     else if (body.case === 'windowUpdate') stream.addCredit(body.value);
     else if (body.case === 'end') stream.end(errorOf(body.value));
     else throw violation(`a frame that no agent sends (${body.case ?? 'empty'})`);
+  }
+
+  /** What was under way when a stream was canceled: more than that is an attempt to keep us busy. */
+  #ignore(bytes: number): void {
+    this.#ignoredBytes += bytes;
+    if (this.#ignoredBytes > maxIgnoredBytesPerCall * this.#lastStream) throw violation('too much on ended streams');
   }
 
   #end(reason: TvmError | undefined): void {

@@ -14,6 +14,8 @@ import type { OutputBody } from './output-queue.ts';
 import type { GuestStream } from './stream.ts';
 import { violation } from './wire.ts';
 
+const maxEntries = 10_000;
+
 /** A file being read: what it is, and its bytes. */
 export interface OpenedFile {
   info: FileInfo;
@@ -93,8 +95,10 @@ export async function* listFiles(
   signal?: AbortSignal,
 ): AsyncGenerator<FileInfo> {
   const call: Call = { case: 'listFiles', value: { path, depth } };
+  let left = maxEntries;
   for await (const body of connection.call(call, signal)) {
     if (body.case !== 'file') throw violation(`an unexpected answer (${body.case}) to listFiles`);
+    if (left-- <= 0) throw violation(`more than ${maxEntries} entries of a folder`);
     yield body.value;
   }
 }

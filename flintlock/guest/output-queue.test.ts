@@ -23,7 +23,7 @@ const file = (path: string): OutputBody => ({ case: 'file', value: create(FileIn
 test('chunks keep their bytes and their order within a kind, whatever is between', () => {
   const chunk = fc.record({
     case: fc.constantFrom('stdout' as const, 'stderr' as const),
-    value: fc.uint8Array({ maxLength: 40 }),
+    value: fc.uint8Array({ minLength: 1, maxLength: 40 }),
   });
   const step = fc.oneof(chunk, fc.constant('shift' as const), fc.constant('message' as const));
   fc.assert(

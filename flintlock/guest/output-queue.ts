@@ -58,7 +58,6 @@ export class OutputQueue {
   }
 
   #pushChunk(kind: ChunkCase, value: Uint8Array): void {
-    if (value.length === 0) return;
     const open = this.#open.get(kind);
     if (open && open.length + value.length <= maxChunkBytes) {
       append(open, value);

@@ -9,14 +9,19 @@ import type {
 } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
 import type { GuestConnection } from './connection.ts';
 import { callForEnd, callOnce } from './machine.ts';
+import { followProcess, type ProcessStream } from './process-stream.ts';
 import type { GuestStream } from './stream.ts';
 import { violation } from './wire.ts';
 
 export type ProcessToStart = MessageInitShape<typeof StartProcessSchema>;
 
 /** Starts a process: `started`, then `stdout` and `stderr`, at last `exited`. */
-export function startProcess(connection: GuestConnection, process: ProcessToStart, signal?: AbortSignal): GuestStream {
-  return connection.call({ case: 'startProcess', value: process }, signal);
+export function startProcess(
+  connection: GuestConnection,
+  process: ProcessToStart,
+  signal?: AbortSignal,
+): ProcessStream {
+  return followProcess(connection.call({ case: 'startProcess', value: process }, signal));
 }
 
 /** Follows a kept process from the given offsets on; the same answers as from a start. */
@@ -24,8 +29,8 @@ export function attachProcess(
   connection: GuestConnection,
   place: MessageInitShape<typeof AttachProcessSchema>,
   signal?: AbortSignal,
-): GuestStream {
-  return connection.call({ case: 'attachProcess', value: place }, signal);
+): ProcessStream {
+  return followProcess(connection.call({ case: 'attachProcess', value: place }, signal));
 }
 
 export function signalProcess(connection: GuestConnection, id: string, name: string): Promise<void> {

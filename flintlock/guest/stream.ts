@@ -21,7 +21,6 @@ export interface GuestStream extends AsyncIterable<OutputBody> {
 }
 
 const returnCreditAtBytes = streamWindowBytes / 4;
-const maxCredit = 2 ** 31;
 
 export class StreamState implements GuestStream {
   readonly #write: (body: FrameBody) => void;
@@ -43,6 +42,7 @@ export class StreamState implements GuestStream {
   /** An output of the guest. Throws at a violation of the protocol. */
   accept(body: OutputBody, bytes: number): void {
     if (isChunk(body)) {
+      if (body.value.length === 0) throw violation('an empty chunk');
       this.#allowance -= body.value.length;
       if (this.#allowance < 0) throw violation('more output than it had credit for');
     }
@@ -55,7 +55,7 @@ export class StreamState implements GuestStream {
 
   addCredit(update: WindowUpdate): void {
     this.#credit += update.bytes;
-    if (this.#credit > maxCredit) throw violation('impossible credit');
+    if (update.bytes === 0 || this.#credit > streamWindowBytes) throw violation('credit for what was not sent');
     this.#wake();
   }
 

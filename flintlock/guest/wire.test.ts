@@ -45,7 +45,7 @@ test('every frame is found in any chunking, with repeated answers between', () =
   fc.assert(
     fc.property(items, fc.array(fc.nat(), { maxLength: 40 }), (sent, places) => {
       const bytes = Buffer.concat(sent.map((item) => (item === 'answer' ? answer : encodeFrame(item))));
-      const decoder = new FrameDecoder(answer);
+      const decoder = new FrameDecoder(answer, 12);
       const received = cut(bytes, places).flatMap((piece) => [...decoder.push(piece)]);
       const expected = sent.filter((item): item is Frame => item !== 'answer');
       assert.equal(received.length, expected.length);
@@ -62,7 +62,7 @@ test('arbitrary bytes are a typed error or nothing, never another throw', () => 
       const bytes = Buffer.concat([encodeFrame(frame), encodeFrame(frame)]);
       Buffer.from(garbage).copy(bytes, place % bytes.length);
       try {
-        for (const _ of new FrameDecoder(answer).push(bytes));
+        for (const _ of new FrameDecoder(answer, 12).push(bytes));
       } catch (error) {
         assert.ok(error instanceof TvmError && error.code === 'data_loss', String(error));
       }
@@ -73,7 +73,7 @@ test('arbitrary bytes are a typed error or nothing, never another throw', () => 
 test('an oversized frame is refused at its header, and one of ours before it is sent', () => {
   const header = Buffer.from('TVF1\0\0\0\0');
   header.writeUInt32LE(maxPayloadBytes + 1, 4);
-  assert.throws(() => [...new FrameDecoder(answer).push(header)], { code: 'data_loss' });
+  assert.throws(() => [...new FrameDecoder(answer, 12).push(header)], { code: 'data_loss' });
   const value = new Uint8Array(maxPayloadBytes);
   const body = { case: 'input', value: { body: { case: 'stdin', value } } } as const;
   assert.throws(() => encodeFrame(create(FrameSchema, { stream: 1, body })), { code: 'invalid_argument' });

@@ -63,14 +63,16 @@ export interface ReceivedFrame {
   bytes: number;
 }
 
-/** Takes frames out of the bytes that follow the answer. Answers that come again are skipped: the preamble was repeated. */
+/** Takes frames out of the bytes that follow the answer, skipping as many further answers as the preamble was repeated. */
 export class FrameDecoder {
   readonly #answer: Buffer;
+  #answersLeft: number;
   readonly #buffer: Buffer = Buffer.allocUnsafe(headerBytes + maxPayloadBytes);
   #length = 0;
 
-  constructor(answer: Buffer) {
+  constructor(answer: Buffer, answersLeft: number) {
     this.#answer = answer;
+    this.#answersLeft = answersLeft;
   }
 
   /** Yields each frame that is complete. Throws `data_loss` at bytes that are not one. */
@@ -111,7 +113,9 @@ export class FrameDecoder {
     const payload = Uint8Array.prototype.slice.call(this.#buffer, headerBytes, bytes);
     const isFrame = this.#startsWith(magic);
     this.#length = 0;
-    return isFrame ? { frame: decodeFrame(payload), bytes } : undefined;
+    if (isFrame) return { frame: decodeFrame(payload), bytes };
+    if (this.#answersLeft-- <= 0) throw violation('an answer to no preamble');
+    return undefined;
   }
 }
 
