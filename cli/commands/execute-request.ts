@@ -1,6 +1,6 @@
 // From what was typed to the request: where the code comes from and which language it is in.
 import { readFile } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { basename, extname } from 'node:path';
 import { type ExecuteRequest, executeRequest, type Language, languages } from '@tvm/api/rest/execute.ts';
 import type { Environment } from '../config.ts';
 import { usageError } from '../exit-codes.ts';
@@ -56,8 +56,8 @@ export function languageOf(asked: string | undefined, source: CodeSource, code: 
 }
 
 function languageOfFirstLine(code: string): Language | undefined {
-  const interpreter = /^#!\s*\S*?([^/\s]+)(?:[^\S\n]+(\S+))?/.exec(code);
-  const program = interpreter?.[1] === 'env' ? interpreter[2] : interpreter?.[1];
+  const [, path = '', argument] = /^#!\s*(\S+)(?:[^\S\n]+(\S+))?/.exec(code) ?? [];
+  const program = basename(path) === 'env' ? argument : basename(path);
   if (program?.startsWith('python')) return 'python';
   if (program === 'node') return 'node';
   return program === 'bash' || program === 'sh' ? 'bash' : undefined;
