@@ -58,7 +58,12 @@ async function attempt({ name, queue, reconcile, log }: ControllerDeps, key: str
     }
     queue.addFailed(key);
     if (error.code === 'aborted') return 'conflict';
-    log.warn({ err: error, key, controller: name }, 'reconcile failed');
+    log.warn({ ...describe(error), key, controller: name }, 'reconcile failed');
     return 'error';
   }
+}
+
+/** The stack only of what nobody expected. */
+function describe(error: TvmError): object {
+  return error.code === 'internal' ? { err: error } : { why: error.message, code: error.code };
 }

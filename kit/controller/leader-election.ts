@@ -90,7 +90,7 @@ function makeElection(deps: LeaderElectionDeps) {
       return await attempt();
     } catch (error) {
       const lostRace = error instanceof TvmError && (error.code === 'aborted' || error.code === 'already_exists');
-      if (!lostRace) log.warn({ err: error, lease: name }, 'lease not acquired');
+      if (!lostRace) log.warn({ why: TvmError.from(error).message, lease: name }, 'lease not acquired');
       return false;
     }
   }

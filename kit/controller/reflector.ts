@@ -105,7 +105,7 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
         if (isExpired(error)) version = '';
         failures += 1;
         const delayMs = backoffMs(backoff, failures, random);
-        log.warn({ err: error, kind: resource.kind, delayMs }, 'watch broke, will resume');
+        log.warn({ why: TvmError.from(error).message, kind: resource.kind, delayMs }, 'watch broke, will resume');
         await clock.sleep(delayMs, signal);
       }
     }

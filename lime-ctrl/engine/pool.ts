@@ -98,6 +98,7 @@ export function makePool(deps: PoolDeps): Pool {
   }
 
   async function chooseNode(shape: Shape, owner: 'pool' | 'execute'): Promise<string> {
+    if (owner === 'execute') await fleet.refresh();
     let placement = place(shape, observeNodes(fleet));
     if (placement.node === undefined && placement.reason === 'NoRoom' && owner === 'execute') {
       await Promise.all(machines().filter(isWaiting).map(destroy));
@@ -115,7 +116,7 @@ export function makePool(deps: PoolDeps): Pool {
     try {
       await fleet.client(node).destroyMachine({ uid, generation: 1n }, { timeoutMs: callDeadlineMs });
     } catch (error) {
-      log.warn({ err: error, machine: uid, node }, 'machine not destroyed, will try again');
+      log.warn({ why: TvmError.from(error).message, machine: uid, node }, 'machine not destroyed, will try again');
     } finally {
       destroying.delete(uid);
     }
@@ -127,7 +128,7 @@ export function makePool(deps: PoolDeps): Pool {
       await create(shape, 'pool');
     } catch (error) {
       noteFailure(shape);
-      log.warn({ err: error, ...shape }, 'no machine for the pool');
+      log.warn({ why: TvmError.from(error).message, ...shape }, 'no machine for the pool');
     } finally {
       making -= 1;
     }

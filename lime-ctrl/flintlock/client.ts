@@ -2,6 +2,7 @@
 import { connect } from 'node:net';
 import { type Client, createClient, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
+import { TvmError } from '@tvm/api/errors.ts';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { fromConnectError } from '@tvm/api/rpc-errors.ts';
 
@@ -33,7 +34,7 @@ export function flintlockClientOver(transport: Transport): FlintlockClient {
       ? (...args) => converted(call(...args) as AsyncIterable<unknown>)
       : (...args) =>
           (call(...args) as Promise<unknown>).catch((error) => {
-            throw fromConnectError(error);
+            throw nodeError(error);
           });
     return [localName, wrapped];
   });
@@ -44,6 +45,20 @@ async function* converted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
   try {
     yield* messages;
   } catch (error) {
-    throw fromConnectError(error);
+    throw nodeError(error);
   }
+}
+
+/** What the node said; a connection that cannot be made or broke is unavailable, whatever the library calls it. */
+function nodeError(thrown: unknown): TvmError {
+  const error = fromConnectError(thrown);
+  const broken = causeWithCode(error, (code) => /^(E[A-Z]+|ERR_HTTP2_.*|ERR_STREAM_.*)$/.test(code));
+  if (!broken || error.code === 'canceled') return error;
+  return new TvmError('unavailable', `the connection to the node broke: ${broken.message}`, { cause: error });
+}
+
+function causeWithCode(error: unknown, matches: (code: string) => boolean): Error | undefined {
+  if (!(error instanceof Error)) return undefined;
+  if (!(error instanceof TvmError) && 'code' in error && matches(String(error.code))) return error;
+  return causeWithCode(error.cause, matches);
 }

@@ -119,7 +119,7 @@ export function makeFleet(
         if (signal.aborted) return;
         failures = state.view.reachable ? 1 : failures + 1;
         setReachable(state, false);
-        log.warn({ err: error, node: state.view.name }, 'watch of a node broke');
+        log.warn({ why: TvmError.from(error).message, node: state.view.name }, 'watch of a node broke');
         await clock.sleep(backoffMs(backoff, failures), signal);
       }
     }
@@ -129,8 +129,8 @@ export function makeFleet(
     const reachable = [...nodes.values()].filter((state) => state.view.reachable);
     const results = await Promise.allSettled(reachable.map(refreshNode));
     for (const [index, result] of results.entries()) {
-      if (result.status === 'rejected')
-        log.warn({ err: result.reason, node: reachable[index]?.view.name }, 'no node facts');
+      if (result.status === 'fulfilled') continue;
+      log.warn({ why: TvmError.from(result.reason).message, node: reachable[index]?.view.name }, 'no node facts');
     }
   }
 
