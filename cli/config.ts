@@ -1,6 +1,6 @@
 // The command's settings: what the environment says, checked. The only file of the command that reads the environment.
 import { hostname, userInfo } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TvmError } from '@tvm/api/errors.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
@@ -28,15 +28,15 @@ export function readConfig(environment: Environment = process.env): Config {
   const paths = pathsFrom(environment);
   const remote = remoteFrom(environment);
   return {
-    home: paths.home,
-    cache: paths.cache,
+    home: resolve(paths.home),
+    cache: resolve(paths.cache),
     source: fileURLToPath(new URL('..', import.meta.url)),
     ...(remote && { remote }),
     nodeName: environment.TVM_NODE_NAME || hostname(),
     userName: userInfo().username,
     listen: {
       apiserver: environment.TVM_APISERVER_LISTEN || '127.0.0.1:6443',
-      flintlock: environment.TVM_FLINTLOCK_LISTEN || `unix:${join(paths.home, 'run/flintlock.sock')}`,
+      flintlock: environment.TVM_FLINTLOCK_LISTEN || `unix:${join(resolve(paths.home), 'run/flintlock.sock')}`,
       lime: environment.TVM_LIME_LISTEN || '127.0.0.1:8082',
       metrics: environment.TVM_METRICS_LISTEN || '127.0.0.1:8080',
       health: environment.TVM_HEALTH_LISTEN || '127.0.0.1:8081',
