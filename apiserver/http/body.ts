@@ -1,0 +1,74 @@
+// Request bodies: bounded, then JSON, YAML or protobuf by Content-Type.
+import type { IncomingMessage } from 'node:http';
+import { parseDocument } from 'yaml';
+import { decodeEnvelope } from '../protobuf/envelope.ts';
+import { badRequest, bodyTooLarge, unsupportedMediaType } from '../status/status-error.ts';
+import { parseMediaTypes } from './accept.ts';
+
+export const maximumBodyBytes = 3 * 1024 * 1024;
+
+const protobuf = 'application/vnd.kubernetes.protobuf';
+const objectTypes = ['application/json', 'application/yaml', protobuf];
+
+export interface Body {
+  mediaType: string;
+  bytes: Buffer;
+}
+
+/** Throws StatusError 413 above 3 MiB. */
+export async function readBody(request: IncomingMessage): Promise<Body> {
+  const mediaType = parseMediaTypes(request.headers['content-type'])[0]?.type ?? '';
+  if (Number(request.headers['content-length'] ?? 0) > maximumBodyBytes) throw bodyTooLarge(maximumBodyBytes);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length;
+    if (size > maximumBodyBytes) throw bodyTooLarge(maximumBodyBytes);
+    chunks.push(chunk as Buffer);
+  }
+  return { mediaType, bytes: Buffer.concat(chunks) };
+}
+
+/** An object in a body; undefined for no body. Throws StatusError 400, 415. */
+export function parseBody({ mediaType, bytes }: Body, kind: string): unknown {
+  if (bytes.length === 0) return undefined;
+  if (mediaType === 'application/json' || mediaType === '') return parseJson(bytes, kind);
+  if (mediaType === 'application/yaml') return parseYaml(bytes);
+  if (mediaType !== protobuf) throw unsupportedMediaType(objectTypes);
+  const decoded = decodeEnvelope(bytes);
+  if (decoded === undefined) throw unsupportedMediaType(objectTypes.filter((type) => type !== protobuf));
+  return decoded;
+}
+
+function parseJson(bytes: Buffer, kind: string): unknown {
+  const text = bytes.toString('utf8');
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const told = `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${why}`;
+    throw badRequest(told);
+  }
+}
+
+/** Aliases are bounded by the parser, so that a small document cannot become a huge one. */
+export function parseYaml(bytes: Buffer): unknown {
+  const document = parseDocument(bytes.toString('utf8'), { uniqueKeys: true });
+  const [problem] = document.errors;
+  if (problem) throw badRequest(`error decoding YAML: ${problem.message.split('\n')[0]}`);
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw badRequest(`error decoding YAML: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The body of a patch. Throws StatusError 400. */
+export function parsePatch({ mediaType, bytes }: Body): unknown {
+  if (mediaType === 'application/apply-patch+yaml') return parseYaml(bytes);
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw badRequest('invalid JSON patch');
+  }
+}

@@ -1,0 +1,79 @@
+// CEL rules of a schema (x-kubernetes-validations), evaluated by cel-js. A rule that mentions oldSelf is only for updates.
+import { Environment } from '@marcbachmann/cel-js';
+import type { StructuralSchema } from '@tvm/api/crd.ts';
+import { isJsonObject } from '../objects/api-object.ts';
+import type { FieldError } from '../status/field-error.ts';
+import * as errors from '../status/field-error.ts';
+import { listKeyOf } from './list-keys.ts';
+import { listTypeOf, propertyOf, type Schema } from './schema.ts';
+
+type CelRule = NonNullable<StructuralSchema['x-kubernetes-validations']>[number];
+type Program = (context: Record<string, unknown>) => unknown;
+
+const environment = new Environment({ unlistedVariablesAreDyn: true });
+const programs = new Map<string, Program>();
+
+/** What the rules of `schema` say against `value`; `old` is undefined on create and for new parts. */
+export function validateRules(schema: Schema, value: unknown, old: unknown, path = ''): FieldError[] {
+  const own = (schema['x-kubernetes-validations'] ?? []).flatMap((rule) => evaluate(rule, value, old, path));
+  return [...own, ...validateChildren(schema, value, old, path)];
+}
+
+function validateChildren(schema: Schema, value: unknown, old: unknown, path: string): FieldError[] {
+  if (Array.isArray(value) && schema.items) {
+    const { items } = schema;
+    const before = matcherOf(schema, old);
+    return value.flatMap((item, index) => validateRules(items, item, before(item), `${path}[${index}]`));
+  }
+  if (!isJsonObject(value)) return [];
+  const oldFields = isJsonObject(old) ? old : {};
+  return Object.entries(value).flatMap(([name, field]) => {
+    const property = propertyOf(schema, name);
+    return property ? validateRules(property, field, oldFields[name], path ? `${path}.${name}` : name) : [];
+  });
+}
+
+/** Only items of map-like lists have a former self. */
+function matcherOf(schema: Schema, old: unknown): (item: unknown) => unknown {
+  const listType = listTypeOf(schema);
+  if (listType.type !== 'map' || !Array.isArray(old)) return () => undefined;
+  const keyOf = (item: unknown) => JSON.stringify(listKeyOf(item, listType.keys, schema.items));
+  const byKey = new Map(old.map((item) => [keyOf(item), item]));
+  return (item) => byKey.get(keyOf(item));
+}
+
+function evaluate(rule: CelRule, self: unknown, oldSelf: unknown, path: string): FieldError[] {
+  const isTransition = /\boldSelf\b/.test(rule.rule);
+  if (isTransition && oldSelf === undefined) return [];
+  const field = rule.fieldPath ? `${path}${rule.fieldPath}` : path;
+  try {
+    const holds = programOf(rule.rule)({ self: celValue(self), ...(isTransition && { oldSelf: celValue(oldSelf) }) });
+    if (holds === true) return [];
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return [errors.invalid(field, celShown(self), `rule evaluation error: ${why}`)];
+  }
+  return [errors.invalid(field, celShown(self), rule.message)];
+}
+
+function programOf(rule: string): Program {
+  const known = programs.get(rule);
+  if (known) return known;
+  const program = environment.parse(rule) as Program;
+  programs.set(rule, program);
+  return program;
+}
+
+/** JSON integers are CEL's int, which the library has as bigint. */
+function celValue(value: unknown): unknown {
+  if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : value;
+  if (Array.isArray(value)) return value.map(celValue);
+  if (!isJsonObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, celValue(field)]));
+}
+
+/** Messages show a scalar itself, and of the rest only the type. */
+function celShown(value: unknown): unknown {
+  if (Array.isArray(value)) return 'array';
+  return isJsonObject(value) ? 'object' : value;
+}

@@ -1,0 +1,48 @@
+// The SQLite file: its tables and how it is opened. What a committed statement wrote survives the end of the process.
+import { chmodSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+
+const schema = `
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO counters VALUES ('revision', 1), ('compacted', 0);
+
+CREATE TABLE IF NOT EXISTS objects (
+  id INTEGER PRIMARY KEY,
+  storage TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  uid TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS objects_key ON objects (storage, namespace, name);
+CREATE UNIQUE INDEX IF NOT EXISTS objects_uid ON objects (uid);
+CREATE INDEX IF NOT EXISTS objects_namespace ON objects (namespace);
+
+CREATE TABLE IF NOT EXISTS changes (
+  revision INTEGER PRIMARY KEY,
+  storage TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  body TEXT NOT NULL,
+  previous TEXT
+);
+CREATE INDEX IF NOT EXISTS changes_key ON changes (storage, namespace, name, revision);
+
+CREATE TABLE IF NOT EXISTS owners (
+  owner TEXT NOT NULL,
+  dependent TEXT NOT NULL,
+  PRIMARY KEY (owner, dependent)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS owners_dependent ON owners (dependent);
+`;
+
+/** Opens or creates the database at `path` (mode 0600; `:memory:` for tests). */
+export function openDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path);
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000');
+  database.exec(schema);
+  if (path !== ':memory:') chmodSync(path, 0o600);
+  return database;
+}
