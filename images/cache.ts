@@ -2,7 +2,7 @@
 // by rename); what is half-made lies in a staging folder that names its maker and is swept once the maker is gone.
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import { holdLock } from './lock.ts';
 
@@ -24,7 +24,7 @@ export interface Cache {
 }
 
 export function makeCache(cacheDir: string): Cache {
-  const path = (...parts: string[]) => join(cacheDir, ...parts);
+  const path = (...parts: string[]) => resolve(cacheDir, ...parts);
   const stagingDir = path('staging');
   return {
     path,
