@@ -29,7 +29,7 @@ onEachTarget('kubectl', (scope) => {
     assert.equal(await kubectl(['get', 'microvm/shown', '-o', 'name']), 'microvm.vvm.tvm.github.com/shown\n');
     assert.equal(await kubectl(['get', 'microvms', 'shown', '-o', 'jsonpath={.status.bootMs}']), '720');
     assert.match(await kubectl(['get', 'mvm', 'shown', '-o', 'yaml']), /^kind: MicroVM$/m);
-    assert.match(await kubectl(['get', 'all']), /^microvm\.vvm\.tvm\.github\.com\/shown\s/m);
+    assert.match(await kubectl(['get', 'all']), /^(microvm\.vvm\.tvm\.github\.com\/)?shown\s/m);
     assert.match(await kubectl(['get', 'tvm', '--show-labels']), /LABELS/);
     assert.match(await kubectl(['get', 'mvm', '--sort-by=.metadata.name', '--chunk-size=1']), /shown/);
     assert.match(
