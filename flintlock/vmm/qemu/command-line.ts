@@ -1,0 +1,78 @@
+// The arguments of QEMU for one VM: a pure function. Invariant: source and destination of a snapshot get the same devices.
+import type { Accelerator, VmSpec } from '../driver.ts';
+import { files } from './files.ts';
+
+export type MemoryBacking =
+  /** A file of its own that a snapshot can copy. */
+  | { kind: 'file' }
+  /** A private copy-on-write view of a snapshot's file. */
+  | { kind: 'clone'; path: string }
+  /** Anonymous: the memory comes in with the state. */
+  | { kind: 'anonymous' };
+
+export interface CommandLineInput {
+  id: string;
+  spec: VmSpec;
+  accelerator: Accelerator;
+  memory: MemoryBacking;
+  /** False: waits for the state of a snapshot. */
+  boots: boolean;
+  /** Frequency of the host's time stamp counter, when known. */
+  tscKhz: number | undefined;
+}
+
+export function qemuArguments(input: CommandLineInput): string[] {
+  const { id, spec, accelerator, memory } = input;
+  const acpi = spec.boot.needsAcpi ? 'on' : 'off';
+  return [
+    ...['-name', `guest=tvm-${id},debug-threads=on`],
+    ...['-machine', `microvm,acpi=${acpi},rtc=on,pic=on,pit=on,isa-serial=on,memory-backend=mem`],
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
+    ...['-cpu', accelerator === 'kvm' ? 'host' : 'max'],
+    ...['-smp', String(spec.cpus), '-m', `${spec.memoryMiB}M`],
+    ...['-object', memoryBackend(memory, spec.memoryMiB)],
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    ...['-chardev', socket('qmp', files.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...['-chardev', socket('console', files.console), '-serial', 'chardev:console'],
+    ...['-chardev', socket('agent', files.agent), '-device', 'virtio-serial-device'],
+    ...['-device', 'virtserialport,chardev=agent,name=tvm.agent'],
+    ...['-blockdev', `raw,node-name=root,read-only=on,file.driver=file,file.filename=${escaped(spec.rootDiskPath)}`],
+    ...['-device', 'virtio-blk-device,drive=root'],
+    ...(input.boots ? bootArguments(input) : ['-incoming', 'defer']),
+  ];
+}
+
+function bootArguments(input: CommandLineInput): string[] {
+  const { kernelPath, initrdPath } = input.spec.boot;
+  return ['-kernel', kernelPath, '-initrd', initrdPath, '-append', kernelCommandLine(input)];
+}
+
+function kernelCommandLine({ spec, accelerator, tscKhz }: CommandLineInput): string {
+  const clock = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, 'tsc=reliable'];
+  const emulated = [...clock, 'no_timer_check', 'mitigations=off'];
+  return [
+    ...['console=ttyS0', 'quiet', 'reboot=t', 'panic=-1'],
+    ...(accelerator === 'kvm' ? [] : emulated),
+    ...['tvm.root=/dev/vda', 'tvm.rootfs=squashfs', 'tvm.channel=virtio-serial'],
+    ...['tvm.overlay_percent=50', 'tvm.pids=1024'],
+    ...spec.boot.kernelArgs,
+  ].join(' ');
+}
+
+function memoryBackend(memory: MemoryBacking, memoryMiB: number): string {
+  const size = `id=mem,size=${memoryMiB}M`;
+  if (memory.kind === 'file') return `memory-backend-file,${size},mem-path=${files.memory},share=on`;
+  if (memory.kind === 'clone') return `memory-backend-file,${size},mem-path=${escaped(memory.path)},share=off`;
+  return `memory-backend-ram,${size}`;
+}
+
+/** Relative: QEMU runs in the VM's folder. */
+function socket(id: string, path: string): string {
+  return `socket,id=${id},path=${path},server=on,wait=off`;
+}
+
+/** A comma ends an option's value unless it is doubled. */
+function escaped(path: string): string {
+  return path.replaceAll(',', ',,');
+}

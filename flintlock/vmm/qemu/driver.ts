@@ -1,0 +1,221 @@
+// The QEMU driver: microvm machines, one process each, run by QMP.
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import {
+  type Acceleration,
+  checkSocketPath,
+  type Driver,
+  type Vm,
+  type VmEnd,
+  type VmSpec,
+  vmNotRunning,
+  vmUnreachable,
+} from '../driver.ts';
+import { type MemoryBacking, qemuArguments } from './command-line.ts';
+import { followConsole } from './console.ts';
+import { files, snapshotFiles } from './files.ts';
+import { qemuVersion, tscKhz } from './host.ts';
+import { knownAcceleration, probeKvm } from './probe.ts';
+import {
+  type ChildEnd,
+  identityOf,
+  isAlive,
+  killProcess,
+  launch,
+  processesBelow,
+  removeFiles,
+  stderrTail,
+  usageOf,
+  type VmmIdentity,
+} from './process.ts';
+import { connected, openQmp, type Qmp } from './qmp.ts';
+import { factsOf, load, readFacts, save } from './snapshot.ts';
+
+export interface QemuDriverDeps {
+  /** Absolute; the probe's answer is kept there. */
+  stateFolder: string;
+  accelerator: 'auto' | 'kvm' | 'tcg';
+  log: Logger;
+}
+
+const consoleTailBytes = 4096;
+
+export async function makeQemuDriver(deps: QemuDriverDeps): Promise<Driver> {
+  const version = await qemuVersion();
+  const frequency = await tscKhz();
+  const cachePath = join(deps.stateFolder, 'accelerator.json');
+  const probeDeps = { wanted: deps.accelerator, qemuVersion: version, cachePath, log: deps.log };
+  return new QemuDriver(probeDeps, frequency, await knownAcceleration(probeDeps));
+}
+
+class QemuDriver implements Driver {
+  readonly name = 'qemu';
+  readonly #probeDeps: Parameters<typeof probeKvm>[0];
+  readonly #tscKhz: number | undefined;
+  #acceleration: Acceleration | undefined;
+  #probing: Promise<Acceleration> | undefined;
+  /** What a parent knows more than a stranger: how its children ended. */
+  readonly #children = new Map<string, Promise<ChildEnd>>();
+
+  constructor(
+    probeDeps: Parameters<typeof probeKvm>[0],
+    frequency: number | undefined,
+    known: Acceleration | undefined,
+  ) {
+    this.#probeDeps = probeDeps;
+    this.#tscKhz = frequency;
+    this.#acceleration = known;
+  }
+
+  async probe(boot: Parameters<Driver['probe']>[0]): Promise<Acceleration> {
+    this.#probing ??= this.#acceleration ? Promise.resolve(this.#acceleration) : probeKvm(this.#probeDeps, boot);
+    this.#acceleration = await this.#probing;
+    return this.#acceleration;
+  }
+
+  acceleration(): Acceleration | undefined {
+    return this.#acceleration;
+  }
+
+  checkFolder(folder: string): void {
+    checkSocketPath(folder, files.console);
+  }
+
+  async start(vm: Vm, spec: VmSpec): Promise<void> {
+    using _ = await this.#launch(vm, spec, { kind: 'file' }, true);
+  }
+
+  async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
+    if (this.#alive(vm)) return;
+    const { accelerator } = await this.probe(spec.boot);
+    const facts = await readFacts(snapshotFolder, factsOf(spec, accelerator, this.#probeDeps.qemuVersion));
+    const memory: MemoryBacking =
+      facts.memory === 'file'
+        ? { kind: 'clone', path: join(snapshotFolder, snapshotFiles.memory) }
+        : { kind: 'anonymous' };
+    using qmp = await this.#launch(vm, spec, memory, false);
+    if (!qmp) return;
+    await load(vm, qmp, snapshotFolder);
+    await qmp.execute('cont');
+  }
+
+  async pause(vm: Vm): Promise<void> {
+    await this.#converse(vm, 'pause', (qmp) => qmp.execute('stop'));
+  }
+
+  async resume(vm: Vm): Promise<void> {
+    await this.#converse(vm, 'resume', (qmp) => qmp.execute('cont'));
+  }
+
+  async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {
+    const { shape } = this.#require(vm, 'snapshot');
+    await this.#converse(vm, 'snapshot', async (qmp) => {
+      const wasRunning = await isRunning(qmp);
+      await qmp.execute('stop');
+      try {
+        await save(vm, qmp, snapshotFolder, shape);
+      } finally {
+        if (wasRunning) await qmp.execute('cont');
+      }
+    });
+  }
+
+  async kill(vm: Vm): Promise<void> {
+    const identity = identityOf(vm);
+    if (identity) await killProcess(identity);
+  }
+
+  async destroy(vm: Vm): Promise<void> {
+    await this.kill(vm);
+    removeFiles(vm);
+    this.#children.delete(vm.folder);
+  }
+
+  async dial(vm: Vm) {
+    this.#require(vm, 'dial');
+    return await connected(join(vm.folder, files.agent)).catch((cause) => {
+      throw vmUnreachable(vm, 'dial', cause);
+    });
+  }
+
+  async inspect(vm: Vm): ReturnType<Driver['inspect']> {
+    const identity = identityOf(vm);
+    if (!identity) return { state: 'absent' };
+    if (!isAlive(identity)) return { state: 'ended', end: await this.#endOf(vm, '') };
+    // A VMM that is alive but does not answer still counts as running: it can be killed.
+    const running = await this.#converse(vm, 'inspect', isRunning).catch(() => isAlive(identity));
+    return { state: running ? 'running' : 'paused', pid: identity.pid };
+  }
+
+  async watch(vm: Vm, onConsole: (data: Uint8Array) => void, signal: AbortSignal): Promise<VmEnd | undefined> {
+    const identity = identityOf(vm);
+    let tail = Buffer.alloc(0);
+    const keep = (data: Uint8Array) => {
+      tail = Buffer.concat([tail, data]).subarray(-consoleTailBytes);
+      onConsole(data);
+    };
+    if (identity) await followConsole(vm, keep, () => isAlive(identity), signal);
+    return signal.aborted ? undefined : await this.#endOf(vm, tail.toString('utf8'));
+  }
+
+  async usage(vm: Vm) {
+    return usageOf(this.#require(vm, 'measure').pid);
+  }
+
+  async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
+    const strays = processesBelow(machinesFolder).filter(({ id }) => !keep.has(id));
+    await Promise.all(strays.map(({ process }) => killProcess(process)));
+    return strays.map(({ id }) => id);
+  }
+
+  /** Starts QEMU and answers when it does; undefined when the VM is there already. */
+  async #launch(vm: Vm, spec: VmSpec, memory: MemoryBacking, boots: boolean): Promise<Qmp | undefined> {
+    if (this.#alive(vm)) return undefined;
+    const { accelerator } = await this.probe(spec.boot);
+    mkdirSync(vm.folder, { recursive: true, mode: 0o700 });
+    removeFiles(vm);
+    const args = qemuArguments({ id: vm.id, spec, accelerator, memory, boots, tscKhz: this.#tscKhz });
+    const shape = {
+      ...factsOf(spec, accelerator, this.#probeDeps.qemuVersion),
+      memory: memory.kind === 'file' ? ('file' as const) : ('state' as const),
+    };
+    this.#children.set(vm.folder, launch(vm, args, spec.memoryMiB, shape));
+    try {
+      return await openQmp(join(vm.folder, files.qmp), () => this.#alive(vm) !== undefined);
+    } catch (cause) {
+      const said = stderrTail(vm);
+      await this.kill(vm);
+      const message = `QEMU did not start: ${said || 'it says nothing'}`;
+      throw new TvmError('internal', message, { cause, object: `vm/${vm.id}`, reason: 'VmmStartFailed' });
+    }
+  }
+
+  #alive(vm: Vm): VmmIdentity | undefined {
+    const identity = identityOf(vm);
+    return identity && isAlive(identity) ? identity : undefined;
+  }
+
+  #require(vm: Vm, operation: string): VmmIdentity {
+    const identity = identityOf(vm);
+    if (!identity || !isAlive(identity)) throw vmNotRunning(vm, operation, identity ? 'ended' : 'absent');
+    return identity;
+  }
+
+  async #converse<T>(vm: Vm, operation: string, talk: (qmp: Qmp) => Promise<T>): Promise<T> {
+    this.#require(vm, operation);
+    using qmp = await openQmp(join(vm.folder, files.qmp));
+    return await talk(qmp);
+  }
+
+  async #endOf(vm: Vm, console: string): Promise<VmEnd> {
+    const child = await this.#children.get(vm.folder);
+    return { exitCode: child?.exitCode ?? null, signal: child?.signal ?? null, stderr: stderrTail(vm), console };
+  }
+}
+
+async function isRunning(qmp: Qmp): Promise<boolean> {
+  const { running } = (await qmp.execute('query-status')) as { running?: boolean };
+  return running === true;
+}

@@ -1,0 +1,104 @@
+// Snapshots by QEMU's migration: memory stays in its file, device state comes through a socket.
+// Invariant: QEMU may start no program and open no file for it; flintlock reads and writes the state.
+import { execFile } from 'node:child_process';
+import { createReadStream, createWriteStream, rmSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { TvmError } from '@tvm/api/errors.ts';
+import { z } from 'zod';
+import type { Accelerator, Vm, VmSpec } from '../driver.ts';
+import { files, snapshotFiles } from './files.ts';
+import { connected, type Qmp } from './qmp.ts';
+
+const execute = promisify(execFile);
+
+/** What a VM must have in common with the one that the snapshot is of. */
+export const snapshotFacts = z.strictObject({
+  qemuVersion: z.string(),
+  accelerator: z.enum(['kvm', 'tcg', 'none']),
+  cpus: z.int(),
+  memoryMiB: z.int(),
+  needsAcpi: z.boolean(),
+  /** Memory is a file beside the state, or in it. */
+  memory: z.enum(['file', 'state']),
+});
+export type SnapshotFacts = z.infer<typeof snapshotFacts>;
+
+const pollMs = 2;
+const deadlineMs = 60_000;
+const migrationAddress = { uri: `unix:${files.migration}` };
+
+/** Of a stopped VM. */
+export async function save(vm: Vm, qmp: Qmp, folder: string, facts: SnapshotFacts): Promise<void> {
+  await ignoreSharedMemory(qmp);
+  const socketPath = join(vm.folder, files.migration);
+  rmSync(socketPath, { force: true });
+  const server = createServer();
+  const incoming = new Promise<Socket>((resolve) => server.once('connection', resolve));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socketPath, resolve));
+  try {
+    await qmp.execute('migrate', migrationAddress);
+    const writing = incoming.then((socket) => pipeline(socket, createWriteStream(join(folder, snapshotFiles.state))));
+    await Promise.all([writing, untilMigrated(qmp)]);
+  } finally {
+    server.close();
+    rmSync(socketPath, { force: true });
+  }
+  if (facts.memory === 'file') await copySparse(join(vm.folder, files.memory), join(folder, snapshotFiles.memory));
+  await writeFile(join(folder, snapshotFiles.about), JSON.stringify(facts));
+}
+
+/** Into a VM that was started to wait for it; leaves it stopped. */
+export async function load(vm: Vm, qmp: Qmp, folder: string): Promise<void> {
+  await ignoreSharedMemory(qmp);
+  await qmp.execute('migrate-incoming', migrationAddress);
+  const socket = await connected(join(vm.folder, files.migration));
+  await pipeline(createReadStream(join(folder, snapshotFiles.state)), socket);
+  await untilMigrated(qmp);
+}
+
+/** Throws `failed_precondition` when such a VM cannot go on from the snapshot. */
+export async function readFacts(folder: string, wanted: Omit<SnapshotFacts, 'memory'>): Promise<SnapshotFacts> {
+  const facts = snapshotFacts.parse(JSON.parse(await readFile(join(folder, snapshotFiles.about), 'utf8')));
+  for (const key of Object.keys(wanted) as (keyof typeof wanted)[]) {
+    if (facts[key] === wanted[key]) continue;
+    const message = `the snapshot was made with ${key} ${facts[key]}, the machine has ${wanted[key]}`;
+    throw new TvmError('failed_precondition', message, { reason: 'SnapshotIncompatible' });
+  }
+  return facts;
+}
+
+export function factsOf(
+  spec: Pick<VmSpec, 'cpus' | 'memoryMiB' | 'boot'>,
+  accelerator: Accelerator,
+  qemuVersion: string,
+) {
+  const { cpus, memoryMiB, boot } = spec;
+  return { qemuVersion, accelerator, cpus, memoryMiB, needsAcpi: boot.needsAcpi };
+}
+
+async function ignoreSharedMemory(qmp: Qmp): Promise<void> {
+  const capabilities = [{ capability: 'x-ignore-shared', state: true }];
+  await qmp.execute('migrate-set-capabilities', { capabilities });
+}
+
+async function untilMigrated(qmp: Qmp): Promise<void> {
+  for (const deadline = Date.now() + deadlineMs; Date.now() < deadline; ) {
+    const answer = (await qmp.execute('query-migrate')) as { status?: string; 'error-desc'?: string };
+    if (answer.status === 'completed') return;
+    if (answer.status === 'failed' || answer.status === 'cancelled') {
+      throw new TvmError('internal', `QEMU could not move the state: ${answer['error-desc'] ?? answer.status}`);
+    }
+    await sleep(pollMs);
+  }
+  throw new TvmError('deadline_exceeded', 'QEMU did not finish moving the state');
+}
+
+/** Holes stay holes, and blocks are shared where the filesystem can. */
+async function copySparse(from: string, to: string): Promise<void> {
+  await execute('cp', ['--sparse=always', '--reflink=auto', '--', from, to]);
+}
