@@ -82,8 +82,7 @@ async function* hang(timeoutMs: number, inputs: AsyncIterable<Input>, ended: Abo
   const late = new Promise<Output>((resolve) => {
     if (timeoutMs > 0) timer = setTimeout(() => resolve(exited(137, true, 'SIGKILL')), timeoutMs);
   });
-  const result = await Promise.race([killed, gone, late]);
-  clearTimeout(timer);
+  const result = await Promise.race([killed, gone, late]).finally(() => clearTimeout(timer));
   if (result === 'gone') throw new TvmError('unavailable', 'the machine ended', { reason: 'VmmExited' });
   yield result;
 }

@@ -1,0 +1,276 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { apiVersion } from '@tvm/api/kinds/meta.ts';
+import { type MicroVm, type MicroVmSpec, type MicroVmStatus, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
+import { nodeGoneGraceMs, planMicroVm } from './plan.ts';
+import type { Observed, ObservedMachine } from './world.ts';
+
+const nowMs = Date.UTC(2030, 0, 1, 12);
+const at = (ms: number) => new Date(ms).toISOString();
+
+interface Given {
+  spec?: Partial<MicroVmSpec>;
+  status?: MicroVmStatus;
+  metadata?: Partial<MicroVm['metadata']>;
+  machine?: Partial<ObservedMachine>;
+  observed?: Partial<Observed>;
+}
+
+const node = {
+  name: 'n1',
+  reachable: true,
+  sinceMs: 0,
+  cpus: 4,
+  memoryMiB: 4096,
+  memoryFreeMiB: 2048,
+  machines: 0,
+  machineLimit: 10,
+  images: [],
+};
+
+function observe({ spec, status, metadata, machine, observed }: Given): Observed {
+  const vm: MicroVm = {
+    apiVersion,
+    kind: 'MicroVM',
+    metadata: {
+      name: 'demo',
+      namespace: 'default',
+      uid: 'u',
+      generation: 1,
+      creationTimestamp: at(nowMs - 1000),
+      finalizers: [machineFinalizer],
+      ...metadata,
+    },
+    spec: { image: 'i', cpu: 1, memory: 256, desiredState: 'Running', ...spec },
+    ...(status && { status }),
+  };
+  const full: ObservedMachine | undefined = machine && {
+    uid: 'u',
+    node: 'n1',
+    generation: 1,
+    state: 'Running',
+    reason: '',
+    message: '',
+    bootMs: 5,
+    imageDigest: 'sha256:1',
+    startedAtMs: nowMs - 1000,
+    exitCode: undefined,
+    ...machine,
+  };
+  return {
+    vm,
+    machine: full,
+    strays: [],
+    nodes: [node],
+    missingSecrets: [],
+    failures: { count: 0, atMs: 0 },
+    nowMs,
+    ...observed,
+  };
+}
+
+const away = { ...node, reachable: false, sinceMs: nowMs - 1000 };
+const longGone = { ...node, reachable: false, sinceMs: nowMs - nodeGoneGraceMs };
+const deleted = { deletionTimestamp: at(nowMs - nodeGoneGraceMs) };
+
+const rows: { name: string; given: Given; actions: string[]; phase: string; reason: string }[] = [
+  {
+    name: 'new',
+    given: { metadata: { finalizers: [] } },
+    actions: ['addFinalizer', 'assignHost', 'createMachine'],
+    phase: 'Creating',
+    reason: 'Creating',
+  },
+  {
+    name: 'assigned, crashed before the machine was made',
+    given: { status: { host: 'n1' } },
+    actions: ['createMachine'],
+    phase: 'Creating',
+    reason: 'Creating',
+  },
+  { name: 'no node at all', given: { observed: { nodes: [] } }, actions: [], phase: 'Pending', reason: 'NoNode' },
+  { name: 'no node answers', given: { observed: { nodes: [away] } }, actions: [], phase: 'Pending', reason: 'NoNode' },
+  { name: 'no room', given: { spec: { memory: 3000 } }, actions: [], phase: 'Pending', reason: 'NoRoom' },
+  {
+    name: 'larger than any node',
+    given: { spec: { memory: 5000 } },
+    actions: [],
+    phase: 'Pending',
+    reason: 'TooLarge',
+  },
+  { name: 'more CPUs than any node', given: { spec: { cpu: 8 } }, actions: [], phase: 'Pending', reason: 'TooLarge' },
+  {
+    name: 'missing Secret',
+    given: { observed: { missingSecrets: ['s'] } },
+    actions: [],
+    phase: 'Pending',
+    reason: 'SecretNotFound',
+  },
+  {
+    name: 'wanted stopped, never started',
+    given: { spec: { desiredState: 'Stopped' } },
+    actions: [],
+    phase: 'Stopped',
+    reason: 'Requested',
+  },
+  { name: 'creating', given: { machine: { state: 'Creating' } }, actions: [], phase: 'Creating', reason: 'Creating' },
+  { name: 'running', given: { machine: {} }, actions: [], phase: 'Running', reason: 'Running' },
+  {
+    name: 'to pause',
+    given: { machine: {}, spec: { desiredState: 'Paused' } },
+    actions: ['pauseMachine'],
+    phase: 'Running',
+    reason: 'Running',
+  },
+  {
+    name: 'to resume',
+    given: { machine: { state: 'Paused' } },
+    actions: ['resumeMachine'],
+    phase: 'Paused',
+    reason: 'Paused',
+  },
+  {
+    name: 'to stop',
+    given: { machine: {}, spec: { desiredState: 'Stopped' } },
+    actions: ['stopMachine'],
+    phase: 'Running',
+    reason: 'Running',
+  },
+  {
+    name: 'stopped as asked',
+    given: { machine: { state: 'Stopped', reason: 'Requested' }, spec: { desiredState: 'Stopped' } },
+    actions: [],
+    phase: 'Stopped',
+    reason: 'Requested',
+  },
+  {
+    name: 'to start again',
+    given: { machine: { state: 'Stopped', reason: 'Requested' } },
+    actions: ['startMachine'],
+    phase: 'Creating',
+    reason: 'Starting',
+  },
+  {
+    name: 'command ended',
+    given: { machine: { state: 'Stopped', reason: 'CommandExited', exitCode: 1 } },
+    actions: [],
+    phase: 'Stopped',
+    reason: 'CommandExited',
+  },
+  {
+    name: 'died just now',
+    given: { machine: { state: 'Failed', reason: 'VmmExited' }, observed: { failures: { count: 1, atMs: nowMs } } },
+    actions: [],
+    phase: 'Failed',
+    reason: 'VmmExited',
+  },
+  {
+    name: 'died a while ago',
+    given: {
+      machine: { state: 'Failed', reason: 'VmmExited' },
+      observed: { failures: { count: 1, atMs: nowMs - 2000 } },
+    },
+    actions: ['startMachine'],
+    phase: 'Creating',
+    reason: 'Starting',
+  },
+  {
+    name: 'died again and again',
+    given: {
+      machine: { state: 'Failed', reason: 'VmmExited' },
+      observed: { failures: { count: 9, atMs: nowMs - 200_000 } },
+    },
+    actions: [],
+    phase: 'Failed',
+    reason: 'VmmExited',
+  },
+  {
+    name: 'node away',
+    given: { status: { host: 'n1', phase: 'Running' }, observed: { nodes: [away] } },
+    actions: [],
+    phase: 'Running',
+    reason: 'NodeUnreachable',
+  },
+  {
+    name: 'ttl over',
+    given: { spec: { ttlSeconds: 1 }, machine: {} },
+    actions: ['deleteObject'],
+    phase: 'Terminating',
+    reason: 'Expired',
+  },
+  {
+    name: 'deleted, has a machine',
+    given: { metadata: deleted, machine: {} },
+    actions: ['destroyMachine'],
+    phase: 'Terminating',
+    reason: 'Deleted',
+  },
+  {
+    name: 'deleted, machine gone',
+    given: { metadata: deleted, status: { host: 'n1' } },
+    actions: ['removeFinalizer'],
+    phase: 'Terminating',
+    reason: 'Deleted',
+  },
+  {
+    name: 'deleted, never placed',
+    given: { metadata: deleted, observed: { nodes: [away] } },
+    actions: ['removeFinalizer'],
+    phase: 'Terminating',
+    reason: 'Deleted',
+  },
+  {
+    name: 'deleted, node away for now',
+    given: { metadata: deleted, status: { host: 'n1' }, observed: { nodes: [away] } },
+    actions: [],
+    phase: 'Terminating',
+    reason: 'NodeUnreachable',
+  },
+  {
+    name: 'deleted, node gone for good',
+    given: { metadata: deleted, status: { host: 'n1' }, observed: { nodes: [longGone] } },
+    actions: ['removeFinalizer'],
+    phase: 'Terminating',
+    reason: 'NodeGone',
+  },
+  {
+    name: 'deleted, node no longer configured',
+    given: { metadata: deleted, status: { host: 'other' } },
+    actions: ['removeFinalizer'],
+    phase: 'Terminating',
+    reason: 'NodeGone',
+  },
+];
+
+for (const { name, given, actions, phase, reason } of rows) {
+  test(`plan: ${name}`, () => {
+    const plan = planMicroVm(observe(given));
+    assert.deepEqual(
+      plan.actions.map(({ type }) => type),
+      actions,
+    );
+    assert.deepEqual([plan.status?.phase, plan.status?.reason], [phase, reason]);
+  });
+}
+
+test('planning again from the status it gave changes nothing and says nothing', () => {
+  for (const { given } of rows) {
+    const observed = observe(given);
+    const first = planMicroVm(observed);
+    if (!observed.vm || !first.status || first.actions.length > 0) continue;
+    const second = planMicroVm({ ...observed, vm: { ...observed.vm, status: first.status } });
+    assert.equal(second.status, first.status);
+    assert.deepEqual(second.events, []);
+  }
+});
+
+test('strays are destroyed, with an object and without', () => {
+  const stray = { ...(observe({ machine: {} }).machine as ObservedMachine), uid: 'old' };
+  for (const observed of [observe({ machine: {} }), { ...observe({}), vm: undefined }]) {
+    assert.deepEqual(planMicroVm({ ...observed, strays: [stray] }).actions[0], {
+      type: 'destroyMachine',
+      node: 'n1',
+      uid: 'old',
+    });
+  }
+});
