@@ -25,7 +25,7 @@ pub fn boot() -> Outcome<Booted> {
     mounts::open_console();
     let line = fs::read_to_string("/proc/cmdline").during(|| "read /proc/cmdline")?;
     let settings = Settings::parse(&line)?;
-    modules::load_all(Path::new("/modules"))?;
+    modules::load_all(Path::new("/modules"), &line)?;
     root::enter(&settings)?;
     mounts::mount_late()?;
     limits::protect_agent();
