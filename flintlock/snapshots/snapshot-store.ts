@@ -1,10 +1,8 @@
 // Snapshots of this node on disk, one folder each. Invariant: a folder under its own name is complete; what its manifest
 // says of its files is checked before a machine starts from it.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import { machineRecord } from '../machines/record.ts';
@@ -130,9 +128,17 @@ function about(name: string) {
   return { object: `snapshot/${name}` };
 }
 
+const hashBlockBytes = 1024 * 1024;
+
+/** Reads through one buffer: the memory of a machine is large, flintlock's shall not be. */
 async function describe(folder: string, name: string) {
-  const path = join(folder, name);
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path, { highWaterMark: 1024 * 1024 }), hash);
-  return { name, sizeBytes: (await stat(path)).size, sha256: hash.digest('hex') };
+  const buffer = Buffer.allocUnsafe(hashBlockBytes);
+  await using file = await open(join(folder, name), 'r');
+  let sizeBytes = 0;
+  for (let read = await file.read(buffer); read.bytesRead > 0; read = await file.read(buffer)) {
+    hash.update(buffer.subarray(0, read.bytesRead));
+    sizeBytes += read.bytesRead;
+  }
+  return { name, sizeBytes, sha256: hash.digest('hex') };
 }

@@ -57,8 +57,11 @@ export async function load(vm: Vm, qmp: Qmp, folder: string): Promise<void> {
   await ignoreSharedMemory(qmp);
   await qmp.execute('migrate-incoming', migrationAddress);
   const socket = await connected(join(vm.folder, files.migration));
-  await pipeline(createReadStream(join(folder, snapshotFiles.state)), socket);
+  // QEMU closes its end as soon as it has read enough: whether that was all is for QEMU to say.
+  const feeding = pipeline(createReadStream(join(folder, snapshotFiles.state)), socket).catch(() => undefined);
   await untilMigrated(qmp);
+  socket.destroy();
+  await feeding;
 }
 
 /** Throws `failed_precondition` when such a VM cannot go on from the snapshot. */
