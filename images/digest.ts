@@ -1,6 +1,7 @@
 // Content keys and digests.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 
 /** Hexadecimal sha256 over the parts, each with its length, so that no two lists of parts give the same key. */
@@ -15,4 +16,20 @@ export async function fileDigest(path: string, signal?: AbortSignal): Promise<st
   const hash = createHash('sha256');
   await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal });
   return `sha256:${hash.digest('hex')}`;
+}
+
+export type FileDigest = (path: string) => Promise<string>;
+
+/** Like fileDigest, but reads a file again only when its size, time or inode changed. */
+export function makeFileDigestMemo(): FileDigest {
+  const known = new Map<string, { version: string; digest: string }>();
+  return async (path) => {
+    const { size, mtimeMs, ino } = await stat(path);
+    const version = `${size} ${mtimeMs} ${ino}`;
+    const found = known.get(path);
+    if (found?.version === version) return found.digest;
+    const digest = await fileDigest(path);
+    known.set(path, { version, digest });
+    return digest;
+  };
 }

@@ -5,6 +5,7 @@ import type { Logger } from '@tvm/kit/log.ts';
 import { makeCache } from './cache.ts';
 import type { BootFiles, ImageStore, Progress, RootImage } from './contract.ts';
 import { makeDebianRoots } from './debian/debian-root.ts';
+import { makeFileDigestMemo } from './digest.ts';
 import { ensureAgent } from './kernel/agent.ts';
 import { makeBootFiles } from './kernel/boot-files.ts';
 import { buildGuestKernel } from './kernel/built-kernel.ts';
@@ -33,6 +34,7 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
   const debianRoots = makeDebianRoots({ cache, catalog });
   const ociRoots = makeOciRoots({ cache, catalog });
   const guestSourceDir = deps.guestSourceDir ?? fileURLToPath(new URL('../guest', import.meta.url));
+  const fileDigest = makeFileDigestMemo();
   const sharedRoots = makeSharedWork<RootImage>();
   const sharedBoot = makeSharedWork<BootFiles>();
   let swept: Promise<void> | undefined;
@@ -45,14 +47,14 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
 
   async function withAgent(kernel: Parameters<typeof makeBootFiles>[1], onProgress: Progress, signal: AbortSignal) {
     const agent = await ensureAgent(cache, guestSourceDir, onProgress, signal);
-    return await makeBootFiles(cache, kernel, agent);
+    return await makeBootFiles(cache, kernel, agent, fileDigest);
   }
 
   return {
     bootFiles: (onProgress, signal) =>
       sharedBoot('boot files', onProgress, signal, async (announce, stop) => {
         await sweepOnce();
-        using progress = timedProgress('kernel', announce);
+        using progress = timedProgress('boot files', announce);
         const kernel = await chooseKernel(cache, deps.kernel, progress.say, stop);
         return await withAgent(kernel, progress.say, stop);
       }),

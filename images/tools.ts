@@ -48,7 +48,7 @@ function isExecutable(path: string): boolean {
 }
 
 /** Whether a file can be read. */
-export function findFile(path: string): boolean {
+export function canRead(path: string): boolean {
   try {
     accessSync(path, constants.R_OK);
     return true;

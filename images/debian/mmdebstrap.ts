@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Progress } from '../contract.ts';
 import { runChecked, runCommand } from '../run-command.ts';
-import { findFile } from '../tools.ts';
+import { canRead } from '../tools.ts';
 import { carriedAptSettings, indexTargetFormat, parseIndexTargets, planSources } from './apt-sources.ts';
 import { type DebianImage, excludedPaths } from './definitions.ts';
 import { withFreshAptLists } from './fresh-apt-lists.ts';
@@ -26,7 +26,7 @@ export async function readHostApt(signal: AbortSignal): Promise<HostApt> {
   const settings = await query('apt-config', ['dump']);
   const release = await readFile('/etc/os-release', 'utf8');
   const codename = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(release)?.[1] ?? '';
-  const plan = planSources(parseIndexTargets(targets.stdout.toString()), codename, keyrings.find(findFile));
+  const plan = planSources(parseIndexTargets(targets.stdout.toString()), codename, keyrings.find(canRead));
   return { suite: plan.suite, sourcesList: plan.list, settings: carriedAptSettings(settings.stdout.toString()) };
 }
 

@@ -22,14 +22,17 @@ export async function ensureAgent(
   const key = await sourceKey(sourceDir);
   const published = cache.path('agent', key, binaryFile);
   if (await isPresent(published)) return published;
-  return await cache.locked('agent', signal, async () => {
+  const built = await cache.locked('agent', signal, async () => {
     if (await isPresent(published)) return published;
     const targetDir = cache.path('agent-build');
     await build(sourceDir, targetDir, onProgress, signal);
+    if ((await sourceKey(sourceDir)) !== key) return undefined;
     await using staging = await cache.staging();
     await copyFile(join(targetDir, builtBinary), join(staging.path, binaryFile));
     return join(await cache.publish(staging, 'agent', key), binaryFile);
   });
+  // Sources edited while they were compiled: what came out belongs to no key.
+  return built ?? (await ensureAgent(cache, sourceDir, onProgress, signal));
 }
 
 async function build(sourceDir: string, targetDir: string, onProgress: Progress, signal: AbortSignal): Promise<void> {

@@ -4,22 +4,31 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cache } from '../cache.ts';
 import type { BootFiles } from '../contract.ts';
-import { fileDigest, keyOf } from '../digest.ts';
+import { type FileDigest, keyOf } from '../digest.ts';
+import { canRead } from '../tools.ts';
 import { makeInitramfs } from './initramfs.ts';
 import type { Kernel } from './kernel.ts';
 
 const initrdFile = 'initrd';
 
-export async function makeBootFiles(cache: Cache, kernel: Kernel, agentPath: string): Promise<BootFiles> {
+export async function makeBootFiles(
+  cache: Cache,
+  kernel: Kernel,
+  agentPath: string,
+  fileDigest: FileDigest,
+): Promise<BootFiles> {
   const modules = kernel.modulePaths.map(async (path) => ({ path, content: await readFile(path) }));
   const initramfs = makeInitramfs({ agent: await readFile(agentPath), modules: await Promise.all(modules) });
   const key = keyOf(await fileDigest(kernel.vmlinuxPath), initramfs);
-  await using staging = await cache.staging();
-  await writeFile(join(staging.path, initrdFile), initramfs);
-  const folder = await cache.publish(staging, 'boot', key);
+  const initrdPath = cache.path('boot', key, initrdFile);
+  if (!canRead(initrdPath)) {
+    await using staging = await cache.staging();
+    await writeFile(join(staging.path, initrdFile), initramfs);
+    await cache.publish(staging, 'boot', key);
+  }
   return {
     kernelPath: kernel.vmlinuxPath,
-    initrdPath: join(folder, initrdFile),
+    initrdPath,
     kernelArgs: kernel.kernelArgs,
     kernelVersion: kernel.version,
     digest: `sha256:${key}`,

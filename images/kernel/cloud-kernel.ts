@@ -65,6 +65,7 @@ async function download(packageName: string, folder: string, signal: AbortSignal
   const file = (await readdir(folder)).find((name) => name.endsWith('.deb'));
   if (result.exitCode === 0 && file) return join(folder, file);
   throw new TvmError('unavailable', `downloading ${packageName} failed: ${result.stderr.trim().split('\n').at(-1)}`, {
+    reason: 'KernelUnavailable',
     hint: 'Check that apt-get update works on this host (network, proxy, mirror).',
   });
 }
