@@ -84,6 +84,7 @@ function bootMemory(): GuestMemory {
     files: new FakeFiles(),
     processes: new Map(),
     lastPid: 1,
+    printedBytes: 0,
     powerOff: () => {},
   };
 }

@@ -66,6 +66,7 @@ function begin(memory: GuestMemory, start: StartProcess, stream: AgentStream): F
 function ioOf(memory: GuestMemory, process: FakeProcess, stream: AgentStream): ProgramIo {
   const print = async (kind: 'stdout' | 'stderr', data: string | Uint8Array) => {
     const bytes = Buffer.from(data as string);
+    memory.printedBytes += bytes.length;
     if (process.start.keep) {
       process.kept[kind] = Buffer.concat([process.kept[kind], bytes]).subarray(-keptBytes);
     }

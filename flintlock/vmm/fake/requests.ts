@@ -16,6 +16,8 @@ export interface GuestMemory {
   files: FakeFiles;
   processes: Map<string, FakeProcess>;
   lastPid: number;
+  /** By all processes so far. */
+  printedBytes: number;
   powerOff: () => void;
 }
 
