@@ -17,6 +17,10 @@ export function kubeConformance(
     metadata: { name: `${prefix}-${name}`, namespace, ...(finalizers.length > 0 && { finalizers }) },
     spec: { image: 'i', cpu: 1, memory: 64, desiredState: 'Running' },
   });
+  const wanting = (vm: MicroVm, desiredState: 'Paused' | 'Stopped'): MicroVm => ({
+    ...vm,
+    spec: { ...vm.spec, desiredState },
+  });
   const get = (name: string) => client.get(microVms, namespace, `${prefix}-${name}`);
   const remove = (name: string) => client.delete(microVms, namespace, `${prefix}-${name}`);
 
@@ -31,9 +35,9 @@ export function kubeConformance(
     },
     async 'a stale version is a conflict; the spec moves the generation, the status does not'() {
       const first = await client.create(microVms, make('update'));
-      const second = await client.update(microVms, { ...first, spec: { ...first.spec, desiredState: 'Paused' } });
+      const second = await client.update(microVms, wanting(first, 'Paused'));
       assert.equal(second.metadata.generation, 2);
-      await fails(client.update(microVms, { ...first, spec: { ...first.spec, desiredState: 'Stopped' } }), 'aborted');
+      await fails(client.update(microVms, wanting(first, 'Stopped')), 'aborted');
       await fails(client.updateStatus(microVms, { ...first, status: { phase: 'Running' } }), 'aborted');
       const third = await client.updateStatus(microVms, { ...second, status: { phase: 'Running' } });
       assert.equal(third.metadata.generation, 2);
@@ -44,8 +48,10 @@ export function kubeConformance(
       const first = await client.create(microVms, make('apart'));
       const second = await client.update(microVms, { ...first, status: { phase: 'Failed' } });
       assert.equal(second.status?.phase, undefined);
-      const spec = { ...first.spec, desiredState: 'Paused' as const };
-      const third = await client.updateStatus(microVms, { ...second, spec, status: { phase: 'Creating' } });
+      const third = await client.updateStatus(microVms, {
+        ...wanting(second, 'Paused'),
+        status: { phase: 'Creating' },
+      });
       assert.equal(third.spec.desiredState, 'Running');
       await remove('apart');
     },

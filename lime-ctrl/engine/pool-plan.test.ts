@@ -10,7 +10,17 @@ const always = { shape: small, always: true, usedAtMs: 0 };
 const lately = { shape: large, always: false, usedAtMs: nowMs - 1000 };
 
 function world(given: Partial<PoolWorld>): PoolWorld {
-  return { machines: [], making: 0, targets: [], failures: new Map(), roomMiB: 4096, drainUntilMs: 0, nowMs, ...given };
+  return {
+    machines: [],
+    making: 0,
+    targets: [],
+    failures: new Map(),
+    roomMiB: 4096,
+    drainUntilMs: 0,
+    holdUntilMs: 0,
+    nowMs,
+    ...given,
+  };
 }
 
 function machine(given: Partial<PoolMachine> = {}): PoolMachine {
@@ -26,6 +36,10 @@ test('what is always wanted and what was used lately is made, within room and ra
 
 test('a machine that is being made counts', () => {
   assert.deepEqual(planPool(world({ targets: [always], machines: [machine({ state: 'making' })] })).create, []);
+});
+
+test('nothing is made while a run has just begun', () => {
+  assert.deepEqual(planPool(world({ targets: [always], holdUntilMs: nowMs + 1 })).create, []);
 });
 
 test('a shape that fails waits for its backoff', () => {

@@ -40,6 +40,8 @@ export interface PoolWorld {
   roomMiB: number;
   /** Declared machines need the room: nothing is made before this. */
   drainUntilMs: number;
+  /** A run has just begun: making machines would take the processor from it before this. */
+  holdUntilMs: number;
   nowMs: number;
 }
 
@@ -73,8 +75,9 @@ export function planPool(world: PoolWorld): PoolPlan {
     else kept.add(key);
   }
   const missing = [...wanted.values()].filter((target) => !kept.has(keyOfShape(target.shape)));
-  const busy = world.machines.filter((each) => each.state === 'making' && each.owner === 'pool').length + world.making;
-  const create = missing.filter((target) => mayMake(target, world)).slice(0, Math.max(0, maxMaking - busy));
+  const busy = world.machines.filter((each) => each.state === 'making').length + world.making;
+  const rate = world.nowMs < world.holdUntilMs ? 0 : Math.max(0, maxMaking - busy);
+  const create = missing.filter((target) => mayMake(target, world)).slice(0, rate);
   return { create: create.map(({ shape }) => shape), destroy, deferred: missing.length - create.length };
 }
 

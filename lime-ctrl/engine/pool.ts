@@ -13,6 +13,10 @@ import { keepUsedMs, keyOfShape, type PoolMachine, planPool, type Shape, type Ta
 
 const reviewMs = 2_000;
 const drainMs = 30_000;
+/** How long a run that has just begun has the processor to itself, unless it ends sooner. */
+const holdMs = 500;
+/** Lets the answer of a run go out before its machine is destroyed, and changes gather. */
+const settleMs = 5;
 const callDeadlineMs = 30_000;
 
 export interface PoolView extends Shape {
@@ -53,6 +57,7 @@ export function makePool(deps: PoolDeps): Pool {
   const destroying = new Set<string>();
   let making = 0;
   let drainUntilMs = 0;
+  let holdUntilMs = 0;
   let reviewSoon = () => {};
 
   function machines(): PoolMachine[] {
@@ -65,7 +70,7 @@ export function makePool(deps: PoolDeps): Pool {
     const free = machines().find((each) => keyOfShape(each.shape) === key && isWaiting(each) && isReachable(each.node));
     if (!free) return undefined;
     held.set(free.uid, 'live');
-    reviewSoon();
+    holdUntilMs = clock.now() + holdMs;
     return fleet.machine(free.uid);
   }
 
@@ -154,6 +159,7 @@ export function makePool(deps: PoolDeps): Pool {
       failures,
       roomMiB,
       drainUntilMs,
+      holdUntilMs,
       nowMs,
     };
     const plan = planPool(world);
@@ -180,7 +186,9 @@ export function makePool(deps: PoolDeps): Pool {
       review();
       const woken = new AbortController();
       reviewSoon = () => woken.abort();
-      await clock.sleep(reviewMs, AbortSignal.any([signal, woken.signal]));
+      const heldMs = holdUntilMs - clock.now();
+      await clock.sleep(heldMs > 0 ? heldMs : reviewMs, AbortSignal.any([signal, woken.signal]));
+      await clock.sleep(settleMs, signal);
     }
     stop();
   }
@@ -193,8 +201,7 @@ export function makePool(deps: PoolDeps): Pool {
     },
     spend(uid) {
       held.set(uid, 'spent');
-      const spent = machines().find((each) => each.uid === uid);
-      if (spent) void destroy(spent);
+      holdUntilMs = 0;
       reviewSoon();
     },
     yieldRoom() {
