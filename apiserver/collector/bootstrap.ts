@@ -5,9 +5,11 @@ import type { Services } from '../objects/services.ts';
 
 const names = ['default', 'kube-system'];
 
+/** On a new database their making is not history: every client has to list first. */
 export function ensureNamespaces(services: Services): void {
   const { store, registry } = services;
   const resource = registry.ofStorage('namespaces');
+  const isNew = store.revision === 1;
   for (const name of names) {
     if (store.get({ storage: 'namespaces', namespace: '', name })) continue;
     const request: WriteRequest = {
@@ -23,4 +25,5 @@ export function ensureNamespaces(services: Services): void {
     };
     createObject(services, request, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
   }
+  if (isNew) store.compact(store.revision);
 }

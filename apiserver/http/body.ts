@@ -4,6 +4,7 @@ import { parseDocument } from 'yaml';
 import { decodeEnvelope } from '../protobuf/envelope.ts';
 import { badRequest, bodyTooLarge, unsupportedMediaType } from '../status/status-error.ts';
 import { parseMediaTypes } from './accept.ts';
+import { checkDepth, duplicateKeys } from './json-scan.ts';
 
 export const maximumBodyBytes = 3 * 1024 * 1024;
 
@@ -42,6 +43,7 @@ export function parseBody({ mediaType, bytes }: Body, kind: string): unknown {
 
 function parseJson(bytes: Buffer, kind: string): unknown {
   const text = bytes.toString('utf8');
+  checkDepth(text);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -51,9 +53,16 @@ function parseJson(bytes: Buffer, kind: string): unknown {
   }
 }
 
+/** The fields that a JSON body, which has been parsed, names twice. */
+export function duplicateFields({ mediaType, bytes }: Body): string[] {
+  return mediaType === 'application/json' || mediaType === '' ? duplicateKeys(bytes.toString('utf8')) : [];
+}
+
 /** Aliases are bounded by the parser, so that a small document cannot become a huge one. */
 export function parseYaml(bytes: Buffer): unknown {
-  const document = parseDocument(bytes.toString('utf8'), { uniqueKeys: true });
+  const text = bytes.toString('utf8');
+  checkDepth(text);
+  const document = parseDocument(text, { uniqueKeys: true });
   const [problem] = document.errors;
   if (problem) throw badRequest(`error decoding YAML: ${problem.message.split('\n')[0]}`);
   try {
@@ -66,8 +75,10 @@ export function parseYaml(bytes: Buffer): unknown {
 /** The body of a patch. Throws StatusError 400. */
 export function parsePatch({ mediaType, bytes }: Body): unknown {
   if (mediaType === 'application/apply-patch+yaml') return parseYaml(bytes);
+  const text = bytes.toString('utf8');
+  checkDepth(text);
   try {
-    return JSON.parse(bytes.toString('utf8'));
+    return JSON.parse(text);
   } catch {
     throw badRequest('invalid JSON patch');
   }

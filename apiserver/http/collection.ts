@@ -7,20 +7,25 @@ import type { WriteRequest } from '../objects/request.ts';
 import type { Services } from '../objects/services.ts';
 import { badRequest, methodNotAllowed } from '../status/status-error.ts';
 import { accepted } from './accept.ts';
-import { parseBody, readBody } from './body.ts';
+import { duplicateFields, parseBody, readBody } from './body.ts';
 import { answerObject, type Exchange } from './exchange.ts';
 import { type Presentation, presentList, presentObject } from './present.ts';
 import { deleteOptions, listOptions, watchOptions, writeOptions } from './query.ts';
 import type { ResourcePath } from './resource-path.ts';
 import { answerWatch } from './watch-response.ts';
 
+const includes = ['None', 'Metadata', 'Object'] as const;
+
+/** Throws StatusError 400, 406. */
 export function presentationOf({ clock }: Services, exchange: Exchange): Presentation {
-  const include = exchange.query.get('includeObject');
-  return {
-    accepted: accepted(exchange.request.headers.accept),
-    include: include === 'None' || include === 'Object' ? include : 'Metadata',
-    nowMs: clock.now(),
-  };
+  const wanted = exchange.query.get('includeObject') || 'Metadata';
+  const form = accepted(exchange.request.headers.accept);
+  const include = includes.find((one) => one === wanted);
+  if (!include && form.as === 'Table') {
+    const told = `includeObject: Invalid value: ${JSON.stringify(wanted)}: must be 'Metadata', 'Object', 'None', or empty`;
+    throw badRequest(`Unable to convert to Table as requested: ${told}`);
+  }
+  return { accepted: form, include: include ?? 'Metadata', nowMs: clock.now() };
 }
 
 export async function handleCollection(services: Services, exchange: Exchange, target: ResourcePath): Promise<void> {
@@ -31,7 +36,9 @@ export async function handleCollection(services: Services, exchange: Exchange, t
   }
   if (method === 'GET' || method === 'HEAD') return answerList(services, exchange, target);
   if (method === 'POST') return answerCreate(services, exchange, target);
-  if (method === 'DELETE') return answerDeleteAll(services, exchange, target);
+  if (method === 'DELETE' && target.resource.plural !== 'namespaces')
+    return answerDeleteAll(services, exchange, target);
+  if (method === 'PUT' && target.resource.custom) throw badRequest('name must be provided');
   throw methodNotAllowed();
 }
 
@@ -45,11 +52,11 @@ async function answerCreate(services: Services, exchange: Exchange, target: Reso
   const { resource } = target;
   const how = presentationOf(services, exchange);
   const options = writeOptions(exchange.query, exchange.request.headers['user-agent'], false, false);
-  const object = decodeObject(resource, parseBody(await readBody(exchange.request), resource.kind));
-  const namespace = target.namespace || (resource.namespaced ? object.metadata.namespace : '') || '';
-  if (resource.namespaced && !namespace) throw badRequest('an empty namespace may not be set during creation');
-  const request: WriteRequest = { ...target, ...options, namespace, warnings: exchange.warnings };
-  handleUnknownFields(request, object);
+  const body = await readBody(exchange.request);
+  const object = decodeObject(resource, parseBody(body, resource.kind));
+  if (resource.namespaced && !target.namespace) throw methodNotAllowed();
+  const request: WriteRequest = { ...target, ...options, warnings: exchange.warnings };
+  handleUnknownFields(request, object, duplicateFields(body));
   const created = createObject(services, request, object);
   answerObject(exchange, 201, presentObject(resource, created, how), how.accepted.format);
 }

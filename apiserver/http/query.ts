@@ -10,7 +10,7 @@ import { badRequest, invalidObject, StatusError } from '../status/status-error.t
 import type { WatchOptions } from '../watch/watch.ts';
 
 const optionsGroup = 'meta.k8s.io';
-const validations = ['Ignore', 'Warn', 'Strict'] as const;
+const validations = ['Ignore', 'Strict', 'Warn'] as const;
 const maximumManagerLength = 128;
 
 /** Throws StatusError 422. `isApply`: a manager is required and force allowed. */
@@ -162,9 +162,7 @@ function wholeNumber(query: URLSearchParams, name: string): number | undefined {
   const text = query.get(name);
   if (text === null || text === '') return undefined;
   if (!/^-?\d{1,9}$/.test(text)) {
-    throw badRequest(
-      `${name}: Invalid value: ${JSON.stringify(text)}: strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`,
-    );
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
   }
   return Number(text);
 }

@@ -5,8 +5,7 @@ import type { WriteRequest } from '../objects/request.ts';
 import type { Services } from '../objects/services.ts';
 import { changeObject, liveObject } from '../objects/update.ts';
 import type { Scale } from '../resources/resource.ts';
-import { invalid } from '../status/field-error.ts';
-import { badRequest, invalidObject, methodNotAllowed, modified, unsupportedMediaType } from '../status/status-error.ts';
+import { badRequest, methodNotAllowed, modified, unsupportedMediaType } from '../status/status-error.ts';
 import { setAt, valueAt } from '../table/json-path.ts';
 import { parseBody, parsePatch, readBody } from './body.ts';
 import { answerJson, type Exchange } from './exchange.ts';
@@ -41,10 +40,7 @@ function writeScale(services: Services, request: WriteRequest, scale: Scale, wan
   const version = isJsonObject(wanted.metadata) ? wanted.metadata.resourceVersion : undefined;
   if (version && version !== live.metadata.resourceVersion) throw modified(request.resource, request.name);
   const replicas = (isJsonObject(wanted.spec) && wanted.spec.replicas) ?? 0;
-  if (!Number.isInteger(replicas) || Number(replicas) < 0) {
-    const error = invalid('spec.replicas', replicas, 'should be a non-negative integer');
-    throw invalidObject({ group: 'autoscaling', kind: 'Scale' }, request.name, [error]);
-  }
+  if (!Number.isInteger(replicas)) throw badRequest('spec.replicas of a Scale is a whole number');
   const next = structuredClone(live);
   setAt(next, scale.specReplicasPath, replicas);
   return changeObject(services, { ...request, subresource: '' }, live, next);

@@ -8,8 +8,8 @@ import { acceptedPatches, patchObject } from '../objects/patch.ts';
 import type { WriteRequest } from '../objects/request.ts';
 import type { Services } from '../objects/services.ts';
 import { checkAddress, liveObject, replaceObject } from '../objects/update.ts';
-import { methodNotAllowed, success, unsupportedMediaType } from '../status/status-error.ts';
-import { parseBody, parsePatch, readBody } from './body.ts';
+import { methodNotAllowed, success, unsupportedMediaType, verbNotSupported } from '../status/status-error.ts';
+import { duplicateFields, parseBody, parsePatch, readBody } from './body.ts';
 import { presentationOf } from './collection.ts';
 import { answerJson, answerObject, type Exchange } from './exchange.ts';
 import { presentObject } from './present.ts';
@@ -25,6 +25,7 @@ export async function handleSingle(services: Services, exchange: Exchange, targe
   if (method === 'PUT') return put(services, exchange, target);
   if (method === 'PATCH') return patch(services, exchange, target);
   if (method === 'DELETE' && target.subresource === '') return remove(services, exchange, target);
+  if (target.resource.custom && method === 'DELETE') throw verbNotSupported(target.resource, 'delete');
   throw methodNotAllowed();
 }
 
@@ -42,9 +43,10 @@ async function watchOne(services: Services, exchange: Exchange, target: Resource
 async function put(services: Services, exchange: Exchange, target: ResourcePath): Promise<void> {
   const { resource } = target;
   const options = writeOptions(exchange.query, exchange.request.headers['user-agent'], false, false);
-  const object = decodeObject(resource, parseBody(await readBody(exchange.request), resource.kind));
+  const body = await readBody(exchange.request);
+  const object = decodeObject(resource, parseBody(body, resource.kind));
   const request: WriteRequest = { ...target, ...options, warnings: exchange.warnings };
-  handleUnknownFields(request, object);
+  handleUnknownFields(request, object, duplicateFields(body));
   checkAddress(request, object);
   const key = { storage: resource.storage, namespace: target.namespace, name: target.name };
   const isNew = resource.rules.createsOnUpdate && !services.store.get(key);

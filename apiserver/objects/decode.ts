@@ -51,7 +51,7 @@ function cannotBeHandled({ kind, version }: Resource): string {
 }
 
 function excerpt(value: unknown): string {
-  const text = JSON.stringify(value);
+  const text = JSON.stringify(value) ?? '';
   return text.length > 60 ? `${text.slice(0, 60)} ...` : text;
 }
 
@@ -62,7 +62,9 @@ export function handleUnknownFields(
   duplicates: readonly string[] = [],
 ): void {
   const told = [
-    ...dropUnknownFields(request.resource.schema, object).map((path) => `unknown field "${path}"`),
+    ...dropUnknownFields(request.resource.schema, object)
+      .sort()
+      .map((path) => `unknown field "${path}"`),
     ...duplicates.map((path) => `duplicate field "${path}"`),
   ];
   if (told.length === 0 || request.fieldValidation === 'Ignore') return;

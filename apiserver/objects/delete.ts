@@ -53,17 +53,18 @@ function checkPolicy({ propagationPolicy }: DeleteOptions): void {
   throw invalidObject({ group: 'meta.k8s.io', kind: 'DeleteOptions' }, '', [error]);
 }
 
-function checkPreconditions(target: Target, live: ApiObject, { preconditions }: DeleteOptions): void {
+function checkPreconditions({ resource, name }: Target, live: ApiObject, { preconditions }: DeleteOptions): void {
   const { uid, resourceVersion } = live.metadata;
-  const failed = (what: string, wanted: string, found: string | undefined) =>
-    conflict(
-      target.resource,
-      target.name,
-      `Precondition failed: ${what} in precondition: ${wanted}, ${what} in object meta: ${found}`,
-    );
-  if (preconditions?.uid && preconditions.uid !== uid) throw failed('UID', preconditions.uid, uid);
-  if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion) {
-    throw failed('ResourceVersion', preconditions.resourceVersion, resourceVersion);
+  const kind = { group: resource.group, plural: resource.kind };
+  if (preconditions?.uid && preconditions.uid !== uid) {
+    const why = `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid})`;
+    throw conflict(kind, name, `${why}. The object might have been deleted and then recreated`);
+  }
+  const wanted = preconditions?.resourceVersion;
+  if (wanted && wanted !== resourceVersion) {
+    const found = `does not match the ResourceVersion in record (${resourceVersion})`;
+    const why = `the ResourceVersion in the precondition (${wanted}) ${found}. The object might have been modified`;
+    throw conflict(kind, name, why);
   }
 }
 

@@ -22,6 +22,7 @@ export function subdomainProblem(name: string): string | undefined {
 
 export function labelNameProblem(name: string): string | undefined {
   if (name.length > 63) return 'must be no more than 63 bytes';
+  if (name.includes('.')) return 'must not contain dots';
   return label.test(name) ? undefined : labelText;
 }
 

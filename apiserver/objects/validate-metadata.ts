@@ -60,9 +60,7 @@ function validateOwners(object: ApiObject): FieldError[] {
     const at = `metadata.ownerReferences[${index}]`;
     return (['apiVersion', 'kind', 'name', 'uid'] as const)
       .filter((field) => !owner[field])
-      .map((field) =>
-        errors.invalid(`${at}.${field}`, '', `${field === 'apiVersion' ? 'version' : field} must not be empty`),
-      );
+      .map((field) => errors.required(`${at}.${field}`, 'must not be empty'));
   });
   const controllers = ownersOf(object).filter((owner) => owner.controller);
   if (controllers.length > 1) {

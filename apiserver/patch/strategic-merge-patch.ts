@@ -1,6 +1,7 @@
 // Strategic merge patch: a merge patch whose lists merge by key where the schema says so. Only for Kubernetes' own kinds.
 import { isJsonObject, type JsonObject } from '../objects/api-object.ts';
 import { deepEqual } from '../objects/deep-equal.ts';
+import { ownField, setField } from '../objects/set-field.ts';
 import { propertyOf, type Schema } from '../schema/schema.ts';
 import { badRequest } from '../status/status-error.ts';
 
@@ -28,8 +29,8 @@ export function strategicMergePatch(target: unknown, patch: unknown, schema: Sch
 
 function mergeField(result: JsonObject, name: string, value: unknown, schema: Schema | undefined): void {
   if (value === null) delete result[name];
-  else if (Array.isArray(value)) result[name] = mergeList(result[name], value, schema);
-  else result[name] = strategicMergePatch(result[name], value, schema);
+  else if (Array.isArray(value)) setField(result, name, mergeList(ownField(result, name), value, schema));
+  else setField(result, name, strategicMergePatch(ownField(result, name), value, schema));
 }
 
 function mergeList(target: unknown, patch: unknown[], schema: Schema | undefined): unknown[] {
@@ -56,13 +57,13 @@ function mergeItem(list: unknown[], item: unknown, key: string, schema: Schema |
 }
 
 function deleteValues(result: JsonObject, name: string, values: unknown): void {
-  const list = result[name];
+  const list = ownField(result, name);
   if (!Array.isArray(list) || !Array.isArray(values)) return;
   result[name] = list.filter((item) => !values.some((value) => deepEqual(value, item)));
 }
 
 function reorder(result: JsonObject, name: string, order: unknown, schema: Schema | undefined): void {
-  const list = result[name];
+  const list = ownField(result, name);
   if (!Array.isArray(list) || !Array.isArray(order)) return;
   const key = propertyOf(schema, name)?.['x-kubernetes-patch-merge-key'];
   const idOf = (item: unknown) => JSON.stringify(key && isJsonObject(item) ? item[key] : item);

@@ -4,6 +4,7 @@ import { ageOf } from '../table/age.ts';
 import { configMapRules } from './config-map-rules.ts';
 import { crdRules } from './crd-rules.ts';
 import { eventColumns, eventRules, eventsGroupRules } from './event-rules.ts';
+import { leaseRules } from './lease-rules.ts';
 import { namespaceRules } from './namespace-rules.ts';
 import type { Column, Resource } from './resource.ts';
 import { secretRules } from './secret-rules.ts';
@@ -61,7 +62,7 @@ const secrets = resourceOf({
   fieldLabels: ['type'],
   columns: [
     { name: 'Type', type: 'string', cell: (object) => object.type ?? '' },
-    { name: 'Data', type: 'string', cell: (object) => String(count(object.data)) },
+    { name: 'Data', type: 'string', cell: (object) => count(object.data) },
     age,
   ],
   rules: secretRules,
@@ -72,10 +73,7 @@ const configMaps = resourceOf({
   plural: 'configmaps',
   schemaName: 'io.k8s.api.core.v1.ConfigMap',
   shortNames: ['cm'],
-  columns: [
-    { name: 'Data', type: 'string', cell: (object) => String(count(object.data) + count(object.binaryData)) },
-    age,
-  ],
+  columns: [{ name: 'Data', type: 'string', cell: (object) => count(object.data) + count(object.binaryData) }, age],
   rules: configMapRules,
 });
 
@@ -116,7 +114,7 @@ const leases = resourceOf({
     },
     age,
   ],
-  rules: { createsOnUpdate: true, requiresVersion: true },
+  rules: leaseRules,
 });
 
 const customResourceDefinitions = resourceOf({

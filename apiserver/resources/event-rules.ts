@@ -4,19 +4,21 @@ import * as errors from '../status/field-error.ts';
 import { ageOf } from '../table/age.ts';
 import type { Column, Rules } from './resource.ts';
 
-const storedNames: Record<string, string> = {
-  regarding: 'involvedObject',
-  note: 'message',
-  deprecatedSource: 'source',
-  deprecatedFirstTimestamp: 'firstTimestamp',
-  deprecatedLastTimestamp: 'lastTimestamp',
-  deprecatedCount: 'count',
-  reportingController: 'reportingComponent',
-};
-const newNames = Object.fromEntries(Object.entries(storedNames).map(([name, stored]) => [stored, name]));
+const storedNames = new Map(
+  Object.entries({
+    regarding: 'involvedObject',
+    note: 'message',
+    deprecatedSource: 'source',
+    deprecatedFirstTimestamp: 'firstTimestamp',
+    deprecatedLastTimestamp: 'lastTimestamp',
+    deprecatedCount: 'count',
+    reportingController: 'reportingComponent',
+  }),
+);
+const newNames = new Map([...storedNames].map(([name, stored]) => [stored, name]));
 
-function renamed(object: ApiObject, apiVersion: string, names: Record<string, string>): ApiObject {
-  const entries = Object.entries(object).map(([name, value]) => [names[name] ?? name, value]);
+function renamed(object: ApiObject, apiVersion: string, names: ReadonlyMap<string, string>): ApiObject {
+  const entries = Object.entries(object).map(([name, value]) => [names.get(name) ?? name, value]);
   return { ...(Object.fromEntries(entries) as ApiObject), apiVersion };
 }
 
@@ -43,7 +45,6 @@ export const eventsGroupRules: Rules = {
 
 /** The columns of `kubectl get events`, by what the version calls the object and the text. */
 export function eventColumns(objectField: string, textField: string): Column[] {
-  const field = (object: ApiObject, name: string) => String(object[name] ?? object[newNames[name] ?? ''] ?? '');
   return [
     { name: 'Last Seen', type: 'string', cell: (object, nowMs) => ageOf(lastSeen(object), nowMs) },
     { name: 'Type', type: 'string', cell: (object) => object.type ?? '' },
@@ -53,9 +54,14 @@ export function eventColumns(objectField: string, textField: string): Column[] {
     { name: 'Source', type: 'string', priority: 1, cell: sourceText },
     { name: 'Message', type: 'string', cell: (object) => String(object[textField] ?? '').trim() },
     { name: 'First Seen', type: 'string', priority: 1, cell: (object, nowMs) => ageOf(firstSeen(object), nowMs) },
-    { name: 'Count', type: 'string', priority: 1, cell: (object) => field(object, 'count') || '1' },
+    { name: 'Count', type: 'string', priority: 1, cell: (object) => countOf(object) },
     { name: 'Name', type: 'string', priority: 1, format: 'name', cell: (object) => object.metadata.name ?? '' },
   ];
+}
+
+function countOf(object: ApiObject): unknown {
+  const series = isJsonObject(object.series) ? object.series.count : undefined;
+  return series ?? object.count ?? object.deprecatedCount ?? 1;
 }
 
 function lastSeen(object: ApiObject): unknown {

@@ -6,12 +6,14 @@ import * as errors from '../status/field-error.ts';
 import { validateKeys, validateSize } from './data-keys.ts';
 import type { Rules } from './resource.ts';
 
-const requiredKeys: Record<string, readonly string[]> = {
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-};
+const requiredKeys = new Map<string, readonly string[]>(
+  Object.entries({
+    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+    'kubernetes.io/dockercfg': ['.dockercfg'],
+    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+  }),
+);
 
 export const secretRules: Rules = {
   prepareCreate: (object) => absorbStrings(object),
@@ -23,7 +25,7 @@ export const secretRules: Rules = {
     return [
       ...validateKeys('data', object.data),
       ...validateSize('data', decodedBytes(object.data)),
-      ...(requiredKeys[String(object.type)] ?? []).flatMap((key) =>
+      ...(requiredKeys.get(String(object.type)) ?? []).flatMap((key) =>
         Object.hasOwn(object.data ?? {}, key) ? [] : [errors.required(`data[${key}]`)],
       ),
       ...(live ? validateChange(object, live) : []),

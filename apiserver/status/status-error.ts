@@ -97,6 +97,13 @@ export function methodNotAllowed(): StatusError {
   return new StatusError(405, 'MethodNotAllowed', message, {});
 }
 
+/** A verb that a custom resource does not have at this place. */
+export function verbNotSupported(resource: ResourceName, verb: string): StatusError {
+  const { group, plural } = resource;
+  const message = `${verb} is not supported on resources of kind "${qualified(resource)}"`;
+  return new StatusError(405, 'MethodNotAllowed', message, { group, kind: plural });
+}
+
 export function notAcceptable(accepted: string): StatusError {
   const message = `only the following media types are accepted: ${accepted}`;
   return new StatusError(406, 'NotAcceptable', message);
