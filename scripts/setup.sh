@@ -50,10 +50,15 @@ missing_packages() {
   done
 }
 
-# The stamp names what npm installed from; only a matching Rust compiler is looked for when it is stale.
 fingerprint() { sha256sum <"$root/package-lock.json"; }
 
-npm_is_done() { [[ -e $stamp && $(<"$stamp") == "$(fingerprint)" && -x $root/node_modules/.bin/node ]]; }
+# Either npm has installed since the lock file changed (a developer's own "npm install"), or the lock file's content is
+# what was installed from here. Installing anew would take the packages away from programs that run.
+npm_is_done() {
+  [[ -x $root/node_modules/.bin/node ]] || return 1
+  [[ $root/node_modules/.package-lock.json -nt $root/package-lock.json ]] && return
+  [[ -e $stamp && $(<"$stamp") == "$(fingerprint)" ]]
+}
 
 cargo_is_good() {
   local version

@@ -21,7 +21,10 @@ export async function copy(context: Context, source: string, target: string, nam
     );
   }
   const files = makeMachineFiles(await clientOf(context), remote.name, namespace);
-  const say = (path: string) => context.progress.say(`copying ${path}`);
+  const say = (path: string) => {
+    // A line a file is too much where lines stay.
+    if (context.stderr.isTerminal) context.progress.say(`copying ${path}`);
+  };
   const skipped = from
     ? await copyFromMachine(files, from.path, target, say)
     : await copyToMachine(files, source, remote.path, say);
