@@ -19,10 +19,12 @@ use agent::Agent;
 use boot::{Booted, Channel};
 use failure::{During, Failure, Outcome};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::LocalSet;
 
 const FILE_THREADS: usize = 8;
+const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 
 fn main() {
     if std::process::id() == 1 {
@@ -77,10 +79,13 @@ fn usage() -> Failure {
     Failure::invalid("usage: tvm-agent --listen unix:PATH|vsock:PORT, or --version")
 }
 
-/// Runs the event loop: everything but work on files happens on this one thread.
+/// Runs the event loop: everything but work on files happens on this one thread. The first thread for files is started
+/// at once and none is ever given up: when the machine is out of processes, there is one to do the work.
 fn run(agent: Rc<Agent>, serve: impl AsyncFnOnce(&Rc<Agent>) -> Outcome<()>) -> Outcome<()> {
-    let runtime =
-        Builder::new_current_thread().enable_all().max_blocking_threads(FILE_THREADS).build().during(|| "start")?;
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().max_blocking_threads(FILE_THREADS).thread_keep_alive(FOREVER);
+    let runtime = builder.build().during(|| "start")?;
+    runtime.spawn_blocking(|| ());
     runtime.block_on(LocalSet::new().run_until(async {
         tokio::select! {
             served = serve(&agent) => served,

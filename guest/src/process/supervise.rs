@@ -4,6 +4,7 @@ use super::outlet::Outlet;
 use super::table::Process;
 use crate::agent::Agent;
 use crate::proto::ProcessExited;
+use nix::errno::Errno;
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -27,22 +28,24 @@ pub async fn run_reaper(agent: Rc<Agent>) -> io::Result<()> {
     }
 }
 
-/// Takes the status of every child that has ended.
-pub fn reap(agent: &Agent) {
-    while let Ok(status) = waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
-        let (pid, exited) = match status {
-            WaitStatus::Exited(pid, code) => (pid, ProcessExited { code, ..ProcessExited::default() }),
-            WaitStatus::Signaled(pid, signal, _) => (pid, ended_by(signal)),
-            WaitStatus::StillAlive => break,
-            _ => continue,
+/// Takes the status of every child that has ended. Returns whether there are others.
+pub fn reap(agent: &Agent) -> bool {
+    let are_left = loop {
+        let (pid, exited) = match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => (pid, ProcessExited { code, ..ProcessExited::default() }),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, ended_by(signal)),
+            Ok(WaitStatus::StillAlive) => break true,
+            Ok(_) | Err(Errno::EINTR) => continue,
+            Err(_) => break false,
         };
         if let Some(process) = agent.processes.with_pid(pid) {
             process.set_exited(exited);
         }
-    }
+    };
     if let Some(cgroups) = agent.processes.cgroups.get() {
         cgroups.sweep();
     }
+    are_left
 }
 
 fn ended_by(signal: Signal) -> ProcessExited {
