@@ -133,7 +133,11 @@ async function* watch<T extends ApiObject>(
     for await (const line of createInterface({ input: response, crlfDelay: Infinity })) {
       if (line !== '') yield watchEventOf<T>(path, line);
     }
-    if (response.errored && !options.signal.aborted) throw response.errored;
+    if (response.errored) throw response.errored;
+  } catch (error) {
+    if (options.signal.aborted) return;
+    if (error instanceof TvmError) throw error;
+    throw new TvmError('unavailable', `watch ${path}: the connection broke`, { cause: error });
   } finally {
     response.destroy();
   }
