@@ -15,13 +15,19 @@ import { removeServiceFile, type ServiceState, writeServiceFile } from './servic
 import { logFilePath } from './start.ts';
 import { type SupervisorDeps, startSupervisor } from './supervisor.ts';
 import { ensureTokensFile } from './tokens.ts';
+import { untilUsable } from './until-usable.ts';
+
+/** What a service is made of; tests give parts of their own. */
+export interface ServiceParts extends Pick<SupervisorDeps, 'endMachines' | 'specOf'> {
+  untilUsable: typeof untilUsable;
+}
 
 /** Resolves when everything has stopped. Throws TvmError, also written to service.json, when a part cannot be started. */
 export async function serve(
   config: Config,
   log: Logger,
   signal: AbortSignal,
-  how: Pick<SupervisorDeps, 'endMachines' | 'specOf'> = { endMachines },
+  how: ServiceParts = { endMachines, untilUsable },
 ): Promise<void> {
   mkdirSync(join(config.home, 'run'), { recursive: true, mode: 0o700 });
   const logFile = logFilePath(config.home);
@@ -39,6 +45,10 @@ export async function serve(
     const supervisor = startSupervisor(deps);
     try {
       await Promise.race([supervisor.ready, aborted(signal)]);
+      if (!signal.aborted && state.url !== undefined) {
+        publish({ message: 'waiting for the node' });
+        if (!(await how.untilUsable(state.url, tokensFile, signal))) log.warn('no node answers yet');
+      }
       if (!signal.aborted) publish({ state: 'running', message: 'running' });
       await aborted(signal);
     } finally {

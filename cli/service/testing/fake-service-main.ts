@@ -12,6 +12,7 @@ const journal = join(config.home, 'journal');
 await runMain(log, (signal) =>
   serve(config, log, signal, {
     endMachines: async () => 0,
+    untilUsable: async () => true,
     specOf: (name) => ({
       name,
       argv: [program, name, journal, config.environment.FAKE_FAILING === name ? 'fails' : ''],
