@@ -24,19 +24,16 @@ const codeOfHttp: Record<number, ErrorCode> = {
   504: 'deadline_exceeded',
 };
 
-/** `operation` names the call ("get microvms default/demo"), `httpStatus` is used when the body has no code. */
+/** The server's own words, which name the object; without any, `operation` ("GET /api/...") and `httpStatus`. */
 export function statusError(operation: string, httpStatus: number, body: unknown): TvmError {
   const status = statusSchema.safeParse(body);
   const said = status.success ? status.data : undefined;
   const code = said?.reason === 'AlreadyExists' ? 'already_exists' : codeOfHttp[said?.code ?? httpStatus];
-  return new TvmError(
-    code ?? (httpStatus >= 500 ? 'unavailable' : 'internal'),
-    `${operation}: ${said?.message ?? `HTTP ${httpStatus}`}`,
-    {
-      ...(said?.reason && { reason: said.reason }),
-      ...(said?.details?.retryAfterSeconds && { retryAfterSeconds: said.details.retryAfterSeconds }),
-    },
-  );
+  const fallback = httpStatus >= 500 ? 'unavailable' : 'internal';
+  return new TvmError(code ?? fallback, said?.message ?? `${operation}: HTTP ${httpStatus}`, {
+    ...(said?.reason && { reason: said.reason }),
+    ...(said?.details?.retryAfterSeconds && { retryAfterSeconds: said.details.retryAfterSeconds }),
+  });
 }
 
 /** Whether a list or watch must begin anew because the version it knows is gone. */
