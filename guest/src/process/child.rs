@@ -30,8 +30,6 @@ impl Preparation {
         }
         if self.gives_back_limits {
             reset_oom_score()?;
-            // SAFETY: no memory is involved.
-            check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) })?;
             reset_descriptor_limit()?;
         }
         if let Some(user) = &self.user {
