@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { type CommandLineInput, qemuArguments } from './command-line.ts';
+
+const spec = {
+  cpus: 2,
+  memoryMiB: 256,
+  rootDiskPath: '/cache/a,b/root.squashfs',
+  boot: { kernelPath: '/cache/vmlinux', initrdPath: '/cache/initrd', kernelArgs: ['extra=1'], needsAcpi: false },
+};
+const cases: Record<string, CommandLineInput> = {
+  'boot-tcg': { id: 'a1', spec, accelerator: 'tcg', memory: { kind: 'file' }, boots: true, tscKhz: 2600000 },
+  'boot-kvm-acpi': {
+    id: 'a1',
+    spec: { ...spec, boot: { ...spec.boot, needsAcpi: true } },
+    ...{ accelerator: 'kvm', memory: { kind: 'file' }, boots: true, tscKhz: undefined },
+  },
+  'restore-clone': {
+    id: 'a1',
+    spec,
+    ...{ accelerator: 'tcg', memory: { kind: 'clone', path: '/snap/memory' }, boots: false, tscKhz: 2600000 },
+  },
+  'restore-anonymous': {
+    id: 'a1',
+    spec,
+    ...{ accelerator: 'tcg', memory: { kind: 'anonymous' }, boots: false, tscKhz: undefined },
+  },
+};
+
+for (const [name, input] of Object.entries(cases)) {
+  test(`the arguments of ${name} are as reviewed`, () => {
+    const golden = readFileSync(new URL(`golden/${name}.txt`, import.meta.url), 'utf8');
+    assert.equal(`${qemuArguments(input).join('\n')}\n`, golden);
+  });
+}
