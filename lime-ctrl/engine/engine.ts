@@ -11,6 +11,7 @@ import type { Admission } from './admission.ts';
 import { machineError, waitForBoot } from './boot.ts';
 import { languageRules } from './languages.ts';
 import type { Pool } from './pool.ts';
+import type { Shape } from './pool-plan.ts';
 import { type InputBody, type ProcessEvent, streamProcess } from './process-stream.ts';
 
 /** The guest ends a process in time; a guest that does not is ended this much later. */
@@ -81,23 +82,29 @@ async function* executeAdmitted(
 ): AsyncGenerator<RunEvent, void> {
   const image = request.image ?? languageRules[request.language].image;
   const shape = { image, cpu: request.cpu, memory: request.memory };
-  const waiting = deps.pool.claim(shape);
-  if (waiting) {
-    const attempt = runOn(deps, waiting, true, request, options, beganMs);
-    if ((yield* attempt) !== 'neverStarted') return;
+  const claimed = deps.pool.claim(shape);
+  if (claimed?.machine.state === MachineState.RUNNING) {
+    const attempt = runOn(deps, claimed, true, request, options, beganMs);
+    if ((yield* attempt) === 'ran') return;
   }
-  yield* runCold(deps, shape, request, options, beganMs);
+  const starting = claimed?.machine.state === MachineState.CREATING ? claimed : undefined;
+  yield* runCold(deps, shape, starting, request, options, beganMs);
 }
 
+/** On a machine that is not up yet: `starting`, or one that is made now. */
 async function* runCold(
   deps: EngineDeps,
-  shape: { image: string; cpu: number; memory: number },
+  shape: Shape,
+  starting: PlacedMachine | undefined,
   request: CheckedExecuteRequest,
   options: ExecuteOptions,
   beganMs: number,
 ): AsyncGenerator<RunEvent, void> {
-  yield { type: 'progress', message: `no machine waits: starting one from ${shape.image}` };
-  const { node, machine } = await deps.pool.make(shape);
+  yield {
+    type: 'progress',
+    message: `no machine waits: ${starting ? 'one is starting' : 'starting one'} from ${shape.image}`,
+  };
+  const { node, machine } = starting ?? (await deps.pool.make(shape));
   try {
     const running = yield* waitForBoot(deps, machine.uid, options.signal);
     yield* runOn(deps, { node, machine: running }, false, request, options, beganMs);

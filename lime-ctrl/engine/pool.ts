@@ -25,7 +25,7 @@ export interface PoolView extends Shape {
 }
 
 export interface Pool {
-  /** A waiting machine, now live; undefined when none waits. */
+  /** A machine that waits, or else one that is being made for that, now live; undefined when there is neither. */
   claim(shape: Shape): PlacedMachine | undefined;
   /** Begins to make a live machine for one run. Throws invalid_argument, resource_exhausted or unavailable. */
   make(shape: Shape): Promise<PlacedMachine>;
@@ -67,11 +67,15 @@ export function makePool(deps: PoolDeps): Pool {
   function claim(shape: Shape): PlacedMachine | undefined {
     const key = keyOfShape(shape);
     noteUse(shape);
-    const free = machines().find((each) => keyOfShape(each.shape) === key && isWaiting(each) && isReachable(each.node));
-    if (!free) return undefined;
-    held.set(free.uid, 'live');
+    const unclaimed = machines().filter(
+      (each) => keyOfShape(each.shape) === key && isUnclaimed(each) && isReachable(each.node),
+    );
+    const best =
+      unclaimed.find((each) => each.state === 'waiting') ?? unclaimed.find((each) => each.state === 'making');
+    if (!best) return undefined;
+    held.set(best.uid, 'live');
     holdUntilMs = clock.now() + holdMs;
-    return fleet.machine(free.uid);
+    return fleet.machine(best.uid);
   }
 
   function noteUse(shape: Shape): void {
@@ -222,8 +226,12 @@ function viewOf(shape: Shape, machines: PoolMachine[]): PoolView {
   };
 }
 
-function isWaiting({ owner, state, used, held }: PoolMachine): boolean {
-  return owner === 'pool' && state === 'waiting' && !used && held === undefined;
+function isUnclaimed({ owner, used, held }: PoolMachine): boolean {
+  return owner === 'pool' && !used && held === undefined;
+}
+
+function isWaiting(machine: PoolMachine): boolean {
+  return isUnclaimed(machine) && machine.state === 'waiting';
 }
 
 function shapeOf({ spec }: Machine): Shape {
