@@ -54,7 +54,13 @@ export function machineError(uid: string, machine: Machine | undefined): TvmErro
   if (!machine) return new TvmError('unavailable', 'the machine is gone', { object, hint, reason: 'MachineLost' });
   const code = errorCodes.find((each): each is ErrorCode => each === machine.errorCode) ?? 'unavailable';
   const reason = machine.reason || 'MachineEnded';
-  return new TvmError(code, machine.message || `the machine ended: ${reason}`, { object, reason, hint });
+  // Where the machine itself is what cannot be made, another one would fare no better.
+  const lost = code === 'unavailable';
+  return new TvmError(code, machine.message || `the machine ended: ${reason}`, {
+    object,
+    reason,
+    ...(lost && { hint }),
+  });
 }
 
 function tooLate(uid: string, afterMs: number): TvmError {
