@@ -69,7 +69,18 @@ function holds(path: string, text: string): boolean {
   }
 }
 
+/** The agent's half of guest.proto. With --check only a checksum is compared: no Rust is needed for that. */
+function generateAgentProtocol(): void {
+  const run = spawnSync('guest/codegen/generate.sh', check ? ['--check'] : [], {
+    stdio: ['ignore', 'inherit', check ? 'ignore' : 'inherit'],
+  });
+  if (run.status === 0) return;
+  if (!check) throw new Error(`guest/codegen/generate.sh: exit ${run.status}`);
+  stale.push('guest/src/proto/generated.rs');
+}
+
 generateProtos();
+generateAgentProtocol();
 generateCrds();
 if (stale.length > 0) {
   console.error(`stale generated files, run "npm run generate":\n  ${stale.join('\n  ')}`);

@@ -1,15 +1,13 @@
 // MicroVMPool: machines that wait, so that nobody waits for one.
 import { z } from 'zod';
 import { celRules, conditions, type Kind, type KubeObject } from './meta.ts';
-import { microVmSpec } from './microvm.ts';
+import { machineShape } from './microvm.ts';
 
 export const microVmPoolSpec = z
   .object({
     minReady: z.int().min(0).max(10000).default(1).meta({ description: 'At least this many machines wait.' }),
     maxReady: z.int().min(0).max(10000).optional().meta({ description: 'Never more than this many wait.' }),
-    template: z
-      .object({ spec: microVmSpec.pick({ image: true, cpu: true, memory: true }) })
-      .meta({ description: 'What the machines of the pool are.' }),
+    template: z.object({ spec: z.object(machineShape) }).meta({ description: 'What the machines of the pool are.' }),
   })
   .meta({
     description: 'How many machines of which kind wait.',

@@ -19,30 +19,22 @@ export const envSource = z.object({
     .meta({ description: 'A Secret of the same namespace whose keys become environment variables.' }),
 });
 
+/** What a machine is made of; a MicroVM cannot change it, the template of a pool can. */
+export const machineShape = {
+  image: z.string().min(1).max(512).meta({
+    description: 'What the machine starts from: tvm/python, tvm/node, or an OCI reference such as ubuntu:20.04.',
+  }),
+  cpu: z.int().min(1).max(32).meta({ description: 'Virtual CPUs.' }),
+  memory: z.int().min(64).max(1048576).meta({ description: 'Memory in MB, 64 at least.' }),
+};
+
 export const microVmSpec = z
   .object({
-    image: z
-      .string()
-      .min(1)
-      .max(512)
-      .meta({
-        description:
-          'What the machine starts from: tvm/python, tvm/node, or an OCI reference such as ubuntu:20.04. Immutable.',
-        ...celRules({ rule: 'self == oldSelf', message: 'image is immutable: make a new MicroVM' }),
-      }),
-    cpu: z
-      .int()
-      .min(1)
-      .max(32)
-      .meta({ description: 'Virtual CPUs.', ...celRules({ rule: 'self == oldSelf', message: 'cpu is immutable' }) }),
-    memory: z
-      .int()
-      .min(64)
-      .max(1048576)
-      .meta({
-        description: 'Memory in MB, 64 at least.',
-        ...celRules({ rule: 'self == oldSelf', message: 'memory is immutable' }),
-      }),
+    image: machineShape.image.meta(
+      celRules({ rule: 'self == oldSelf', message: 'image is immutable: make a new MicroVM' }),
+    ),
+    cpu: machineShape.cpu.meta(celRules({ rule: 'self == oldSelf', message: 'cpu is immutable' })),
+    memory: machineShape.memory.meta(celRules({ rule: 'self == oldSelf', message: 'memory is immutable' })),
     mcpMode: z.boolean().optional().meta({ description: 'Whether MCP sessions may be bound to this machine.' }),
     command: z.array(z.string().max(32768)).max(256).optional().meta({
       description: 'A program to run once the machine is up; the machine ends with it. None: it waits for exec.',
