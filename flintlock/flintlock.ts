@@ -41,7 +41,7 @@ export async function openFlintlock({ config, driver, images, log }: FlintlockDe
   );
   await recoverMachines({ driver, records, machinesFolder, machines, log });
   const node = { name: config.nodeName, version, limits };
-  const server = opened.use(await serve({ ...node, driver, images, machines, snapshots }, address));
+  const server = opened.use(await serve({ ...node, driver, images, machines, snapshots, log }, address));
   const kept = opened.move();
   return { address: server.address, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }

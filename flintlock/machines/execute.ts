@@ -11,6 +11,7 @@ import type { Driver } from '../vmm/driver.ts';
 import { followCommand, startCommand } from './command.ts';
 import type { Machine } from './machine.ts';
 import type { Action } from './plan.ts';
+import { guestIdOf } from './record.ts';
 
 export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'>;
 
@@ -135,7 +136,7 @@ async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortS
   const { record } = machine;
   const identity = {
     hostname: record.spec.hostname || record.id,
-    machineId: record.id.padEnd(32, '0'),
+    machineId: guestIdOf(record.uid),
     unixTimeNs: BigInt(deps.clock.now()) * 1_000_000n,
     entropy: randomBytes(entropyBytes),
     env: machine.env,

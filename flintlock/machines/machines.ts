@@ -17,6 +17,7 @@ import { Machine } from './machine.ts';
 import { makeReconcile } from './reconcile.ts';
 import { type Declaration, type MachineRecord, newRecord, newRun } from './record.ts';
 import type { RecordStore } from './record-store.ts';
+import { completeSpec, mergeSnapshot } from './snapshot-spec.ts';
 
 export interface MachinesDeps {
   driver: Driver;
@@ -67,7 +68,7 @@ export class Machines implements AsyncDisposable {
   async create(declared: Declaration, env: Record<string, string>): Promise<MachineRecord> {
     const existing = this.#machines.get(declared.uid);
     if (existing) return this.#createAgain(existing, declared);
-    const whole = { ...declared, spec: await this.#withSnapshot(declared.spec) };
+    const whole = { ...declared, spec: await completeSpec(declared.spec, this.#deps.snapshots) };
     const meanwhile = this.#machines.get(declared.uid);
     if (meanwhile) return this.#createAgain(meanwhile, whole);
     checkDeclaration(whole, this.#deps.limits);
@@ -223,17 +224,6 @@ export class Machines implements AsyncDisposable {
     return machine.record;
   }
 
-  async #withSnapshot(spec: Declaration['spec']): Promise<Declaration['spec']> {
-    if (spec.snapshot === '') return spec;
-    const manifest = await this.#deps.snapshots.find(spec.snapshot);
-    if (!manifest) throw new TvmError('not_found', `snapshot ${spec.snapshot} is not on this node`);
-    const whole = mergeSnapshot(spec, manifest.spec);
-    const { image, cpus, memoryMiB } = manifest.spec;
-    if (whole.image === image && whole.cpus === cpus && whole.memoryMiB === memoryMiB) return whole;
-    const message = `snapshot ${spec.snapshot} is of ${image} with ${cpus} cpus and ${memoryMiB} MiB; the machine asks for others`;
-    throw new TvmError('invalid_argument', message, { hint: 'Leave image, cpus and memory empty.' });
-  }
-
   #find(uid: string): Machine {
     const machine = this.#machines.get(uid);
     if (!machine) throw new TvmError('not_found', `no machine ${uid} on this node`, { object: `machine/${uid}` });
@@ -262,15 +252,4 @@ export class Machines implements AsyncDisposable {
     const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
     return new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'WrongState' });
   }
-}
-
-/** What a machine that starts from a snapshot leaves unsaid is as in the snapshot. */
-function mergeSnapshot(spec: Declaration['spec'], from: Declaration['spec']): Declaration['spec'] {
-  if (spec.snapshot === '') return spec;
-  return {
-    ...spec,
-    image: spec.image || from.image,
-    cpus: spec.cpus || from.cpus,
-    memoryMiB: spec.memoryMiB || from.memoryMiB,
-  };
 }

@@ -43,10 +43,20 @@ export const machineRecord = z.strictObject({
 export type MachineRecord = z.infer<typeof machineRecord>;
 
 const idLength = 12;
+const guestIdLength = 32;
 
 /** A short name for a uid, safe in paths. */
 export function machineIdOf(uid: string): string {
-  return createHash('sha256').update(uid).digest('hex').slice(0, idLength);
+  return digestOf(uid).slice(0, idLength);
+}
+
+/** What the guest finds in /etc/machine-id. */
+export function guestIdOf(uid: string): string {
+  return digestOf(uid).slice(-guestIdLength);
+}
+
+function digestOf(uid: string): string {
+  return createHash('sha256').update(uid).digest('hex');
 }
 
 export interface Declaration {

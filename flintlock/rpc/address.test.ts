@@ -10,7 +10,7 @@ test('addresses are sockets or host and port, nothing else', () => {
   assert.deepEqual(parseAddress('unix:/run/x.sock'), { path: '/run/x.sock' });
   assert.deepEqual(parseAddress('127.0.0.1:9090'), { host: '127.0.0.1', port: 9090 });
   assert.deepEqual(parseAddress('[::1]:0'), { host: '::1', port: 0 });
-  for (const text of ['', 'unix:relative', '127.0.0.1', 'x:99999']) {
+  for (const text of ['', 'unix:relative', '127.0.0.1', '127.0.0.1:99999', '0.0.0.0:9090', 'example.org:9090']) {
     assert.throws(() => parseAddress(text), { code: 'invalid_argument' });
   }
 });

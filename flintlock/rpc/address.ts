@@ -1,4 +1,4 @@
-// Where flintlock listens: `unix:/path` or `host:port`.
+// Where flintlock listens: `unix:/path` or, on loopback, `host:port`.
 
 import { once } from 'node:events';
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
@@ -9,13 +9,17 @@ import { checkSocketPath } from '../vmm/driver.ts';
 
 export type Address = { path: string } | { host: string; port: number };
 
+const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
+
+/** Throws `invalid_argument`, also for addresses that other hosts reach. */
 export function parseAddress(text: string): Address {
   if (text.startsWith('unix:/')) return { path: text.slice('unix:'.length) };
   const match = /^(.+):(\d{1,5})$/.exec(text);
-  if (match?.[1] && Number(match[2]) <= 65_535)
-    return { host: match[1].replace(/^\[|\]$/g, ''), port: Number(match[2]) };
+  const host = match?.[1]?.replace(/^\[|\]$/g, '') ?? '';
+  const port = Number(match?.[2] ?? Number.NaN);
+  if (port <= 65_535 && loopback.has(host)) return { host, port };
   throw new TvmError('invalid_argument', `${text} is no address to listen on`, {
-    hint: 'Use unix:/absolute/path or host:port.',
+    hint: 'Use unix:/absolute/path, or a port of this host alone (127.0.0.1:9090): callers are not authenticated.',
   });
 }
 

@@ -30,6 +30,7 @@ export type SnapshotFacts = z.infer<typeof snapshotFacts>;
 
 const pollMs = 2;
 const deadlineMs = 60_000;
+const maxDevicesMiB = 64;
 const migrationAddress = { uri: `unix:${files.migration}` };
 
 /** Of a stopped VM. */
@@ -42,7 +43,8 @@ export async function save(vm: Vm, qmp: Qmp, folder: string, facts: SnapshotFact
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socketPath, resolve));
   try {
     await qmp.execute('migrate', migrationAddress);
-    const writing = incoming.then((socket) => pipeline(socket, createWriteStream(join(folder, snapshotFiles.state))));
+    const target = createWriteStream(join(folder, snapshotFiles.state));
+    const writing = incoming.then((socket) => pipeline(socket, atMost(maxStateBytes(facts)), target));
     await Promise.all([writing, untilMigrated(qmp)]);
   } finally {
     server.close();
@@ -99,6 +101,23 @@ async function untilMigrated(qmp: Qmp): Promise<void> {
     await sleep(pollMs);
   }
   throw new TvmError('deadline_exceeded', 'QEMU did not finish moving the state');
+}
+
+function maxStateBytes({ memoryMiB }: SnapshotFacts): number {
+  return (memoryMiB + maxDevicesMiB) * 1024 * 1024;
+}
+
+/** Passes bytes on; more than the limit is an error: a VMM that a guest took over must not fill the disk. */
+function atMost(limitBytes: number) {
+  return async function* (source: AsyncIterable<Buffer>) {
+    let total = 0;
+    for await (const data of source) {
+      total += data.length;
+      if (total > limitBytes)
+        throw new TvmError('resource_exhausted', `QEMU sends more than ${limitBytes} bytes of state`);
+      yield data;
+    }
+  };
 }
 
 /** Holes stay holes, and blocks are shared where the filesystem can. */

@@ -1,0 +1,28 @@
+// The spec of a machine that starts from a snapshot. Invariant: image, cpus and memory are those of the snapshot.
+import { TvmError } from '@tvm/api/errors.ts';
+import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
+import type { MachineSpec } from './record.ts';
+
+/** Fills in what the snapshot says. Throws `not_found` (no such snapshot), `invalid_argument` (the spec says otherwise). */
+export async function completeSpec(spec: MachineSpec, snapshots: SnapshotStore): Promise<MachineSpec> {
+  if (spec.snapshot === '') return spec;
+  const manifest = await snapshots.find(spec.snapshot);
+  if (!manifest) throw new TvmError('not_found', `snapshot ${spec.snapshot} is not on this node`);
+  const whole = mergeSnapshot(spec, manifest.spec);
+  const { image, cpus, memoryMiB } = manifest.spec;
+  if (whole.image === image && whole.cpus === cpus && whole.memoryMiB === memoryMiB) return whole;
+  const has = `${image} with ${cpus} cpus and ${memoryMiB} MiB`;
+  const message = `snapshot ${spec.snapshot} is of ${has}; the machine asks for others`;
+  throw new TvmError('invalid_argument', message, { hint: 'Leave image, cpus and memory empty.' });
+}
+
+/** What a machine that starts from a snapshot leaves unsaid is as in `from`. */
+export function mergeSnapshot(spec: MachineSpec, from: MachineSpec): MachineSpec {
+  if (spec.snapshot === '') return spec;
+  return {
+    ...spec,
+    image: spec.image || from.image,
+    cpus: spec.cpus || from.cpus,
+    memoryMiB: spec.memoryMiB || from.memoryMiB,
+  };
+}
