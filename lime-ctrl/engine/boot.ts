@@ -54,8 +54,8 @@ export function machineError(uid: string, machine: Machine | undefined): TvmErro
   if (!machine) return new TvmError('unavailable', 'the machine is gone', { object, hint, reason: 'MachineLost' });
   const code = errorCodes.find((each): each is ErrorCode => each === machine.errorCode) ?? 'unavailable';
   const reason = machine.reason || 'MachineEnded';
-  // Where the machine itself is what cannot be made, another one would fare no better.
-  const lost = code === 'unavailable';
+  // Where the image is what fails, another machine would fare no better.
+  const lost = code === 'unavailable' && !reason.startsWith('Image');
   return new TvmError(code, machine.message || `the machine ended: ${reason}`, {
     object,
     reason,

@@ -10,7 +10,7 @@ import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import type { Admission } from './admission.ts';
 import { machineError, waitForBoot } from './boot.ts';
 import { languageRules } from './languages.ts';
-import type { Pool } from './pool.ts';
+import { type Pool, shapeOf } from './pool.ts';
 import type { Shape } from './pool-plan.ts';
 import { type InputBody, type ProcessEvent, streamProcess } from './process-stream.ts';
 
@@ -130,6 +130,7 @@ async function* runOn(
     for await (const event of startProcess(deps, placed, request, inputs, stop)) {
       if (event.type === 'started') {
         started = true;
+        deps.pool.noteUse(shapeOf(placed.machine));
         yield { type: 'started', execId: event.execId, machine: { id: uid, image: spec?.image ?? '', bootId, warm } };
       } else if (event.type === 'exited') {
         yield exitEvent(event, deps.clock.now() - beganMs);

@@ -29,6 +29,8 @@ export interface Pool {
   claim(shape: Shape): PlacedMachine | undefined;
   /** Begins to make a live machine for one run. Throws invalid_argument, resource_exhausted or unavailable. */
   make(shape: Shape): Promise<PlacedMachine>;
+  /** A run began on such a machine: one will wait for a while. */
+  noteUse(shape: Shape): void;
   /** The run is over: the machine will be destroyed. */
   spend(uid: string): void;
   /** Gives the room of waiting machines to declared ones. */
@@ -66,7 +68,6 @@ export function makePool(deps: PoolDeps): Pool {
 
   function claim(shape: Shape): PlacedMachine | undefined {
     const key = keyOfShape(shape);
-    noteUse(shape);
     const unclaimed = machines().filter(
       (each) => keyOfShape(each.shape) === key && isUnclaimed(each) && isReachable(each.node),
     );
@@ -199,10 +200,8 @@ export function makePool(deps: PoolDeps): Pool {
 
   return {
     claim,
-    make: (shape) => {
-      noteUse(shape);
-      return create(shape, 'execute');
-    },
+    make: (shape) => create(shape, 'execute'),
+    noteUse,
     spend(uid) {
       held.set(uid, 'spent');
       holdUntilMs = 0;
@@ -234,7 +233,8 @@ function isWaiting(machine: PoolMachine): boolean {
   return isUnclaimed(machine) && machine.state === 'waiting';
 }
 
-function shapeOf({ spec }: Machine): Shape {
+/** What kind of machine it is. */
+export function shapeOf({ spec }: Machine): Shape {
   return { image: spec?.image ?? '', cpu: spec?.cpus ?? 0, memory: spec?.memoryMib ?? 0 };
 }
 

@@ -78,6 +78,8 @@ test('NDJSON: events in order, an error is the last line', async () => {
   const last = (await ask({ code: 'x', image: 'no/such' })).at(-1);
   assert.ok(last?.type === 'error' && last.problem.reason === 'ImagePullFailed');
   assert.match(last.problem.detail, /manifest unknown/);
+  const kept = harness.pool.view().map(({ image }) => image);
+  assert.deepEqual(kept, ['tvm/python'], 'what never ran is not kept waiting');
 });
 
 test('the machine dies in the middle: its reason is told', async () => {
