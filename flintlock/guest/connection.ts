@@ -62,9 +62,11 @@ export class FramedConnection implements GuestConnection {
         signal?.removeEventListener('abort', onAbort);
       },
     );
-    this.#write(id, { case: 'request', value: { call: request } });
+    const bytes = encodeFrame(create(FrameSchema, { stream: id, body: { case: 'request', value: { call: request } } }));
+    // Registered before it is written: a channel may answer at once.
     this.#streams.set(id, stream);
     signal?.addEventListener('abort', onAbort);
+    this.#duplex.write(bytes);
     return stream;
   }
 
