@@ -29,7 +29,6 @@ export interface ServingFiles {
   renewAtMs: number;
 }
 
-type Crypto = webcrypto.Crypto;
 type Keys = webcrypto.CryptoKeyPair;
 
 const dayMs = 86_400_000;
@@ -77,14 +76,21 @@ async function readPair(
 ): Promise<Pair | undefined> {
   const [certificateFile, keyFile] = [join(folder, `${name}.crt`), join(folder, `${name}.key`)];
   if (!existsSync(certificateFile) || !existsSync(keyFile)) return undefined;
-  const certificate = new X509Certificate(readFileSync(certificateFile, 'utf8'));
-  if (renewalOf(certificate) <= nowMs || !isFine(certificate)) return undefined;
-  const keyPem = readFileSync(keyFile, 'utf8');
-  const [der] = PemConverter.decode(keyPem);
-  if (!der) return undefined;
-  const { subtle } = webcrypto as Crypto;
-  const privateKey = await subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
-  const publicKey = await subtle.importKey('spki', certificate.publicKey.rawData, algorithm, true, ['verify']);
+  try {
+    const pair = await parsePair(readFileSync(certificateFile, 'utf8'), readFileSync(keyFile, 'utf8'));
+    return renewalOf(pair.certificate) > nowMs && isFine(pair.certificate) ? pair : undefined;
+  } catch {
+    return undefined; // what cannot be read, of whatever sort, is made anew
+  }
+}
+
+async function parsePair(certificatePem: string, keyPem: string): Promise<Pair> {
+  const certificate = new X509Certificate(certificatePem);
+  const [der = new ArrayBuffer(0)] = PemConverter.decode(keyPem);
+  const privateKey = await webcrypto.subtle.importKey('pkcs8', der, algorithm, true, ['sign']);
+  const publicKey = await webcrypto.subtle.importKey('spki', certificate.publicKey.rawData, algorithm, true, [
+    'verify',
+  ]);
   return { certificate, keys: { privateKey, publicKey }, keyPem };
 }
 

@@ -1,5 +1,5 @@
 // The SQLite file: its tables and how it is opened. What a committed statement wrote survives the end of the process.
-import { chmodSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 
 const schema = `
@@ -40,9 +40,9 @@ CREATE INDEX IF NOT EXISTS owners_dependent ON owners (dependent);
 
 /** Opens or creates the database at `path` (mode 0600; `:memory:` for tests). */
 export function openDatabase(path: string): DatabaseSync {
+  if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600)); // SQLite gives its other files the same mode
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000');
   database.exec(schema);
-  if (path !== ':memory:') chmodSync(path, 0o600);
   return database;
 }
