@@ -3,6 +3,7 @@
 import { type ApiObject, isJsonObject, type ManagedFieldsEntry } from '../objects/api-object.ts';
 import { deepEqual } from '../objects/deep-equal.ts';
 import { appliedFields } from './applied-fields.ts';
+import { clientSideApplied } from './client-side-applied.ts';
 import { compareValues } from './compare.ts';
 import { conflictError, type FieldConflict } from './conflicts.ts';
 import { type FieldSet, formatFields } from './field-set.ts';
@@ -51,7 +52,8 @@ function settleConflicts(
     for (const path of contested) conflicts.push({ manager, path });
     managers.set(other, { ...manager, fields: manager.fields.difference(contested).difference(removed) });
   }
-  if (conflicts.length > 0 && !force) throw conflictError(conflicts);
+  const own = clientSideApplied(tracking, live);
+  if (!force && conflicts.some(({ path }) => !own.has(path))) throw conflictError(conflicts);
 }
 
 function unionOf(managers: Map<string, Manager>): FieldSet {

@@ -65,6 +65,16 @@ test('what another manager owns stays, and is a conflict to change', () => {
   assert.deepEqual(released.spec, { size: 2, env: [{ name: 'B' }] });
 });
 
+test('kubectl takes over what it applied on the client side, and nothing else', () => {
+  const annotations = { 'kubectl.kubernetes.io/last-applied-configuration': '{"spec":{"size":1}}' };
+  const live = { ...empty, metadata: { annotations }, spec: { size: 1, tags: ['x'], args: ['p'] } };
+  const managedFields = trackUpdate(tracking('kubectl-client-side-apply', 'Update'), undefined, live);
+  const owned = { ...live, metadata: { annotations, managedFields } };
+  assert.deepEqual(apply(owned, 'kubectl', { size: 2 }).spec, { size: 2, tags: ['x'], args: ['p'] });
+  assert.throws(() => apply(owned, 'kubectl', { args: ['q'] }), /1 conflict/);
+  assert.throws(() => apply(owned, 'other', { size: 2 }), /1 conflict/);
+});
+
 test('an update takes the fields that it changes', () => {
   const first = apply(empty, 'a', { size: 1, tags: ['x'] });
   const next = { ...first, spec: { size: 5, tags: ['x'] } };
