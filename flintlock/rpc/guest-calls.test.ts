@@ -86,6 +86,20 @@ test('a client that does not read stops the process; one that leaves ends it', a
   while ((await client.listProcesses({ uid: 'a' })).processes.length > 0);
 });
 
+test('a process that cannot start says so although its caller could still send input', async () => {
+  await using harness = await openRunning();
+  const open = Promise.withResolvers<void>();
+  async function* attachAndWait(): AsyncGenerator<Request> {
+    yield { body: { case: 'attach', value: { uid: 'a', process: { id: 'unknown' } } } };
+    await open.promise;
+  }
+  try {
+    await assert.rejects(run(harness.client, attachAndWait()), code('not_found'));
+  } finally {
+    open.resolve();
+  }
+});
+
 test('a kept process goes on without its client and can be attached to', async () => {
   await using harness = await openRunning();
   const { client } = harness;

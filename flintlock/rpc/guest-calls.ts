@@ -76,8 +76,11 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
   const messages = requests[Symbol.asyncIterator]();
   const first = await messages.next();
   const stream = await begin(machines, first.done ? undefined : first.value.body, signal);
-  const feeding = feed(messages, stream);
-  feeding.catch(() => stream.cancel());
+  let misuse: unknown;
+  feed(messages, stream).catch((thrown) => {
+    misuse = thrown;
+    stream.cancel();
+  });
   let exited = false;
   try {
     for await (const body of stream) {
@@ -87,8 +90,8 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
   } catch (thrown) {
     // What came after the exit, such as input that was still under way, does not matter to the caller.
     if (exited) return;
-    await feeding;
-    throw thrown;
+    // The caller's input may still be open: its end is not waited for.
+    throw misuse ?? thrown;
   }
 }
 
