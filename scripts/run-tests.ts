@@ -2,9 +2,10 @@
 // A tier without a test file is an error. Further arguments are name filters or node --test flags.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 const tiers: Record<string, { matches: (file: string) => boolean; flags: string[] }> = {
-  unit: { matches: (file) => !/\.(vm|api)\.test\.ts$/.test(file), flags: ['--test-timeout=60000'] },
+  unit: { matches: (file) => !/\.(vm|api)\.test\.ts$/.test(file), flags: ['--test-timeout=60000', `--test-concurrency=${availableParallelism()}`] },
   vm: { matches: (file) => file.endsWith('.vm.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
   api: {
     matches: (file) => file.endsWith('.api.test.ts'),
