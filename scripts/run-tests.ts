@@ -5,7 +5,10 @@ import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 const tiers: Record<string, { matches: (file: string) => boolean; flags: string[] }> = {
-  unit: { matches: (file) => !/\.(vm|api)\.test\.ts$/.test(file), flags: ['--test-timeout=60000', `--test-concurrency=${availableParallelism()}`] },
+  unit: {
+    matches: (file) => !/\.(vm|api)\.test\.ts$/.test(file),
+    flags: ['--test-timeout=60000', `--test-concurrency=${availableParallelism()}`],
+  },
   vm: { matches: (file) => file.endsWith('.vm.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
   api: {
     matches: (file) => file.endsWith('.api.test.ts'),
