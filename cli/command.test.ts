@@ -118,6 +118,20 @@ test('execute: 124 when the time was up, 125 when the product failed, 2 for wron
   assert.match(unreachable.stderr, /cannot reach the server at http:\/\/127.0.0.1:1: .*ECONNREFUSED/);
 });
 
+test('exec: 127 when the guest has no such program, 126 when it cannot be run, 125 when nothing was tried', async () => {
+  for (const [code, reason, exitCode] of [
+    ['not_found', 'ProgramNotStarted', 127],
+    ['permission_denied', 'ProgramNotStarted', 126],
+    ['invalid_argument', 'ProgramNotStarted', 126],
+    ['resource_exhausted', 'ProgramNotStarted', 125],
+    ['not_found', undefined, 125],
+  ] as const) {
+    const problem = { type: 't', title: 't', status: 400, detail: 'start "x": no', code, reason };
+    const ended = await vvm(async (peer) => peer.control({ type: 'error', problem }), ['exec', 'demo', '--', 'x']);
+    assert.deepEqual(ended, { code: exitCode, stdout: '', stderr: 'vvm: start "x": no\n' });
+  }
+});
+
 test('execute --json: one object, output bounded', async () => {
   const result = await vvm(
     async (peer) => {

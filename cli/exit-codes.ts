@@ -9,6 +9,9 @@ export const exitCodes = {
   timedOut: 124,
   /** execute and exec: the product failed, not the guest's program. */
   product: 125,
+  /** The program is there and cannot be run. */
+  cannotRun: 126,
+  programNotFound: 127,
   interrupted: 130,
   /** Nobody reads the output any more. */
   brokenPipe: 141,
@@ -36,5 +39,13 @@ export class Exit extends Error {
 export function exitCodeOf(error: unknown, runsPrograms: boolean): number {
   if (error instanceof Exit) return error.code;
   if (error instanceof TvmError && error.reason === usageReason) return exitCodes.usage;
-  return runsPrograms ? exitCodes.product : exitCodes.failed;
+  if (!runsPrograms) return exitCodes.failed;
+  return notStartedCode(error) ?? exitCodes.product;
+}
+
+/** As shells have it, when it was the program that the guest could not start. */
+function notStartedCode(error: unknown): number | undefined {
+  if (!(error instanceof TvmError) || error.reason !== 'ProgramNotStarted') return undefined;
+  if (error.code === 'not_found') return exitCodes.programNotFound;
+  return error.code === 'permission_denied' || error.code === 'invalid_argument' ? exitCodes.cannotRun : undefined;
 }

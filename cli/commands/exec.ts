@@ -23,7 +23,8 @@ export function defineExec(program: Command, context: () => Context): void {
     .addHelpText(
       'after',
       `
-Exit codes: the program's own; 124 time was up; 125 the product failed; 2 wrong usage.
+Exit codes: the program's own; 124 time was up; 125 the product failed; 126 the program cannot be run; 127 there is no
+such program; 2 wrong usage.
 
 Examples:
   vvm exec demo -- uname -a

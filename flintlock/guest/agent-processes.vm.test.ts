@@ -69,6 +69,7 @@ test('environment, folder, files that come along', async () => {
 test('argv[0] is looked up in PATH of env', async () => {
   await assert.rejects(runProcess(connection, { argv: ['cat'], env: { PATH: '/nowhere' } }, { maxOutputBytes: 0 }), {
     code: 'not_found',
+    reason: 'ProgramNotStarted',
   });
 });
 

@@ -37,15 +37,17 @@ test('connecting ends with a typed error: silence, cancellation, a lost channel'
   assert.ok(host.destroyed);
 });
 
-test('a failure of the guest keeps its code; an unknown one is internal', async () => {
+test('a failure of the guest keeps code and reason; an unknown code is internal, an odd reason none', async () => {
   const { connection, guest } = await connectScripted();
   for (const [sent, expected] of [
-    ['not_found', 'not_found'],
-    ['weird', 'internal'],
+    [['not_found', 'ProgramNotStarted'], { code: 'not_found', reason: 'ProgramNotStarted' }],
+    [['weird', ''], { code: 'internal', reason: undefined }],
+    [['not_found', 'not a\nword'], { code: 'not_found', reason: undefined }],
   ] as const) {
     const call = ping(connection);
-    guest.end((await guest.next()).stream, sent, 'no such thing');
-    await assert.rejects(call, { code: expected, message: 'no such thing' });
+    const [code, reason] = sent;
+    guest.end((await guest.next()).stream, code, 'no such thing', reason);
+    await assert.rejects(call, { ...expected, message: 'no such thing' });
   }
   connection.close();
 });

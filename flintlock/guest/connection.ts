@@ -23,6 +23,7 @@ export interface GuestConnection extends AsyncDisposable {
 }
 
 const maxMessageLength = 4096;
+const reasonPattern = /^[A-Z][A-Za-z]{0,63}$/;
 const maxIgnoredBytesPerCall = 4 * 1024 * 1024;
 
 export class FramedConnection implements GuestConnection {
@@ -137,5 +138,6 @@ function canceled(signal: AbortSignal | undefined): TvmError {
 function errorOf(end: End): TvmError | undefined {
   if (end.code === '') return undefined;
   const code: ErrorCode = errorCodes.find((known) => known === end.code) ?? 'internal';
-  return new TvmError(code, end.message.slice(0, maxMessageLength));
+  const reason = reasonPattern.test(end.reason) ? { reason: end.reason } : {};
+  return new TvmError(code, end.message.slice(0, maxMessageLength), reason);
 }

@@ -130,7 +130,7 @@ fn end_of(outcome: Outcome<()>) -> Body {
         let cut = (0..=MAX_MESSAGE_LENGTH).rev().find(|index| failure.message.is_char_boundary(*index));
         failure.message.truncate(cut.unwrap_or(0));
     }
-    Body::End(End { code: failure.code.name().into(), message: failure.message })
+    Body::End(End { code: failure.code.name().into(), message: failure.message, reason: failure.reason.into() })
 }
 
 struct OpenStream {

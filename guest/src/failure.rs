@@ -34,6 +34,8 @@ impl Code {
 pub struct Failure {
     pub code: Code,
     pub message: String,
+    /// A word for programs where the code is not enough; else empty.
+    pub reason: &'static str,
 }
 
 pub type Outcome<T> = Result<T, Failure>;
@@ -41,7 +43,11 @@ pub type Outcome<T> = Result<T, Failure>;
 impl Failure {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let message = message.into();
-        Failure { code, message }
+        Failure { code, message, reason: "" }
+    }
+
+    pub fn with_reason(self, reason: &'static str) -> Self {
+        Failure { reason, ..self }
     }
 
     pub fn invalid(message: impl Into<String>) -> Self {

@@ -41,8 +41,8 @@ export class ScriptedGuest {
     this.say(stream, { case: 'output', value: { body } });
   }
 
-  end(stream: number, code = '', message = ''): void {
-    this.say(stream, { case: 'end', value: { code, message } });
+  end(stream: number, code = '', message = '', reason = ''): void {
+    this.say(stream, { case: 'end', value: { code, message, reason } });
   }
 
   /** The next frame of the host. */

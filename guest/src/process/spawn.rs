@@ -147,8 +147,12 @@ fn start_in(
     };
     // SAFETY: `prepare` makes only system calls, on memory that exists before the fork.
     unsafe { command.pre_exec(move || preparation.prepare()) };
-    let child = command.spawn().during(|| format!("start {:?}", request.argv[0]))?;
+    let child = command.spawn().map_err(|error| not_started(&request.argv[0], &error))?;
     Ok(Pid::from_raw(child.id() as i32))
+}
+
+fn not_started(program: &str, error: &io::Error) -> Failure {
+    Failure::io(format!("start {program:?}"), error).with_reason("ProgramNotStarted")
 }
 
 fn choose_folder(cwd: &str, user: &User) -> Outcome<CString> {

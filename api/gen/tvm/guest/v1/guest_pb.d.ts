@@ -111,6 +111,7 @@ export declare const WindowUpdateSchema: GenMessage<WindowUpdate>;
 
 /**
  * Closes a stream. An empty code is success; else one of the product's error codes (not_found, ...).
+ * The reason is ProgramNotStarted when it was the program itself that could not be started, else empty.
  *
  * @generated from message tvm.guest.v1.End
  */
@@ -124,6 +125,11 @@ export declare type End = Message<"tvm.guest.v1.End"> & {
    * @generated from field: string message = 2;
    */
   message: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**

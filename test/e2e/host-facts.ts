@@ -1,0 +1,77 @@
+// What belongs to one home on this host: processes, mounts, sockets, files. Read from /proc, never from the product.
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface HostProcess {
+  pid: number;
+  command: string;
+}
+
+/** Processes whose command line, environment or working folder names the home; dead ones that await their parent do not count. */
+export function processesOf(home: string): HostProcess[] {
+  return readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name) || Number(name) === process.pid || !isRunning(Number(name))) return [];
+    const command = readOrEmpty(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim();
+    const traces = [command, readOrEmpty(`/proc/${name}/environ`), workingFolder(name)];
+    return traces.some((trace) => trace.includes(home)) ? [{ pid: Number(name), command }] : [];
+  });
+}
+
+/** Virtual machines of the home: the folder of each below flintlock/machines, and its process. */
+export function vmmsOf(home: string): { folder: string; pid: number }[] {
+  return processesOf(home).flatMap(({ pid, command }) => {
+    const folder = workingFolder(String(pid)).replace(/ \(deleted\)$/, '');
+    return command.startsWith('qemu') && folder.startsWith(home) ? [{ folder, pid }] : [];
+  });
+}
+
+/** The process of the machine that has booted with `bootId`. */
+export function vmmOfBoot(home: string, bootId: string): { folder: string; pid: number } | undefined {
+  return vmmsOf(home).find(({ folder }) => readOrEmpty(join(folder, 'machine.json')).includes(bootId));
+}
+
+export function isRunning(pid: number): boolean {
+  const status = readOrEmpty(`/proc/${pid}/status`);
+  return status !== '' && !/^State:\s+[ZX]/m.test(status);
+}
+
+export function residentMiB(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readOrEmpty(`/proc/${pid}/status`))?.[1] ?? 0) / 1024;
+}
+
+export function mountsBelow(home: string): string[] {
+  return readOrEmpty('/proc/self/mountinfo')
+    .split('\n')
+    .filter((line) => line.includes(home));
+}
+
+export function socketsBelow(home: string): string[] {
+  return readOrEmpty('/proc/net/unix')
+    .split('\n')
+    .filter((line) => line.includes(home));
+}
+
+/** Every file below a folder that exists, relative to it; folders are not told. */
+export function filesBelow(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+    .sort();
+}
+
+function workingFolder(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return '';
+  }
+}
+
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
