@@ -4,7 +4,7 @@ use super::spawn::spawn;
 use crate::agent::Agent;
 use crate::failure::{Code, Failure, Outcome};
 use crate::files;
-use crate::proto::{AttachProcess, ProcessList, SignalProcess, StartProcess, output};
+use crate::proto::{AttachProcess, PrepareInterpreter, Prepared, ProcessList, SignalProcess, StartProcess, output};
 use crate::stream::Stream;
 use std::rc::Rc;
 
@@ -34,4 +34,9 @@ pub async fn list(agent: &Agent, stream: &Stream) -> Outcome<()> {
     let mut processes: Vec<_> = agent.processes.all().iter().map(|process| process.info()).collect();
     processes.sort_by(|a, b| a.id.cmp(&b.id));
     stream.send(output::Body::Processes(ProcessList { processes })).await
+}
+
+pub async fn prepare(request: &PrepareInterpreter, stream: &Stream) -> Outcome<()> {
+    let why_not = format!("this agent knows no interpreter {:?}", request.name);
+    stream.send(output::Body::Prepared(Prepared { waits: false, why_not })).await
 }

@@ -89,6 +89,11 @@ export declare type Node = Message<"tvm.flintlock.v1.Node"> & {
    * @generated from field: repeated string images = 10;
    */
   images: string[];
+
+  /**
+   * @generated from field: repeated tvm.flintlock.v1.Template templates = 11;
+   */
+  templates: Template[];
 };
 
 /**
@@ -96,6 +101,61 @@ export declare type Node = Message<"tvm.flintlock.v1.Node"> & {
  * Use `create(NodeSchema)` to create a new message.
  */
 export declare const NodeSchema: GenMessage<Node>;
+
+/**
+ * A snapshot that the node makes of its own of each kind of machine that it is asked for, so that the next is restored.
+ *
+ * @generated from message tvm.flintlock.v1.Template
+ */
+export declare type Template = Message<"tvm.flintlock.v1.Template"> & {
+  /**
+   * @generated from field: string image = 1;
+   */
+  image: string;
+
+  /**
+   * @generated from field: uint32 cpus = 2;
+   */
+  cpus: number;
+
+  /**
+   * @generated from field: uint32 memory_mib = 3;
+   */
+  memoryMib: number;
+
+  /**
+   * @generated from field: string interpreter = 4;
+   */
+  interpreter: string;
+
+  /**
+   * @generated from field: tvm.flintlock.v1.TemplateState state = 5;
+   */
+  state: TemplateState;
+
+  /**
+   * why it failed
+   *
+   * @generated from field: string message = 6;
+   */
+  message: string;
+
+  /**
+   * @generated from field: uint64 size_bytes = 7;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * @generated from field: uint64 created_at_ms = 8;
+   */
+  createdAtMs: bigint;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.Template.
+ * Use `create(TemplateSchema)` to create a new message.
+ */
+export declare const TemplateSchema: GenMessage<Template>;
 
 /**
  * @generated from message tvm.flintlock.v1.MachineSpec
@@ -129,11 +189,25 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
   hostname: string;
 
   /**
-   * name of a snapshot of this node to start from
+   * name of a snapshot of this node to start from; empty: the node's template of such machines, or a boot
    *
    * @generated from field: string snapshot = 6;
    */
   snapshot: string;
+
+  /**
+   * "python", "node": one waits in the machine for a script; empty: none
+   *
+   * @generated from field: string interpreter = 7;
+   */
+  interpreter: string;
+
+  /**
+   * made to wait: once ready it is paused, and the first Exec resumes it
+   *
+   * @generated from field: bool standby = 8;
+   */
+  standby: boolean;
 };
 
 /**
@@ -239,6 +313,20 @@ export declare type Machine = Message<"tvm.flintlock.v1.Machine"> & {
    * @generated from field: string error_code = 16;
    */
   errorCode: string;
+
+  /**
+   * it started from a snapshot or template, it did not boot
+   *
+   * @generated from field: bool restored = 17;
+   */
+  restored: boolean;
+
+  /**
+   * last time that an Exec, a file operation or a file watch was open
+   *
+   * @generated from field: uint64 last_active_at_ms = 18;
+   */
+  lastActiveAtMs: bigint;
 };
 
 /**
@@ -1056,6 +1144,38 @@ export declare type RemoveImageResponse = Message<"tvm.flintlock.v1.RemoveImageR
  * Use `create(RemoveImageResponseSchema)` to create a new message.
  */
 export declare const RemoveImageResponseSchema: GenMessage<RemoveImageResponse>;
+
+/**
+ * @generated from enum tvm.flintlock.v1.TemplateState
+ */
+export enum TemplateState {
+  /**
+   * @generated from enum value: TEMPLATE_STATE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: TEMPLATE_STATE_BUILDING = 1;
+   */
+  BUILDING = 1,
+
+  /**
+   * @generated from enum value: TEMPLATE_STATE_READY = 2;
+   */
+  READY = 2,
+
+  /**
+   * made anew later
+   *
+   * @generated from enum value: TEMPLATE_STATE_FAILED = 3;
+   */
+  FAILED = 3,
+}
+
+/**
+ * Describes the enum tvm.flintlock.v1.TemplateState.
+ */
+export declare const TemplateStateSchema: GenEnum<TemplateState>;
 
 /**
  * @generated from enum tvm.flintlock.v1.MachineState

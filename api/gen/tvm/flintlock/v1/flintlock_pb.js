@@ -12,7 +12,7 @@ import { file_tvm_guest_v1_guest } from "../../guest/v1/guest_pb.js";
  * Describes the file tvm/flintlock/v1/flintlock.proto.
  */
 export const file_tvm_flintlock_v1_flintlock = /*@__PURE__*/
-  fileDesc("CiB0dm0vZmxpbnRsb2NrL3YxL2ZsaW50bG9jay5wcm90bxIQdHZtLmZsaW50bG9jay52MSIQCg5HZXROb2RlUmVxdWVzdCLIAQoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZHJpdmVyGAMgASgJEhMKC2FjY2VsZXJhdG9yGAQgASgJEhoKEmFjY2VsZXJhdG9yX3JlYXNvbhgFIAEoCRIMCgRjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFwoPbWVtb3J5X2ZyZWVfbWliGAggASgEEhUKDW1hY2hpbmVfbGltaXQYCSABKA0SDgoGaW1hZ2VzGAogAygJInMKC01hY2hpbmVTcGVjEg0KBWltYWdlGAEgASgJEgwKBGNwdXMYAiABKA0SEgoKbWVtb3J5X21pYhgDIAEoDRIPCgdjb21tYW5kGAQgAygJEhAKCGhvc3RuYW1lGAUgASgJEhAKCHNuYXBzaG90GAYgASgJIs0DCgdNYWNoaW5lEgsKA3VpZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgEEisKBHNwZWMYAyABKAsyHS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmVTcGVjEjUKBmxhYmVscxgEIAMoCzIlLnR2bS5mbGludGxvY2sudjEuTWFjaGluZS5MYWJlbHNFbnRyeRItCgVzdGF0ZRgFIAEoDjIeLnR2bS5mbGludGxvY2sudjEuTWFjaGluZVN0YXRlEg4KBnJlYXNvbhgGIAEoCRIPCgdtZXNzYWdlGAcgASgJEg8KB2Jvb3RfbXMYCCABKA0SDwoHYm9vdF9pZBgJIAEoCRIUCgxpbWFnZV9kaWdlc3QYCiABKAkSFQoNY3JlYXRlZF9hdF9tcxgLIAEoBBIVCg1zdGFydGVkX2F0X21zGAwgASgEEhYKCWV4aXRfY29kZRgNIAEoBUgAiAEBEgwKBHVzZWQYDiABKAgSEAoIcmV2aXNpb24YDyABKAQSEgoKZXJyb3JfY29kZRgQIAEoCRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgwKCl9leGl0X2NvZGUiwQIKFENyZWF0ZU1hY2hpbmVSZXF1ZXN0EgsKA3VpZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgEEisKBHNwZWMYAyABKAsyHS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmVTcGVjEkIKBmxhYmVscxgEIAMoCzIyLnR2bS5mbGludGxvY2sudjEuQ3JlYXRlTWFjaGluZVJlcXVlc3QuTGFiZWxzRW50cnkSPAoDZW52GAUgAygLMi8udHZtLmZsaW50bG9jay52MS5DcmVhdGVNYWNoaW5lUmVxdWVzdC5FbnZFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEinwEKE1N0YXJ0TWFjaGluZVJlcXVlc3QSCwoDdWlkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAQSOwoDZW52GAMgAygLMi4udHZtLmZsaW50bG9jay52MS5TdGFydE1hY2hpbmVSZXF1ZXN0LkVudkVudHJ5GioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiNwoUQ2hhbmdlTWFjaGluZVJlcXVlc3QSCwoDdWlkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAQiRwoSU3RvcE1hY2hpbmVSZXF1ZXN0EgsKA3VpZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgEEhAKCGdyYWNlX21zGAMgASgNIhgKFkRlc3Ryb3lNYWNoaW5lUmVzcG9uc2UiIAoRR2V0TWFjaGluZVJlcXVlc3QSCwoDdWlkGAEgASgJIocBChNMaXN0TWFjaGluZXNSZXF1ZXN0EkEKBmxhYmVscxgBIAMoCzIxLnR2bS5mbGludGxvY2sudjEuTGlzdE1hY2hpbmVzUmVxdWVzdC5MYWJlbHNFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkMKFExpc3RNYWNoaW5lc1Jlc3BvbnNlEisKCG1hY2hpbmVzGAEgAygLMhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lIhYKFFdhdGNoTWFjaGluZXNSZXF1ZXN0ImwKDE1hY2hpbmVFdmVudBIwCgRraW5kGAEgASgOMiIudHZtLmZsaW50bG9jay52MS5NYWNoaW5lRXZlbnRLaW5kEioKB21hY2hpbmUYAiABKAsyGS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUiRwoWU25hcHNob3RNYWNoaW5lUmVxdWVzdBILCgN1aWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoBBIMCgRuYW1lGAMgASgJIoUBCghTbmFwc2hvdBIMCgRuYW1lGAEgASgJEhMKC21hY2hpbmVfdWlkGAIgASgJEisKBHNwZWMYAyABKAsyHS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmVTcGVjEhIKCnNpemVfYnl0ZXMYBCABKAQSFQoNY3JlYXRlZF9hdF9tcxgFIAEoBCIWChRMaXN0U25hcHNob3RzUmVxdWVzdCJGChVMaXN0U25hcHNob3RzUmVzcG9uc2USLQoJc25hcHNob3RzGAEgAygLMhoudHZtLmZsaW50bG9jay52MS5TbmFwc2hvdCIlChVEZWxldGVTbmFwc2hvdFJlcXVlc3QSDAoEbmFtZRgBIAEoCSIYChZEZWxldGVTbmFwc2hvdFJlc3BvbnNlIkIKD1JlYWRMb2dzUmVxdWVzdBILCgN1aWQYASABKAkSDgoGZm9sbG93GAIgASgIEhIKCnRhaWxfYnl0ZXMYAyABKA0iGAoITG9nQ2h1bmsSDAoEZGF0YRgBIAEoDCKZAQoLRXhlY1JlcXVlc3QSLAoFc3RhcnQYASABKAsyGy50dm0uZmxpbnRsb2NrLnYxLkV4ZWNTdGFydEgAEi4KBmF0dGFjaBgCIAEoCzIcLnR2bS5mbGludGxvY2sudjEuRXhlY0F0dGFjaEgAEiQKBWlucHV0GAMgASgLMhMudHZtLmd1ZXN0LnYxLklucHV0SABCBgoEYm9keSJFCglFeGVjU3RhcnQSCwoDdWlkGAEgASgJEisKB3Byb2Nlc3MYAiABKAsyGi50dm0uZ3Vlc3QudjEuU3RhcnRQcm9jZXNzIkcKCkV4ZWNBdHRhY2gSCwoDdWlkGAEgASgJEiwKB3Byb2Nlc3MYAiABKAsyGy50dm0uZ3Vlc3QudjEuQXR0YWNoUHJvY2VzcyI0CgxFeGVjUmVzcG9uc2USJAoGb3V0cHV0GAEgASgLMhQudHZtLmd1ZXN0LnYxLk91dHB1dCJECg9SZWFkRmlsZVJlcXVlc3QSCwoDdWlkGAEgASgJEiQKBGZpbGUYAiABKAsyFi50dm0uZ3Vlc3QudjEuUmVhZEZpbGUiUwoQUmVhZEZpbGVSZXNwb25zZRImCgRpbmZvGAEgASgLMhYudHZtLmd1ZXN0LnYxLkZpbGVJbmZvSAASDwoFY2h1bmsYAiABKAxIAEIGCgRib2R5Il4KEFdyaXRlRmlsZVJlcXVlc3QSMQoFc3RhcnQYASABKAsyIC50dm0uZmxpbnRsb2NrLnYxLldyaXRlRmlsZVN0YXJ0SAASDwoFY2h1bmsYAiABKAxIAEIGCgRib2R5IkQKDldyaXRlRmlsZVN0YXJ0EgsKA3VpZBgBIAEoCRIlCgRmaWxlGAIgASgLMhcudHZtLmd1ZXN0LnYxLldyaXRlRmlsZSKMAgoURmlsZU9wZXJhdGlvblJlcXVlc3QSCwoDdWlkGAEgASgJEiYKBHN0YXQYAiABKAsyFi50dm0uZ3Vlc3QudjEuU3RhdEZpbGVIABInCgRsaXN0GAMgASgLMhcudHZtLmd1ZXN0LnYxLkxpc3RGaWxlc0gAEjUKDm1ha2VfZGlyZWN0b3J5GAQgASgLMhsudHZtLmd1ZXN0LnYxLk1ha2VEaXJlY3RvcnlIABImCgRtb3ZlGAUgASgLMhYudHZtLmd1ZXN0LnYxLk1vdmVGaWxlSAASKgoGcmVtb3ZlGAYgASgLMhgudHZtLmd1ZXN0LnYxLlJlbW92ZUZpbGVIAEILCglvcGVyYXRpb24iPgoVRmlsZU9wZXJhdGlvblJlc3BvbnNlEiUKBWZpbGVzGAEgAygLMhYudHZtLmd1ZXN0LnYxLkZpbGVJbmZvIkkKEVdhdGNoRmlsZXNSZXF1ZXN0EgsKA3VpZBgBIAEoCRInCgV3YXRjaBgCIAEoCzIYLnR2bS5ndWVzdC52MS5XYXRjaEZpbGVzImcKDE1hY2hpbmVVc2FnZRIiCgVndWVzdBgBIAEoCzITLnR2bS5ndWVzdC52MS5Vc2FnZRIaChJ2bW1fcmVzaWRlbnRfYnl0ZXMYAiABKAQSFwoPdm1tX2NwdV90aW1lX21zGAMgASgEIicKEkVuc3VyZUltYWdlUmVxdWVzdBIRCglyZWZlcmVuY2UYASABKAkiSAoNSW1hZ2VQcm9ncmVzcxIPCgdtZXNzYWdlGAEgASgJEiYKBWltYWdlGAIgASgLMhcudHZtLmZsaW50bG9jay52MS5JbWFnZSJVCgVJbWFnZRIRCglyZWZlcmVuY2UYASABKAkSDgoGZGlnZXN0GAIgASgJEhIKCnNpemVfYnl0ZXMYAyABKAQSFQoNY3JlYXRlZF9hdF9tcxgEIAEoBCITChFMaXN0SW1hZ2VzUmVxdWVzdCI9ChJMaXN0SW1hZ2VzUmVzcG9uc2USJwoGaW1hZ2VzGAEgAygLMhcudHZtLmZsaW50bG9jay52MS5JbWFnZSInChJSZW1vdmVJbWFnZVJlcXVlc3QSEQoJcmVmZXJlbmNlGAEgASgJIhUKE1JlbW92ZUltYWdlUmVzcG9uc2Uq0QEKDE1hY2hpbmVTdGF0ZRIdChlNQUNISU5FX1NUQVRFX1VOU1BFQ0lGSUVEEAASGgoWTUFDSElORV9TVEFURV9DUkVBVElORxABEhkKFU1BQ0hJTkVfU1RBVEVfUlVOTklORxACEhgKFE1BQ0hJTkVfU1RBVEVfUEFVU0VEEAMSGQoVTUFDSElORV9TVEFURV9TVE9QUEVEEAQSGAoUTUFDSElORV9TVEFURV9GQUlMRUQQBRIcChhNQUNISU5FX1NUQVRFX0RFU1RST1lJTkcQBiqVAQoQTWFjaGluZUV2ZW50S2luZBIiCh5NQUNISU5FX0VWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIeChpNQUNISU5FX0VWRU5UX0tJTkRfQ0hBTkdFRBABEh4KGk1BQ0hJTkVfRVZFTlRfS0lORF9SRU1PVkVEEAISHQoZTUFDSElORV9FVkVOVF9LSU5EX1NZTkNFRBADMpAQCglGbGludGxvY2sSQwoHR2V0Tm9kZRIgLnR2bS5mbGludGxvY2sudjEuR2V0Tm9kZVJlcXVlc3QaFi50dm0uZmxpbnRsb2NrLnYxLk5vZGUSUgoNQ3JlYXRlTWFjaGluZRImLnR2bS5mbGludGxvY2sudjEuQ3JlYXRlTWFjaGluZVJlcXVlc3QaGS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUSUAoMU3RhcnRNYWNoaW5lEiUudHZtLmZsaW50bG9jay52MS5TdGFydE1hY2hpbmVSZXF1ZXN0GhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lElEKDFBhdXNlTWFjaGluZRImLnR2bS5mbGludGxvY2sudjEuQ2hhbmdlTWFjaGluZVJlcXVlc3QaGS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUSUgoNUmVzdW1lTWFjaGluZRImLnR2bS5mbGludGxvY2sudjEuQ2hhbmdlTWFjaGluZVJlcXVlc3QaGS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUSTgoLU3RvcE1hY2hpbmUSJC50dm0uZmxpbnRsb2NrLnYxLlN0b3BNYWNoaW5lUmVxdWVzdBoZLnR2bS5mbGludGxvY2sudjEuTWFjaGluZRJiCg5EZXN0cm95TWFjaGluZRImLnR2bS5mbGludGxvY2sudjEuQ2hhbmdlTWFjaGluZVJlcXVlc3QaKC50dm0uZmxpbnRsb2NrLnYxLkRlc3Ryb3lNYWNoaW5lUmVzcG9uc2USTAoKR2V0TWFjaGluZRIjLnR2bS5mbGludGxvY2sudjEuR2V0TWFjaGluZVJlcXVlc3QaGS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUSXQoMTGlzdE1hY2hpbmVzEiUudHZtLmZsaW50bG9jay52MS5MaXN0TWFjaGluZXNSZXF1ZXN0GiYudHZtLmZsaW50bG9jay52MS5MaXN0TWFjaGluZXNSZXNwb25zZRJZCg1XYXRjaE1hY2hpbmVzEiYudHZtLmZsaW50bG9jay52MS5XYXRjaE1hY2hpbmVzUmVxdWVzdBoeLnR2bS5mbGludGxvY2sudjEuTWFjaGluZUV2ZW50MAESVwoPU25hcHNob3RNYWNoaW5lEigudHZtLmZsaW50bG9jay52MS5TbmFwc2hvdE1hY2hpbmVSZXF1ZXN0GhoudHZtLmZsaW50bG9jay52MS5TbmFwc2hvdBJgCg1MaXN0U25hcHNob3RzEiYudHZtLmZsaW50bG9jay52MS5MaXN0U25hcHNob3RzUmVxdWVzdBonLnR2bS5mbGludGxvY2sudjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlEmMKDkRlbGV0ZVNuYXBzaG90EicudHZtLmZsaW50bG9jay52MS5EZWxldGVTbmFwc2hvdFJlcXVlc3QaKC50dm0uZmxpbnRsb2NrLnYxLkRlbGV0ZVNuYXBzaG90UmVzcG9uc2USSwoIUmVhZExvZ3MSIS50dm0uZmxpbnRsb2NrLnYxLlJlYWRMb2dzUmVxdWVzdBoaLnR2bS5mbGludGxvY2sudjEuTG9nQ2h1bmswARJJCgRFeGVjEh0udHZtLmZsaW50bG9jay52MS5FeGVjUmVxdWVzdBoeLnR2bS5mbGludGxvY2sudjEuRXhlY1Jlc3BvbnNlKAEwARJTCghSZWFkRmlsZRIhLnR2bS5mbGludGxvY2sudjEuUmVhZEZpbGVSZXF1ZXN0GiIudHZtLmZsaW50bG9jay52MS5SZWFkRmlsZVJlc3BvbnNlMAESSQoJV3JpdGVGaWxlEiIudHZtLmZsaW50bG9jay52MS5Xcml0ZUZpbGVSZXF1ZXN0GhYudHZtLmd1ZXN0LnYxLkZpbGVJbmZvKAESYAoNRmlsZU9wZXJhdGlvbhImLnR2bS5mbGludGxvY2sudjEuRmlsZU9wZXJhdGlvblJlcXVlc3QaJy50dm0uZmxpbnRsb2NrLnYxLkZpbGVPcGVyYXRpb25SZXNwb25zZRJMCgpXYXRjaEZpbGVzEiMudHZtLmZsaW50bG9jay52MS5XYXRjaEZpbGVzUmVxdWVzdBoXLnR2bS5ndWVzdC52MS5GaWxlRXZlbnQwARJPCg1MaXN0UHJvY2Vzc2VzEiMudHZtLmZsaW50bG9jay52MS5HZXRNYWNoaW5lUmVxdWVzdBoZLnR2bS5ndWVzdC52MS5Qcm9jZXNzTGlzdBJPCghHZXRVc2FnZRIjLnR2bS5mbGludGxvY2sudjEuR2V0TWFjaGluZVJlcXVlc3QaHi50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmVVc2FnZRJWCgtFbnN1cmVJbWFnZRIkLnR2bS5mbGludGxvY2sudjEuRW5zdXJlSW1hZ2VSZXF1ZXN0Gh8udHZtLmZsaW50bG9jay52MS5JbWFnZVByb2dyZXNzMAESVwoKTGlzdEltYWdlcxIjLnR2bS5mbGludGxvY2sudjEuTGlzdEltYWdlc1JlcXVlc3QaJC50dm0uZmxpbnRsb2NrLnYxLkxpc3RJbWFnZXNSZXNwb25zZRJaCgtSZW1vdmVJbWFnZRIkLnR2bS5mbGludGxvY2sudjEuUmVtb3ZlSW1hZ2VSZXF1ZXN0GiUudHZtLmZsaW50bG9jay52MS5SZW1vdmVJbWFnZVJlc3BvbnNlYgZwcm90bzM", [file_tvm_guest_v1_guest]);
+  fileDesc("CiB0dm0vZmxpbnRsb2NrL3YxL2ZsaW50bG9jay5wcm90bxIQdHZtLmZsaW50bG9jay52MSIQCg5HZXROb2RlUmVxdWVzdCL3AQoETm9kZRIMCgRuYW1lGAEgASgJEg8KB3ZlcnNpb24YAiABKAkSDgoGZHJpdmVyGAMgASgJEhMKC2FjY2VsZXJhdG9yGAQgASgJEhoKEmFjY2VsZXJhdG9yX3JlYXNvbhgFIAEoCRIMCgRjcHVzGAYgASgNEhIKCm1lbW9yeV9taWIYByABKAQSFwoPbWVtb3J5X2ZyZWVfbWliGAggASgEEhUKDW1hY2hpbmVfbGltaXQYCSABKA0SDgoGaW1hZ2VzGAogAygJEi0KCXRlbXBsYXRlcxgLIAMoCzIaLnR2bS5mbGludGxvY2sudjEuVGVtcGxhdGUivAEKCFRlbXBsYXRlEg0KBWltYWdlGAEgASgJEgwKBGNwdXMYAiABKA0SEgoKbWVtb3J5X21pYhgDIAEoDRITCgtpbnRlcnByZXRlchgEIAEoCRIuCgVzdGF0ZRgFIAEoDjIfLnR2bS5mbGludGxvY2sudjEuVGVtcGxhdGVTdGF0ZRIPCgdtZXNzYWdlGAYgASgJEhIKCnNpemVfYnl0ZXMYByABKAQSFQoNY3JlYXRlZF9hdF9tcxgIIAEoBCKZAQoLTWFjaGluZVNwZWMSDQoFaW1hZ2UYASABKAkSDAoEY3B1cxgCIAEoDRISCgptZW1vcnlfbWliGAMgASgNEg8KB2NvbW1hbmQYBCADKAkSEAoIaG9zdG5hbWUYBSABKAkSEAoIc25hcHNob3QYBiABKAkSEwoLaW50ZXJwcmV0ZXIYByABKAkSDwoHc3RhbmRieRgIIAEoCCL6AwoHTWFjaGluZRILCgN1aWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoBBIrCgRzcGVjGAMgASgLMh0udHZtLmZsaW50bG9jay52MS5NYWNoaW5lU3BlYxI1CgZsYWJlbHMYBCADKAsyJS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUuTGFiZWxzRW50cnkSLQoFc3RhdGUYBSABKA4yHi50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmVTdGF0ZRIOCgZyZWFzb24YBiABKAkSDwoHbWVzc2FnZRgHIAEoCRIPCgdib290X21zGAggASgNEg8KB2Jvb3RfaWQYCSABKAkSFAoMaW1hZ2VfZGlnZXN0GAogASgJEhUKDWNyZWF0ZWRfYXRfbXMYCyABKAQSFQoNc3RhcnRlZF9hdF9tcxgMIAEoBBIWCglleGl0X2NvZGUYDSABKAVIAIgBARIMCgR1c2VkGA4gASgIEhAKCHJldmlzaW9uGA8gASgEEhIKCmVycm9yX2NvZGUYECABKAkSEAoIcmVzdG9yZWQYESABKAgSGQoRbGFzdF9hY3RpdmVfYXRfbXMYEiABKAQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIMCgpfZXhpdF9jb2RlIsECChRDcmVhdGVNYWNoaW5lUmVxdWVzdBILCgN1aWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoBBIrCgRzcGVjGAMgASgLMh0udHZtLmZsaW50bG9jay52MS5NYWNoaW5lU3BlYxJCCgZsYWJlbHMYBCADKAsyMi50dm0uZmxpbnRsb2NrLnYxLkNyZWF0ZU1hY2hpbmVSZXF1ZXN0LkxhYmVsc0VudHJ5EjwKA2VudhgFIAMoCzIvLnR2bS5mbGludGxvY2sudjEuQ3JlYXRlTWFjaGluZVJlcXVlc3QuRW52RW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ARoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIp8BChNTdGFydE1hY2hpbmVSZXF1ZXN0EgsKA3VpZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgEEjsKA2VudhgDIAMoCzIuLnR2bS5mbGludGxvY2sudjEuU3RhcnRNYWNoaW5lUmVxdWVzdC5FbnZFbnRyeRoqCghFbnZFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjcKFENoYW5nZU1hY2hpbmVSZXF1ZXN0EgsKA3VpZBgBIAEoCRISCgpnZW5lcmF0aW9uGAIgASgEIkcKElN0b3BNYWNoaW5lUmVxdWVzdBILCgN1aWQYASABKAkSEgoKZ2VuZXJhdGlvbhgCIAEoBBIQCghncmFjZV9tcxgDIAEoDSIYChZEZXN0cm95TWFjaGluZVJlc3BvbnNlIiAKEUdldE1hY2hpbmVSZXF1ZXN0EgsKA3VpZBgBIAEoCSKHAQoTTGlzdE1hY2hpbmVzUmVxdWVzdBJBCgZsYWJlbHMYASADKAsyMS50dm0uZmxpbnRsb2NrLnYxLkxpc3RNYWNoaW5lc1JlcXVlc3QuTGFiZWxzRW50cnkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJDChRMaXN0TWFjaGluZXNSZXNwb25zZRIrCghtYWNoaW5lcxgBIAMoCzIZLnR2bS5mbGludGxvY2sudjEuTWFjaGluZSIWChRXYXRjaE1hY2hpbmVzUmVxdWVzdCJsCgxNYWNoaW5lRXZlbnQSMAoEa2luZBgBIAEoDjIiLnR2bS5mbGludGxvY2sudjEuTWFjaGluZUV2ZW50S2luZBIqCgdtYWNoaW5lGAIgASgLMhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lIkcKFlNuYXBzaG90TWFjaGluZVJlcXVlc3QSCwoDdWlkGAEgASgJEhIKCmdlbmVyYXRpb24YAiABKAQSDAoEbmFtZRgDIAEoCSKFAQoIU25hcHNob3QSDAoEbmFtZRgBIAEoCRITCgttYWNoaW5lX3VpZBgCIAEoCRIrCgRzcGVjGAMgASgLMh0udHZtLmZsaW50bG9jay52MS5NYWNoaW5lU3BlYxISCgpzaXplX2J5dGVzGAQgASgEEhUKDWNyZWF0ZWRfYXRfbXMYBSABKAQiFgoUTGlzdFNuYXBzaG90c1JlcXVlc3QiRgoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEi0KCXNuYXBzaG90cxgBIAMoCzIaLnR2bS5mbGludGxvY2sudjEuU25hcHNob3QiJQoVRGVsZXRlU25hcHNob3RSZXF1ZXN0EgwKBG5hbWUYASABKAkiGAoWRGVsZXRlU25hcHNob3RSZXNwb25zZSJCCg9SZWFkTG9nc1JlcXVlc3QSCwoDdWlkGAEgASgJEg4KBmZvbGxvdxgCIAEoCBISCgp0YWlsX2J5dGVzGAMgASgNIhgKCExvZ0NodW5rEgwKBGRhdGEYASABKAwimQEKC0V4ZWNSZXF1ZXN0EiwKBXN0YXJ0GAEgASgLMhsudHZtLmZsaW50bG9jay52MS5FeGVjU3RhcnRIABIuCgZhdHRhY2gYAiABKAsyHC50dm0uZmxpbnRsb2NrLnYxLkV4ZWNBdHRhY2hIABIkCgVpbnB1dBgDIAEoCzITLnR2bS5ndWVzdC52MS5JbnB1dEgAQgYKBGJvZHkiRQoJRXhlY1N0YXJ0EgsKA3VpZBgBIAEoCRIrCgdwcm9jZXNzGAIgASgLMhoudHZtLmd1ZXN0LnYxLlN0YXJ0UHJvY2VzcyJHCgpFeGVjQXR0YWNoEgsKA3VpZBgBIAEoCRIsCgdwcm9jZXNzGAIgASgLMhsudHZtLmd1ZXN0LnYxLkF0dGFjaFByb2Nlc3MiNAoMRXhlY1Jlc3BvbnNlEiQKBm91dHB1dBgBIAEoCzIULnR2bS5ndWVzdC52MS5PdXRwdXQiRAoPUmVhZEZpbGVSZXF1ZXN0EgsKA3VpZBgBIAEoCRIkCgRmaWxlGAIgASgLMhYudHZtLmd1ZXN0LnYxLlJlYWRGaWxlIlMKEFJlYWRGaWxlUmVzcG9uc2USJgoEaW5mbxgBIAEoCzIWLnR2bS5ndWVzdC52MS5GaWxlSW5mb0gAEg8KBWNodW5rGAIgASgMSABCBgoEYm9keSJeChBXcml0ZUZpbGVSZXF1ZXN0EjEKBXN0YXJ0GAEgASgLMiAudHZtLmZsaW50bG9jay52MS5Xcml0ZUZpbGVTdGFydEgAEg8KBWNodW5rGAIgASgMSABCBgoEYm9keSJECg5Xcml0ZUZpbGVTdGFydBILCgN1aWQYASABKAkSJQoEZmlsZRgCIAEoCzIXLnR2bS5ndWVzdC52MS5Xcml0ZUZpbGUijAIKFEZpbGVPcGVyYXRpb25SZXF1ZXN0EgsKA3VpZBgBIAEoCRImCgRzdGF0GAIgASgLMhYudHZtLmd1ZXN0LnYxLlN0YXRGaWxlSAASJwoEbGlzdBgDIAEoCzIXLnR2bS5ndWVzdC52MS5MaXN0RmlsZXNIABI1Cg5tYWtlX2RpcmVjdG9yeRgEIAEoCzIbLnR2bS5ndWVzdC52MS5NYWtlRGlyZWN0b3J5SAASJgoEbW92ZRgFIAEoCzIWLnR2bS5ndWVzdC52MS5Nb3ZlRmlsZUgAEioKBnJlbW92ZRgGIAEoCzIYLnR2bS5ndWVzdC52MS5SZW1vdmVGaWxlSABCCwoJb3BlcmF0aW9uIj4KFUZpbGVPcGVyYXRpb25SZXNwb25zZRIlCgVmaWxlcxgBIAMoCzIWLnR2bS5ndWVzdC52MS5GaWxlSW5mbyJJChFXYXRjaEZpbGVzUmVxdWVzdBILCgN1aWQYASABKAkSJwoFd2F0Y2gYAiABKAsyGC50dm0uZ3Vlc3QudjEuV2F0Y2hGaWxlcyJnCgxNYWNoaW5lVXNhZ2USIgoFZ3Vlc3QYASABKAsyEy50dm0uZ3Vlc3QudjEuVXNhZ2USGgoSdm1tX3Jlc2lkZW50X2J5dGVzGAIgASgEEhcKD3ZtbV9jcHVfdGltZV9tcxgDIAEoBCInChJFbnN1cmVJbWFnZVJlcXVlc3QSEQoJcmVmZXJlbmNlGAEgASgJIkgKDUltYWdlUHJvZ3Jlc3MSDwoHbWVzc2FnZRgBIAEoCRImCgVpbWFnZRgCIAEoCzIXLnR2bS5mbGludGxvY2sudjEuSW1hZ2UiVQoFSW1hZ2USEQoJcmVmZXJlbmNlGAEgASgJEg4KBmRpZ2VzdBgCIAEoCRISCgpzaXplX2J5dGVzGAMgASgEEhUKDWNyZWF0ZWRfYXRfbXMYBCABKAQiEwoRTGlzdEltYWdlc1JlcXVlc3QiPQoSTGlzdEltYWdlc1Jlc3BvbnNlEicKBmltYWdlcxgBIAMoCzIXLnR2bS5mbGludGxvY2sudjEuSW1hZ2UiJwoSUmVtb3ZlSW1hZ2VSZXF1ZXN0EhEKCXJlZmVyZW5jZRgBIAEoCSIVChNSZW1vdmVJbWFnZVJlc3BvbnNlKoEBCg1UZW1wbGF0ZVN0YXRlEh4KGlRFTVBMQVRFX1NUQVRFX1VOU1BFQ0lGSUVEEAASGwoXVEVNUExBVEVfU1RBVEVfQlVJTERJTkcQARIYChRURU1QTEFURV9TVEFURV9SRUFEWRACEhkKFVRFTVBMQVRFX1NUQVRFX0ZBSUxFRBADKtEBCgxNYWNoaW5lU3RhdGUSHQoZTUFDSElORV9TVEFURV9VTlNQRUNJRklFRBAAEhoKFk1BQ0hJTkVfU1RBVEVfQ1JFQVRJTkcQARIZChVNQUNISU5FX1NUQVRFX1JVTk5JTkcQAhIYChRNQUNISU5FX1NUQVRFX1BBVVNFRBADEhkKFU1BQ0hJTkVfU1RBVEVfU1RPUFBFRBAEEhgKFE1BQ0hJTkVfU1RBVEVfRkFJTEVEEAUSHAoYTUFDSElORV9TVEFURV9ERVNUUk9ZSU5HEAYqlQEKEE1hY2hpbmVFdmVudEtpbmQSIgoeTUFDSElORV9FVkVOVF9LSU5EX1VOU1BFQ0lGSUVEEAASHgoaTUFDSElORV9FVkVOVF9LSU5EX0NIQU5HRUQQARIeChpNQUNISU5FX0VWRU5UX0tJTkRfUkVNT1ZFRBACEh0KGU1BQ0hJTkVfRVZFTlRfS0lORF9TWU5DRUQQAzKQEAoJRmxpbnRsb2NrEkMKB0dldE5vZGUSIC50dm0uZmxpbnRsb2NrLnYxLkdldE5vZGVSZXF1ZXN0GhYudHZtLmZsaW50bG9jay52MS5Ob2RlElIKDUNyZWF0ZU1hY2hpbmUSJi50dm0uZmxpbnRsb2NrLnYxLkNyZWF0ZU1hY2hpbmVSZXF1ZXN0GhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lElAKDFN0YXJ0TWFjaGluZRIlLnR2bS5mbGludGxvY2sudjEuU3RhcnRNYWNoaW5lUmVxdWVzdBoZLnR2bS5mbGludGxvY2sudjEuTWFjaGluZRJRCgxQYXVzZU1hY2hpbmUSJi50dm0uZmxpbnRsb2NrLnYxLkNoYW5nZU1hY2hpbmVSZXF1ZXN0GhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lElIKDVJlc3VtZU1hY2hpbmUSJi50dm0uZmxpbnRsb2NrLnYxLkNoYW5nZU1hY2hpbmVSZXF1ZXN0GhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lEk4KC1N0b3BNYWNoaW5lEiQudHZtLmZsaW50bG9jay52MS5TdG9wTWFjaGluZVJlcXVlc3QaGS50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmUSYgoORGVzdHJveU1hY2hpbmUSJi50dm0uZmxpbnRsb2NrLnYxLkNoYW5nZU1hY2hpbmVSZXF1ZXN0GigudHZtLmZsaW50bG9jay52MS5EZXN0cm95TWFjaGluZVJlc3BvbnNlEkwKCkdldE1hY2hpbmUSIy50dm0uZmxpbnRsb2NrLnYxLkdldE1hY2hpbmVSZXF1ZXN0GhkudHZtLmZsaW50bG9jay52MS5NYWNoaW5lEl0KDExpc3RNYWNoaW5lcxIlLnR2bS5mbGludGxvY2sudjEuTGlzdE1hY2hpbmVzUmVxdWVzdBomLnR2bS5mbGludGxvY2sudjEuTGlzdE1hY2hpbmVzUmVzcG9uc2USWQoNV2F0Y2hNYWNoaW5lcxImLnR2bS5mbGludGxvY2sudjEuV2F0Y2hNYWNoaW5lc1JlcXVlc3QaHi50dm0uZmxpbnRsb2NrLnYxLk1hY2hpbmVFdmVudDABElcKD1NuYXBzaG90TWFjaGluZRIoLnR2bS5mbGludGxvY2sudjEuU25hcHNob3RNYWNoaW5lUmVxdWVzdBoaLnR2bS5mbGludGxvY2sudjEuU25hcHNob3QSYAoNTGlzdFNuYXBzaG90cxImLnR2bS5mbGludGxvY2sudjEuTGlzdFNuYXBzaG90c1JlcXVlc3QaJy50dm0uZmxpbnRsb2NrLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZRJjCg5EZWxldGVTbmFwc2hvdBInLnR2bS5mbGludGxvY2sudjEuRGVsZXRlU25hcHNob3RSZXF1ZXN0GigudHZtLmZsaW50bG9jay52MS5EZWxldGVTbmFwc2hvdFJlc3BvbnNlEksKCFJlYWRMb2dzEiEudHZtLmZsaW50bG9jay52MS5SZWFkTG9nc1JlcXVlc3QaGi50dm0uZmxpbnRsb2NrLnYxLkxvZ0NodW5rMAESSQoERXhlYxIdLnR2bS5mbGludGxvY2sudjEuRXhlY1JlcXVlc3QaHi50dm0uZmxpbnRsb2NrLnYxLkV4ZWNSZXNwb25zZSgBMAESUwoIUmVhZEZpbGUSIS50dm0uZmxpbnRsb2NrLnYxLlJlYWRGaWxlUmVxdWVzdBoiLnR2bS5mbGludGxvY2sudjEuUmVhZEZpbGVSZXNwb25zZTABEkkKCVdyaXRlRmlsZRIiLnR2bS5mbGludGxvY2sudjEuV3JpdGVGaWxlUmVxdWVzdBoWLnR2bS5ndWVzdC52MS5GaWxlSW5mbygBEmAKDUZpbGVPcGVyYXRpb24SJi50dm0uZmxpbnRsb2NrLnYxLkZpbGVPcGVyYXRpb25SZXF1ZXN0GicudHZtLmZsaW50bG9jay52MS5GaWxlT3BlcmF0aW9uUmVzcG9uc2USTAoKV2F0Y2hGaWxlcxIjLnR2bS5mbGludGxvY2sudjEuV2F0Y2hGaWxlc1JlcXVlc3QaFy50dm0uZ3Vlc3QudjEuRmlsZUV2ZW50MAESTwoNTGlzdFByb2Nlc3NlcxIjLnR2bS5mbGludGxvY2sudjEuR2V0TWFjaGluZVJlcXVlc3QaGS50dm0uZ3Vlc3QudjEuUHJvY2Vzc0xpc3QSTwoIR2V0VXNhZ2USIy50dm0uZmxpbnRsb2NrLnYxLkdldE1hY2hpbmVSZXF1ZXN0Gh4udHZtLmZsaW50bG9jay52MS5NYWNoaW5lVXNhZ2USVgoLRW5zdXJlSW1hZ2USJC50dm0uZmxpbnRsb2NrLnYxLkVuc3VyZUltYWdlUmVxdWVzdBofLnR2bS5mbGludGxvY2sudjEuSW1hZ2VQcm9ncmVzczABElcKCkxpc3RJbWFnZXMSIy50dm0uZmxpbnRsb2NrLnYxLkxpc3RJbWFnZXNSZXF1ZXN0GiQudHZtLmZsaW50bG9jay52MS5MaXN0SW1hZ2VzUmVzcG9uc2USWgoLUmVtb3ZlSW1hZ2USJC50dm0uZmxpbnRsb2NrLnYxLlJlbW92ZUltYWdlUmVxdWVzdBolLnR2bS5mbGludGxvY2sudjEuUmVtb3ZlSW1hZ2VSZXNwb25zZWIGcHJvdG8z", [file_tvm_guest_v1_guest]);
 
 /**
  * Describes the message tvm.flintlock.v1.GetNodeRequest.
@@ -29,283 +29,302 @@ export const NodeSchema = /*@__PURE__*/
   messageDesc(file_tvm_flintlock_v1_flintlock, 1);
 
 /**
+ * Describes the message tvm.flintlock.v1.Template.
+ * Use `create(TemplateSchema)` to create a new message.
+ */
+export const TemplateSchema = /*@__PURE__*/
+  messageDesc(file_tvm_flintlock_v1_flintlock, 2);
+
+/**
  * Describes the message tvm.flintlock.v1.MachineSpec.
  * Use `create(MachineSpecSchema)` to create a new message.
  */
 export const MachineSpecSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 2);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 3);
 
 /**
  * Describes the message tvm.flintlock.v1.Machine.
  * Use `create(MachineSchema)` to create a new message.
  */
 export const MachineSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 3);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 4);
 
 /**
  * Describes the message tvm.flintlock.v1.CreateMachineRequest.
  * Use `create(CreateMachineRequestSchema)` to create a new message.
  */
 export const CreateMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 4);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 5);
 
 /**
  * Describes the message tvm.flintlock.v1.StartMachineRequest.
  * Use `create(StartMachineRequestSchema)` to create a new message.
  */
 export const StartMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 5);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 6);
 
 /**
  * Describes the message tvm.flintlock.v1.ChangeMachineRequest.
  * Use `create(ChangeMachineRequestSchema)` to create a new message.
  */
 export const ChangeMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 6);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 7);
 
 /**
  * Describes the message tvm.flintlock.v1.StopMachineRequest.
  * Use `create(StopMachineRequestSchema)` to create a new message.
  */
 export const StopMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 7);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 8);
 
 /**
  * Describes the message tvm.flintlock.v1.DestroyMachineResponse.
  * Use `create(DestroyMachineResponseSchema)` to create a new message.
  */
 export const DestroyMachineResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 8);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 9);
 
 /**
  * Describes the message tvm.flintlock.v1.GetMachineRequest.
  * Use `create(GetMachineRequestSchema)` to create a new message.
  */
 export const GetMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 9);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 10);
 
 /**
  * Describes the message tvm.flintlock.v1.ListMachinesRequest.
  * Use `create(ListMachinesRequestSchema)` to create a new message.
  */
 export const ListMachinesRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 10);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 11);
 
 /**
  * Describes the message tvm.flintlock.v1.ListMachinesResponse.
  * Use `create(ListMachinesResponseSchema)` to create a new message.
  */
 export const ListMachinesResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 11);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 12);
 
 /**
  * Describes the message tvm.flintlock.v1.WatchMachinesRequest.
  * Use `create(WatchMachinesRequestSchema)` to create a new message.
  */
 export const WatchMachinesRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 12);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 13);
 
 /**
  * Describes the message tvm.flintlock.v1.MachineEvent.
  * Use `create(MachineEventSchema)` to create a new message.
  */
 export const MachineEventSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 13);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 14);
 
 /**
  * Describes the message tvm.flintlock.v1.SnapshotMachineRequest.
  * Use `create(SnapshotMachineRequestSchema)` to create a new message.
  */
 export const SnapshotMachineRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 14);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 15);
 
 /**
  * Describes the message tvm.flintlock.v1.Snapshot.
  * Use `create(SnapshotSchema)` to create a new message.
  */
 export const SnapshotSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 15);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 16);
 
 /**
  * Describes the message tvm.flintlock.v1.ListSnapshotsRequest.
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 16);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 17);
 
 /**
  * Describes the message tvm.flintlock.v1.ListSnapshotsResponse.
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 17);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 18);
 
 /**
  * Describes the message tvm.flintlock.v1.DeleteSnapshotRequest.
  * Use `create(DeleteSnapshotRequestSchema)` to create a new message.
  */
 export const DeleteSnapshotRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 18);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 19);
 
 /**
  * Describes the message tvm.flintlock.v1.DeleteSnapshotResponse.
  * Use `create(DeleteSnapshotResponseSchema)` to create a new message.
  */
 export const DeleteSnapshotResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 19);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 20);
 
 /**
  * Describes the message tvm.flintlock.v1.ReadLogsRequest.
  * Use `create(ReadLogsRequestSchema)` to create a new message.
  */
 export const ReadLogsRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 20);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 21);
 
 /**
  * Describes the message tvm.flintlock.v1.LogChunk.
  * Use `create(LogChunkSchema)` to create a new message.
  */
 export const LogChunkSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 21);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 22);
 
 /**
  * Describes the message tvm.flintlock.v1.ExecRequest.
  * Use `create(ExecRequestSchema)` to create a new message.
  */
 export const ExecRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 22);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 23);
 
 /**
  * Describes the message tvm.flintlock.v1.ExecStart.
  * Use `create(ExecStartSchema)` to create a new message.
  */
 export const ExecStartSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 23);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 24);
 
 /**
  * Describes the message tvm.flintlock.v1.ExecAttach.
  * Use `create(ExecAttachSchema)` to create a new message.
  */
 export const ExecAttachSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 24);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 25);
 
 /**
  * Describes the message tvm.flintlock.v1.ExecResponse.
  * Use `create(ExecResponseSchema)` to create a new message.
  */
 export const ExecResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 25);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 26);
 
 /**
  * Describes the message tvm.flintlock.v1.ReadFileRequest.
  * Use `create(ReadFileRequestSchema)` to create a new message.
  */
 export const ReadFileRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 26);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 27);
 
 /**
  * Describes the message tvm.flintlock.v1.ReadFileResponse.
  * Use `create(ReadFileResponseSchema)` to create a new message.
  */
 export const ReadFileResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 27);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 28);
 
 /**
  * Describes the message tvm.flintlock.v1.WriteFileRequest.
  * Use `create(WriteFileRequestSchema)` to create a new message.
  */
 export const WriteFileRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 28);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 29);
 
 /**
  * Describes the message tvm.flintlock.v1.WriteFileStart.
  * Use `create(WriteFileStartSchema)` to create a new message.
  */
 export const WriteFileStartSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 29);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 30);
 
 /**
  * Describes the message tvm.flintlock.v1.FileOperationRequest.
  * Use `create(FileOperationRequestSchema)` to create a new message.
  */
 export const FileOperationRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 30);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 31);
 
 /**
  * Describes the message tvm.flintlock.v1.FileOperationResponse.
  * Use `create(FileOperationResponseSchema)` to create a new message.
  */
 export const FileOperationResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 31);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 32);
 
 /**
  * Describes the message tvm.flintlock.v1.WatchFilesRequest.
  * Use `create(WatchFilesRequestSchema)` to create a new message.
  */
 export const WatchFilesRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 32);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 33);
 
 /**
  * Describes the message tvm.flintlock.v1.MachineUsage.
  * Use `create(MachineUsageSchema)` to create a new message.
  */
 export const MachineUsageSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 33);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 34);
 
 /**
  * Describes the message tvm.flintlock.v1.EnsureImageRequest.
  * Use `create(EnsureImageRequestSchema)` to create a new message.
  */
 export const EnsureImageRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 34);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 35);
 
 /**
  * Describes the message tvm.flintlock.v1.ImageProgress.
  * Use `create(ImageProgressSchema)` to create a new message.
  */
 export const ImageProgressSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 35);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 36);
 
 /**
  * Describes the message tvm.flintlock.v1.Image.
  * Use `create(ImageSchema)` to create a new message.
  */
 export const ImageSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 36);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 37);
 
 /**
  * Describes the message tvm.flintlock.v1.ListImagesRequest.
  * Use `create(ListImagesRequestSchema)` to create a new message.
  */
 export const ListImagesRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 37);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 38);
 
 /**
  * Describes the message tvm.flintlock.v1.ListImagesResponse.
  * Use `create(ListImagesResponseSchema)` to create a new message.
  */
 export const ListImagesResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 38);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 39);
 
 /**
  * Describes the message tvm.flintlock.v1.RemoveImageRequest.
  * Use `create(RemoveImageRequestSchema)` to create a new message.
  */
 export const RemoveImageRequestSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 39);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 40);
 
 /**
  * Describes the message tvm.flintlock.v1.RemoveImageResponse.
  * Use `create(RemoveImageResponseSchema)` to create a new message.
  */
 export const RemoveImageResponseSchema = /*@__PURE__*/
-  messageDesc(file_tvm_flintlock_v1_flintlock, 40);
+  messageDesc(file_tvm_flintlock_v1_flintlock, 41);
+
+/**
+ * Describes the enum tvm.flintlock.v1.TemplateState.
+ */
+export const TemplateStateSchema = /*@__PURE__*/
+  enumDesc(file_tvm_flintlock_v1_flintlock, 0);
+
+/**
+ * @generated from enum tvm.flintlock.v1.TemplateState
+ */
+export const TemplateState = /*@__PURE__*/
+  tsEnum(TemplateStateSchema);
 
 /**
  * Describes the enum tvm.flintlock.v1.MachineState.
  */
 export const MachineStateSchema = /*@__PURE__*/
-  enumDesc(file_tvm_flintlock_v1_flintlock, 0);
+  enumDesc(file_tvm_flintlock_v1_flintlock, 1);
 
 /**
  * @generated from enum tvm.flintlock.v1.MachineState
@@ -317,7 +336,7 @@ export const MachineState = /*@__PURE__*/
  * Describes the enum tvm.flintlock.v1.MachineEventKind.
  */
 export const MachineEventKindSchema = /*@__PURE__*/
-  enumDesc(file_tvm_flintlock_v1_flintlock, 1);
+  enumDesc(file_tvm_flintlock_v1_flintlock, 2);
 
 /**
  * @generated from enum tvm.flintlock.v1.MachineEventKind

@@ -288,6 +288,14 @@ export declare type Request = Message<"tvm.guest.v1.Request"> & {
      */
     value: GetUsage;
     case: "getUsage";
+  } | {
+    /**
+     * one Output.prepared
+     *
+     * @generated from field: tvm.guest.v1.PrepareInterpreter prepare_interpreter = 17;
+     */
+    value: PrepareInterpreter;
+    case: "prepareInterpreter";
   } | { case: undefined; value?: undefined };
 };
 
@@ -428,6 +436,12 @@ export declare type Output = Message<"tvm.guest.v1.Output"> & {
      */
     value: Usage;
     case: "usage";
+  } | {
+    /**
+     * @generated from field: tvm.guest.v1.Prepared prepared = 12;
+     */
+    value: Prepared;
+    case: "prepared";
   } | { case: undefined; value?: undefined };
 };
 
@@ -658,6 +672,15 @@ export declare type StartProcess = Message<"tvm.guest.v1.StartProcess"> & {
    * @generated from field: string id = 10;
    */
   id: string;
+
+  /**
+   * Name of a waiting interpreter (PrepareInterpreter) that runs argv in the place of a new process: argv is the program, its
+   * options, the script, the script's arguments. One that does not wait, or does not fit (a terminal, a user, variables that
+   * only a new interpreter obeys), changes nothing: argv is started anew. For whoever looks at it the result is the same.
+   *
+   * @generated from field: string interpreter = 11;
+   */
+  interpreter: string;
 };
 
 /**
@@ -665,6 +688,57 @@ export declare type StartProcess = Message<"tvm.guest.v1.StartProcess"> & {
  * Use `create(StartProcessSchema)` to create a new message.
  */
 export declare const StartProcessSchema: GenMessage<StartProcess>;
+
+/**
+ * Starts an interpreter that loads itself and then waits for one script, so that a snapshot holds it ready. One that waits
+ * already stays.
+ *
+ * @generated from message tvm.guest.v1.PrepareInterpreter
+ */
+export declare type PrepareInterpreter = Message<"tvm.guest.v1.PrepareInterpreter"> & {
+  /**
+   * "python", "node"; another name is invalid_argument
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * it also runs a sample, so that what a script needs has been touched since the restore
+   *
+   * @generated from field: bool exercise = 2;
+   */
+  exercise: boolean;
+};
+
+/**
+ * Describes the message tvm.guest.v1.PrepareInterpreter.
+ * Use `create(PrepareInterpreterSchema)` to create a new message.
+ */
+export declare const PrepareInterpreterSchema: GenMessage<PrepareInterpreter>;
+
+/**
+ * @generated from message tvm.guest.v1.Prepared
+ */
+export declare type Prepared = Message<"tvm.guest.v1.Prepared"> & {
+  /**
+   * @generated from field: bool waits = 1;
+   */
+  waits: boolean;
+
+  /**
+   * the image has no such program, it ended, it did not answer in time
+   *
+   * @generated from field: string why_not = 2;
+   */
+  whyNot: string;
+};
+
+/**
+ * Describes the message tvm.guest.v1.Prepared.
+ * Use `create(PreparedSchema)` to create a new message.
+ */
+export declare const PreparedSchema: GenMessage<Prepared>;
 
 /**
  * @generated from message tvm.guest.v1.InlineFile
