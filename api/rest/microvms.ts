@@ -19,7 +19,7 @@
 import { z } from 'zod';
 import { microVmSpec, microVmStatus } from '../kinds/microvm.ts';
 
-const objectName = z
+export const objectName = z
   .string()
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/, 'lower-case letters, digits and "-", as Kubernetes wants names')
   .max(63);

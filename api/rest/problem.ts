@@ -4,11 +4,14 @@ import { type Problem, problem } from './stream.ts';
 
 export const problemContentType = 'application/problem+json';
 
+/** Reason of an invalid_argument that HTTP has a status of its own for. */
+export const bodyTooLarge = 'BodyTooLarge';
+
 export function toProblem(error: TvmError): Problem {
   return {
     type: `urn:tvm:error:${error.code}`,
     title: error.code.replaceAll('_', ' '),
-    status: httpStatusOf[error.code],
+    status: error.reason === bodyTooLarge ? 413 : httpStatusOf[error.code],
     detail: error.message,
     code: error.code,
     ...(error.object !== undefined && { object: error.object }),

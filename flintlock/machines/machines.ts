@@ -248,7 +248,8 @@ export class Machines implements AsyncDisposable {
   }
 
   #wrongState({ record }: Machine, operation: string): TvmError {
-    const detail = record.message ? ` (${record.reason}: ${record.message})` : '';
+    const why = [record.reason, record.message].filter((part) => part !== '').join(': ');
+    const detail = why && ` (${why})`;
     const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
     return new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'WrongState' });
   }

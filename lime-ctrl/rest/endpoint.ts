@@ -3,6 +3,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import { TvmError } from '@tvm/api/errors.ts';
+import { bodyTooLarge } from '@tvm/api/rest/problem.ts';
 import { problem } from '@tvm/api/rest/stream.ts';
 import type { Context } from 'hono';
 import type { Caller } from './tokens.ts';
@@ -96,7 +97,9 @@ async function readJson(context: Context<AppEnv>): Promise<unknown> {
   let size = 0;
   for await (const chunk of context.req.raw.body ?? []) {
     size += chunk.length;
-    if (size > maxBodyBytes) throw new TvmError('invalid_argument', `the body has more than ${maxBodyBytes} bytes`);
+    if (size > maxBodyBytes) {
+      throw new TvmError('invalid_argument', `the body has more than ${maxBodyBytes} bytes`, { reason: bodyTooLarge });
+    }
     chunks.push(chunk);
   }
   try {

@@ -3,7 +3,13 @@ import { z } from '@hono/zod-openapi';
 import { TvmError } from '@tvm/api/errors.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
-import { type MicroVmCreate, type MicroVmView, microVmCreate, microVmView } from '@tvm/api/rest/microvms.ts';
+import {
+  type MicroVmCreate,
+  type MicroVmView,
+  microVmCreate,
+  microVmView,
+  objectName,
+} from '@tvm/api/rest/microvms.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
 import { type App, addEndpoint } from './endpoint.ts';
@@ -11,7 +17,7 @@ import { viewOf, watchStream } from './microvm-view.ts';
 import { jsonResponse, streamResponse } from './responses.ts';
 
 export const nameParams = z.object({ name: z.string().min(1).max(253) });
-export const namespaceQuery = z.strictObject({ namespace: z.string().min(1).max(63).default('default') });
+export const namespaceQuery = z.strictObject({ namespace: objectName.default('default') });
 const desiredStates = { start: 'Running', resume: 'Running', stop: 'Stopped', pause: 'Paused' } as const;
 
 export interface MicroVmRouteDeps {

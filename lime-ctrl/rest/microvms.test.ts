@@ -74,6 +74,9 @@ test('bad names, fields, queries', async () => {
   assert.equal(await status({ name: 'x', spec }), 201);
   assert.equal(await status({ name: 'x', spec }), 409);
   assert.equal((await harness.fetch('/v1/microvms?nonsense=1')).status, 400);
+  for (const namespace of ['..', '', 'a/b', '%00']) {
+    assert.equal((await harness.fetch(`/v1/microvms?namespace=${namespace}`)).status, 400, namespace);
+  }
   assert.equal((await harness.fetch('/v1/microvms/none/start', { method: 'POST' })).status, 404);
 });
 

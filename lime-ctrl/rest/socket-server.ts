@@ -69,8 +69,16 @@ async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<
   const name = /^\/v1\/microvms\/([^/]+)\/exec$/.exec(url.pathname)?.[1];
   if (name === undefined) throw new TvmError('not_found', `no stream is served at ${url.pathname}`);
   const { namespace } = check(namespaceQuery, Object.fromEntries(url.searchParams), 'query');
-  const machine = await findMachine(deps, namespace, decodeURIComponent(name));
+  const machine = await findMachine(deps, namespace, decoded(name));
   return (session) => serveExecSocket(deps, session, machine);
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch (error) {
+    throw new TvmError('invalid_argument', `the name ${name} is not UTF-8`, { cause: error });
+  }
 }
 
 function refuseForeignOrigin({ headers }: IncomingMessage): void {

@@ -85,6 +85,8 @@ test('who may not open a stream gets an HTTP answer', async () => {
   assert.equal(await refusal(harness, { protocol: 'other' }), 400);
   assert.equal(await refusal(harness, { path: '/v1/microvms/none/exec' }), 404);
   assert.equal(await refusal(harness, { path: '/v1/else' }), 404);
+  assert.equal(await refusal(harness, { path: '/v1/microvms/%FF/exec' }), 400);
+  assert.equal(await refusal(harness, { path: '/v1/microvms/x/exec?namespace=..' }), 400);
   assert.equal(await refusal(harness, { headers: { origin: harness.url } }), 101);
 });
 
