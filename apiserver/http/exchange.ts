@@ -45,15 +45,19 @@ export function answerText(
   text: string,
   contentType = 'text/plain; charset=utf-8',
 ): void {
+  answerBytes(exchange, code, Buffer.from(text), contentType);
+}
+
+export function answerBytes(exchange: Exchange, code: number, bytes: Uint8Array, contentType: string): void {
   const { response, warnings } = exchange;
   if (warnings.length > 0) response.setHeader('Warning', warnings.map(warningHeader));
   response.writeHead(code, {
     'Content-Type': contentType,
-    'Content-Length': Buffer.byteLength(text),
+    'Content-Length': bytes.length,
     'Cache-Control': 'no-cache, private',
     'X-Content-Type-Options': 'nosniff',
   });
-  response.end(exchange.method === 'HEAD' ? undefined : text);
+  response.end(exchange.method === 'HEAD' ? undefined : bytes);
 }
 
 /** Answers a thrown thing with its Status, unless the answer has begun, which then ends abruptly. */

@@ -2,12 +2,13 @@
 // use them (fieldValidation, dryRun).
 import { acceptedPatches } from '../objects/patch.ts';
 import type { Resource } from '../resources/resource.ts';
+import type { Operation, Parameter, PathItem } from './swagger.ts';
 
 const prefix = '#/components/schemas/';
 const patchSchema = { $ref: `${prefix}io.k8s.apimachinery.pkg.apis.meta.v1.Patch` };
 const statusSchema = { $ref: `${prefix}io.k8s.apimachinery.pkg.apis.meta.v1.Status` };
 
-const parameter = (name: string, type: 'string' | 'boolean' | 'integer', description: string) => ({
+const parameter = (name: string, type: 'string' | 'boolean' | 'integer', description: string): Parameter => ({
   name,
   in: 'query',
   description,
@@ -33,7 +34,7 @@ const listParameters = [
   parameter('watch', 'boolean', 'Whether to watch.'),
 ];
 
-const pathParameter = (name: string, description: string) => ({
+const pathParameter = (name: string, description: string): Parameter => ({
   name,
   in: 'path',
   description,
@@ -41,14 +42,14 @@ const pathParameter = (name: string, description: string) => ({
   schema: { type: 'string', uniqueItems: true },
 });
 
-export function pathsOf(resource: Resource): Record<string, object> {
+export function pathsOf(resource: Resource): Record<string, PathItem> {
   const { group, version, plural, namespaced } = resource;
   const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
   const collection = namespaced ? `${root}/namespaces/{namespace}/${plural}` : `${root}/${plural}`;
   const inNamespace = namespaced ? [pathParameter('namespace', 'object name and auth scope')] : [];
   const single = [pathParameter('name', `name of the ${resource.kind}`), ...inNamespace];
   const subresources = [...resource.subresources, ...(resource.scale ? ['scale'] : [])];
-  const paths: Record<string, object> = {
+  const paths: Record<string, PathItem> = {
     [collection]: { ...collectionOperations(resource), parameters: inNamespace },
     [`${collection}/{name}`]: { ...singleOperations(resource), parameters: single },
     ...Object.fromEntries(
@@ -62,7 +63,7 @@ export function pathsOf(resource: Resource): Record<string, object> {
   return paths;
 }
 
-function collectionOperations(resource: Resource) {
+function collectionOperations(resource: Resource): PathItem {
   return {
     get: operation(resource, 'list', listParameters),
     post: { ...operation(resource, 'post', writeParameters), requestBody: bodyOf(resource) },
@@ -70,14 +71,14 @@ function collectionOperations(resource: Resource) {
   };
 }
 
-function singleOperations(resource: Resource) {
+function singleOperations(resource: Resource): PathItem {
   return {
     ...subresourceOperations(resource),
     delete: operation(resource, 'delete', [parameter('propagationPolicy', 'string', 'What becomes of dependents.')]),
   };
 }
 
-function subresourceOperations(resource: Resource) {
+function subresourceOperations(resource: Resource): PathItem {
   const patches = Object.fromEntries(acceptedPatches(resource).map((type) => [type, { schema: patchSchema }]));
   return {
     get: operation(resource, 'get', []),
@@ -90,7 +91,7 @@ function bodyOf({ schemaName }: Resource) {
   return { content: { '*/*': { schema: { $ref: `${prefix}${schemaName}` } } }, required: true };
 }
 
-function operation({ group, version, kind, schemaName }: Resource, action: string, parameters: object[]) {
+function operation({ group, version, kind, schemaName }: Resource, action: string, parameters: Parameter[]): Operation {
   const answers = action.startsWith('delete')
     ? statusSchema
     : { $ref: `${prefix}${schemaName}${action === 'list' ? 'List' : ''}` };
