@@ -29,10 +29,13 @@ pub async fn configure(agent: &Agent, request: Configure, stream: &Stream) -> Ou
     if !request.env.is_empty() {
         agent.default_env.replace(request.env);
     }
+    if !request.boot_id.is_empty() && agent.is_init {
+        boot_id::replace(&request.boot_id).during(|| "replace the boot id")?;
+    }
     if let Some(network) = &request.network {
         network::configure(network)?;
     }
-    stream.send(output::Body::Configured(Configured { boot_id: boot_id() })).await
+    stream.send(output::Body::Configured(Configured { boot_id: boot_id::current() })).await
 }
 
 fn check(request: &Configure) -> Outcome<()> {
@@ -41,6 +44,9 @@ fn check(request: &Configure) -> Outcome<()> {
         return Err(Failure::invalid("machine_id is not 32 hexadecimal digits"));
     }
     let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if !request.boot_id.is_empty() && !is_uuid(&request.boot_id) {
+        return Err(Failure::invalid("boot_id is no UUID"));
+    }
     if request.hostname.len() > 63 || !request.hostname.bytes().all(in_name) {
         return Err(Failure::invalid("hostname is not at most 63 letters, digits, '-' and '.'"));
     }
@@ -48,6 +54,15 @@ fn check(request: &Configure) -> Outcome<()> {
         return Err(Failure::new(Code::InvalidArgument, "an environment variable has an impossible name"));
     }
     Ok(())
+}
+
+fn is_uuid(text: &str) -> bool {
+    let is_dash = |at: usize| matches!(at, 8 | 13 | 18 | 23);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match is_dash(at) {
+            true => byte == b'-',
+            false => byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte),
+        })
 }
 
 /// Sets the name and makes it resolvable.
@@ -86,6 +101,10 @@ mod tests {
         let refused = |request: Configure| check(&request).unwrap_err().code == Code::InvalidArgument;
         assert!(refused(Configure { machine_id: "xyz".into(), ..Configure::default() }));
         assert!(refused(Configure { hostname: "a b".into(), ..Configure::default() }));
+        for bad in ["x", "00000000-0000-0000-0000-00000000000G", "00000000-0000-0000-0000-0000000000000"] {
+            assert!(refused(Configure { boot_id: bad.into(), ..Configure::default() }));
+        }
+        assert!(is_uuid("0b8f2c1e-1111-4222-8333-abcdefabcdef"));
         assert!(refused(Configure { env: [("A=".into(), "b".into())].into(), ..Configure::default() }));
     }
 }

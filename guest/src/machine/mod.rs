@@ -1,4 +1,5 @@
 //! The machine as a whole: who it is, how it fares, its end.
+mod boot_id;
 mod entropy;
 mod identity;
 mod network;
@@ -13,22 +14,17 @@ pub use usage::get_usage;
 use crate::failure::Outcome;
 use crate::proto::{Pong, output};
 use crate::stream::Stream;
-use std::fs;
 use std::time::Duration;
 
 pub async fn ping(stream: &Stream) -> Outcome<()> {
     let pong = Pong {
         agent_version: env!("CARGO_PKG_VERSION").into(),
-        boot_id: boot_id(),
+        boot_id: boot_id::current(),
         kernel: nix::sys::utsname::uname()
             .map_or_else(|_| String::new(), |name| name.release().to_string_lossy().into()),
         uptime_ms: uptime().as_millis() as u64,
     };
     stream.send(output::Body::Pong(pong)).await
-}
-
-fn boot_id() -> String {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().into()
 }
 
 /// Since the kernel started.

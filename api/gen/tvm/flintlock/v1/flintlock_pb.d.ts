@@ -322,11 +322,18 @@ export declare type Machine = Message<"tvm.flintlock.v1.Machine"> & {
   restored: boolean;
 
   /**
-   * last time that an Exec, a file operation or a file watch was open
+   * when an Exec, a file operation or a file watch last began or ended
    *
    * @generated from field: uint64 last_active_at_ms = 18;
    */
   lastActiveAtMs: bigint;
+
+  /**
+   * Execs, file operations and file watches that are open now
+   *
+   * @generated from field: uint32 open_calls = 19;
+   */
+  openCalls: number;
 };
 
 /**

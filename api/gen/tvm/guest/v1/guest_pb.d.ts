@@ -540,6 +540,13 @@ export declare type Configure = Message<"tvm.guest.v1.Configure"> & {
    * @generated from field: tvm.guest.v1.Network network = 6;
    */
   network?: Network | undefined;
+
+  /**
+   * what /proc/sys/kernel/random/boot_id says from now on: a snapshot would hand on its own
+   *
+   * @generated from field: string boot_id = 7;
+   */
+  bootId: string;
 };
 
 /**
