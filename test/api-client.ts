@@ -21,6 +21,7 @@ export interface ApiRequest {
   body?: unknown;
   contentType?: string;
   accept?: string;
+  headers?: Record<string, string>;
   /** Replaces the client's own token; '' sends none. */
   token?: string;
   signal?: AbortSignal;
@@ -67,6 +68,7 @@ export class ApiClient implements Disposable {
     const body = encode(options.body);
     const token = options.token ?? this.#access.token;
     const headers = {
+      ...options.headers,
       accept: options.accept ?? 'application/json',
       ...(token !== '' && { authorization: `Bearer ${token}` }),
       ...(body !== undefined && {

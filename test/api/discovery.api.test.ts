@@ -133,33 +133,6 @@ onEachTarget('discovery', (scope) => {
     assert.equal(resources.find((each) => each.resource === 'secrets').scope, 'Namespaced');
   });
 
-  test('OpenAPI v3 describes the kinds for explain', async () => {
-    const index = bodyOf(await scope.api.get('/openapi/v3'));
-    const entry = index.paths[`apis/${group}/v1alpha1`];
-    assert.match(entry.serverRelativeURL, /^\/openapi\/v3\/apis\/vvm\.tvm\.github\.com\/v1alpha1/);
-    const [path, query = ''] = entry.serverRelativeURL.split('?');
-    const document = bodyOf(await scope.api.get(path, Object.fromEntries(new URLSearchParams(query))));
-    const schemas: ApiObject[] = Object.values(document.components.schemas);
-    const ours = schemas.find((each) => each['x-kubernetes-group-version-kind']?.[0]?.kind === 'MicroVM');
-    assert.deepEqual(ours['x-kubernetes-group-version-kind'], [{ group, kind: 'MicroVM', version: 'v1alpha1' }]);
-    assert.deepEqual(ours.properties.spec.required.toSorted(), ['cpu', 'image', 'memory']);
-    assert.match(ours.properties.spec.properties.memory.description, /MB/);
-    assert.equal(ours.properties.spec.properties.env['x-kubernetes-list-type'], 'map');
-    const collection = document.paths[`/apis/${group}/v1alpha1/namespaces/{namespace}/microvms`];
-    assert.equal(collection.post['x-kubernetes-action'], 'post');
-    assert.equal(collection.post['x-kubernetes-group-version-kind'].kind, 'MicroVM');
-    const item = document.paths[`/apis/${group}/v1alpha1/namespaces/{namespace}/microvms/{name}`];
-    const parameters = item.patch.parameters.map((each: ApiObject) => each.name);
-    assert.ok(parameters.includes('fieldValidation') && parameters.includes('dryRun'));
-    assert.ok(index.paths['api/v1'] && index.paths['apis/coordination.k8s.io/v1']);
-  });
-
-  test('OpenAPI v2 has definitions', async () => {
-    const document = bodyOf(await scope.api.get('/openapi/v2'));
-    assert.equal(document.swagger, '2.0');
-    assert.ok(document.definitions['com.github.tvm.vvm.v1alpha1.MicroVM']);
-  });
-
   test('without a token only forbidden or unauthorized; a wrong one is unauthorized', async () => {
     const path = scope.path('microvms');
     const wrong = await scope.api.get(path, {}, { token: 'wrong' });
