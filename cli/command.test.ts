@@ -118,6 +118,14 @@ test('execute: 124 when the time was up, 125 when the product failed, 2 for wron
   assert.match(unreachable.stderr, /cannot reach the server at http:\/\/127.0.0.1:1: .*ECONNREFUSED/);
 });
 
+test('execute --json: a failure is an object with its code, and words on standard error', async () => {
+  const problem = { type: 't', title: 't', status: 404, detail: 'no image x', code: 'not_found', reason: 'NoSuch' };
+  const failed = await vvm(async (peer) => peer.control({ type: 'error', problem }), ['execute', '--json', '1']);
+  const { error } = JSON.parse(failed.stdout);
+  assert.deepEqual([failed.code, error.code, error.detail, error.reason], [125, 'not_found', 'no image x', 'NoSuch']);
+  assert.equal(failed.stderr, 'vvm: no image x\n');
+});
+
 test('exec: 127 when the guest has no such program, 126 when it cannot be run, 125 when nothing was tried', async () => {
   for (const [code, reason, exitCode] of [
     ['not_found', 'ProgramNotStarted', 127],

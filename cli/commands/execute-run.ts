@@ -1,5 +1,7 @@
 // The run of vvm execute: code in over the stream, output to the standard streams or collected as JSON.
 
+import { TvmError } from '@tvm/api/errors.ts';
+import { toProblem } from '@tvm/api/rest/problem.ts';
 import { endpointOf } from '../client/endpoint.ts';
 import type { Started } from '../client/run-stream.ts';
 import { openStream } from '../client/stream-connection.ts';
@@ -10,8 +12,19 @@ import { makeCollector } from './collector.ts';
 import { codeSource, type ExecuteOptions, languageOf, readCode, requestOf } from './execute-request.ts';
 import { exitCodeOfProgram, runProgram } from './run-program.ts';
 
-/** Always throws Exit with the guest's exit code, or TvmError. */
+/** Always throws Exit with the guest's exit code, or TvmError; with `json` the error is an object on standard output too. */
 export async function executeOnce(context: Context, operands: string[], options: ExecuteOptions): Promise<never> {
+  try {
+    return await execute(context, operands, options);
+  } catch (thrown) {
+    if (options.json && !(thrown instanceof Exit)) {
+      await context.stdout.write(toJson({ error: toProblem(TvmError.from(thrown)) }));
+    }
+    throw thrown;
+  }
+}
+
+async function execute(context: Context, operands: string[], options: ExecuteOptions): Promise<never> {
   const { config, progress } = context;
   const { source, args } = codeSource(operands, options.file);
   const code = await readCode(source, process.stdin);
