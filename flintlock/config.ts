@@ -16,6 +16,7 @@ const environment = z.object({
   TVM_MEMORY_MIB: z.coerce.number().int().positive().optional(),
   TVM_MACHINE_LIMIT: z.coerce.number().int().positive().default(4096),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(60),
+  TVM_TEMPLATES: z.enum(['on', 'off']).default('on'),
   TVM_KERNEL: z.string().min(1).optional(),
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -27,6 +28,8 @@ export interface Config {
   nodeName: string;
   limits: { cpus: number; memoryMiB: number; machines: number };
   bootTimeoutMs: number;
+  /** False: machines always boot. */
+  templates: boolean;
   kernel: string | undefined;
   logLevel: string;
   /** Absolute; everything that flintlock keeps is below it. */
@@ -54,6 +57,7 @@ export function readConfig(env: Record<string, string | undefined> = process.env
       machines: data.TVM_MACHINE_LIMIT,
     },
     bootTimeoutMs: data.TVM_BOOT_TIMEOUT_SECONDS * 1000,
+    templates: data.TVM_TEMPLATES === 'on',
     kernel: data.TVM_KERNEL,
     logLevel: data.TVM_LOG_LEVEL,
     stateFolder: join(paths.home, 'flintlock'),

@@ -11,10 +11,12 @@ import { recoverMachines } from './machines/recover.ts';
 import { claimAddress, parseAddress } from './rpc/address.ts';
 import { serve } from './rpc/server.ts';
 import { makeSnapshotStore } from './snapshots/snapshot-store.ts';
+import { buildTemplates } from './templates/template-builder.ts';
+import { Templates } from './templates/templates.ts';
 import type { Driver } from './vmm/driver.ts';
 
 export interface FlintlockDeps {
-  config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder'>;
+  config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder' | 'templates'>;
   driver: Driver;
   images: Images;
   log: Logger;
@@ -34,14 +36,24 @@ export async function openFlintlock({ config, driver, images, log }: FlintlockDe
   driver.checkFolder(join(machinesFolder, '0'.repeat(12)));
   const records = makeRecordStore(machinesFolder);
   const snapshots = makeSnapshotStore(join(config.stateFolder, 'snapshots'));
-  await snapshots.sweep();
+  const store = makeSnapshotStore(join(config.stateFolder, 'templates'));
+  await Promise.all([snapshots.sweep(), store.sweep()]);
   const { limits, bootTimeoutMs } = config;
+  const shared = { driver, clock: systemClock, log };
+  const templates = new Templates({ ...shared, store, enabled: config.templates });
+  await templates.sweep();
   const machines = opened.use(
-    new Machines({ driver, images, records, snapshots, clock: systemClock, log, limits, bootTimeoutMs }),
+    new Machines({ ...shared, images, records, snapshots, templates, limits, bootTimeoutMs }),
   );
   await recoverMachines({ driver, records, machinesFolder, machines, log });
+  const stop = new AbortController();
+  const building = buildTemplates({ ...shared, machines, templates, store }, stop.signal);
+  opened.defer(async () => {
+    stop.abort();
+    await building;
+  });
   const node = { name: config.nodeName, version, limits };
-  const server = opened.use(await serve({ ...node, driver, images, machines, snapshots, log }, address));
+  const server = opened.use(await serve({ ...node, driver, images, machines, snapshots, templates, log }, address));
   const kept = opened.move();
   return { address: server.address, [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }

@@ -1,15 +1,17 @@
 // Carries out one action of a machine's plan. Invariant: each action may run twice with the result of once.
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { BootFiles, ImageStore, RootImage } from '@tvm/images/contract.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import { connect } from '../guest/connect.ts';
 import type { GuestConnection } from '../guest/connection.ts';
-import { configure, ping, shutDown } from '../guest/machine.ts';
+import { configure, shutDown } from '../guest/machine.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
+import type { Templates } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
 import { followCommand, startCommand } from './command.ts';
-import type { Machine } from './machine.ts';
+import { exercise } from './exercise.ts';
+import type { Machine, RunFiles } from './machine.ts';
 import type { Action } from './plan.ts';
 import { guestIdOf } from './record.ts';
 
@@ -19,6 +21,7 @@ export interface ExecutorDeps {
   driver: Driver;
   images: Images;
   snapshots: SnapshotStore;
+  templates: Templates;
   clock: Clock;
   bootTimeoutMs: number;
   /** Removes the machine's record and folder. */
@@ -29,10 +32,12 @@ export type Executor = (machine: Machine, action: Action, signal: AbortSignal) =
 
 const configureTimeoutMs = 10_000;
 const entropyBytes = 64;
+/** What a guest still does after its start shall be done in the template, not in every machine that starts from it. */
+const restMs = 1_500;
 
 export function makeExecutor(deps: ExecutorDeps): Executor {
   const { driver, clock } = deps;
-  return async (machine, action, signal) => {
+  const carryOut: Executor = async (machine, action, signal) => {
     switch (action.do) {
       case 'ensureFiles':
         machine.run.files = await findFiles(deps, machine, signal);
@@ -42,9 +47,12 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
       case 'awaitGuest':
         return await awaitGuest(deps, machine, signal);
       case 'configureGuest':
-        await giveIdentity(deps, machine, signal);
-        machine.env = {};
-        machine.run.guest = 'configured';
+        await introduce(deps, machine, signal);
+        return;
+      case 'exercise':
+        await exercise(machine.record.spec, await guestOf(deps, machine, signal), signal);
+        if (machine.record.spec.template) await clock.sleep(restMs, signal);
+        machine.run.exercised = true;
         return;
       case 'startCommand':
         return await startCommand(machine, await guestOf(deps, machine, signal));
@@ -54,7 +62,8 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
         return await driver.pause(machine.vm);
       case 'resumeVmm':
         await driver.resume(machine.vm);
-        return await giveIdentity(deps, machine, signal);
+        await giveIdentity(deps, machine, signal, {});
+        return;
       case 'shutDownGuest':
         machine.run.shutdownTried = true;
         return await askToShutDown(deps, machine, signal);
@@ -66,32 +75,69 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
       case 'forget':
         return deps.forget(machine);
       case 'settle':
-        return settle(machine, action.outcome, clock.now());
+        return await settle(deps, machine, action.outcome);
+    }
+  };
+  return async (machine, action, signal) => {
+    try {
+      await carryOut(machine, action, signal);
+    } catch (error) {
+      if (!signal.aborted) await blameTemplate(deps, machine);
+      throw error;
     }
   };
 }
 
-async function findFiles({ images, snapshots, driver }: ExecutorDeps, machine: Machine, signal: AbortSignal) {
+/** A machine that does not come up from a template may have a bad one: the next boots, and the template is made anew. */
+async function blameTemplate({ templates }: ExecutorDeps, { record, run, log }: Machine): Promise<void> {
+  if (record.state !== 'creating' || !run.files?.template) return;
+  log.warn({ template: run.files.template }, 'a machine from a template did not come up; it is made anew');
+  await templates.discard(run.files.template);
+}
+
+async function findFiles(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<RunFiles> {
+  const { images, snapshots, templates, driver } = deps;
   const { spec } = machine.record;
   const say = (message: string) => machine.progress(message);
   const image = await images.ensure(spec.image, say, signal);
   const boot = await images.bootFiles(say, signal);
   await driver.probe(boot);
-  const snapshotFolder = spec.snapshot ? await snapshots.open(spec.snapshot, image.digest) : undefined;
+  const template = spec.snapshot || spec.template ? undefined : await templates.open(spec, image, boot);
+  const snapshotFolder = spec.snapshot ? await snapshots.open(spec.snapshot, image.digest) : template?.folder;
   machine.change({ imageDigest: image.digest });
-  return { image, boot, snapshotFolder };
+  return { image, boot, snapshotFolder, template: template?.key };
 }
 
-async function startVmm({ driver }: ExecutorDeps, machine: Machine): Promise<void> {
+async function startVmm(deps: ExecutorDeps, machine: Machine): Promise<void> {
+  const { driver } = deps;
   const { run, vm, record } = machine;
   if (!run.files) throw new TvmError('internal', `no files to start ${record.uid} from`);
   machine.progress('starting the VMM');
   const spec = vmSpecOf(record.spec, run.files);
   run.vmmStartedAt = performance.now();
-  if (run.files.snapshotFolder) await driver.restore(vm, spec, run.files.snapshotFolder);
-  else await driver.start(vm, spec);
+  if (!run.files.snapshotFolder) await driver.start(vm, spec);
+  else if (!run.files.template) await driver.restore(vm, spec, run.files.snapshotFolder);
+  else await restoreOrBoot(deps, machine, run.files.template, run.files.snapshotFolder);
   run.startedForRun = true;
+  if (run.files.snapshotFolder) machine.change({ restored: true });
   watchVmm(driver, machine);
+}
+
+/** A template that cannot be loaded is only a loss of time. */
+async function restoreOrBoot({ driver, templates }: ExecutorDeps, machine: Machine, key: string, folder: string) {
+  const { run, vm, record } = machine;
+  if (!run.files) return;
+  const spec = vmSpecOf(record.spec, run.files);
+  try {
+    await driver.restore(vm, spec, folder);
+  } catch (err) {
+    machine.log.warn({ err, template: key }, 'a template cannot be loaded; it is made anew');
+    await driver.destroy(vm);
+    await templates.discard(key);
+    run.files = { ...run.files, template: undefined, snapshotFolder: undefined };
+    run.vmmStartedAt = performance.now();
+    await driver.start(vm, spec);
+  }
 }
 
 function vmSpecOf(spec: { cpus: number; memoryMiB: number }, files: { image: RootImage; boot: BootFiles }) {
@@ -117,10 +163,9 @@ export function watchVmm(driver: Driver, machine: Machine): void {
 async function awaitGuest(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
   machine.progress('waiting for the guest');
   try {
-    const pong = await ping(await guestOf(deps, machine, signal, deps.bootTimeoutMs), signal);
-    const bootMs = Math.round(performance.now() - machine.run.vmmStartedAt);
+    await guestOf(deps, machine, signal, deps.bootTimeoutMs);
     machine.run.guest = 'answered';
-    machine.change({ bootMs, bootId: pong.bootId });
+    machine.change({ bootMs: Math.round(performance.now() - machine.run.vmmStartedAt) });
   } catch (thrown) {
     const error = TvmError.from(thrown);
     if (error.code !== 'deadline_exceeded') throw error;
@@ -130,7 +175,16 @@ async function awaitGuest(deps: ExecutorDeps, machine: Machine, signal: AbortSig
   }
 }
 
-async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
+/** The first words to a guest that has come up. One that was restored must not keep what the snapshot made it. */
+async function introduce(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
+  const own = machine.run.files?.snapshotFolder ? { bootId: randomUUID() } : {};
+  const { bootId } = await giveIdentity(deps, machine, signal, own);
+  machine.env = {};
+  machine.run.guest = 'configured';
+  machine.change({ bootId });
+}
+
+async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortSignal, own: { bootId?: string }) {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(configureTimeoutMs)]);
   const connection = await guestOf(deps, machine, signal);
   const { record } = machine;
@@ -140,8 +194,9 @@ async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortS
     unixTimeNs: BigInt(deps.clock.now()) * 1_000_000n,
     entropy: randomBytes(entropyBytes),
     env: machine.env,
+    ...own,
   };
-  await configure(connection, identity, deadline);
+  return await configure(connection, identity, deadline);
 }
 
 /** The connection to the guest's agent, made when there is none. */
@@ -187,9 +242,21 @@ function forgetRun(machine: Machine): void {
   machine.endRun();
 }
 
-function settle(machine: Machine, outcome: Extract<Action, { do: 'settle' }>['outcome'], now: number): void {
+async function settle(
+  deps: ExecutorDeps,
+  machine: Machine,
+  outcome: Extract<Action, { do: 'settle' }>['outcome'],
+): Promise<void> {
+  const { templates, clock } = deps;
   const { state, reason, message, errorCode } = outcome;
+  const { record, run } = machine;
+  const isUp = state === 'running' || state === 'paused';
+  const comesUp = isUp && record.state === 'creating';
+  if (!isUp && outcome.reason !== 'Requested') await blameTemplate(deps, machine);
+  if (comesUp && run.files && !run.files.snapshotFolder && !record.spec.template) {
+    templates.want(record.spec, run.files.image, run.files.boot);
+  }
   const exitCode = 'exitCode' in outcome ? { exitCode: outcome.exitCode ?? null } : {};
-  const started = state === 'running' && machine.record.state === 'creating' ? { startedAtMs: now } : {};
+  const started = comesUp ? { startedAtMs: clock.now() } : {};
   machine.change({ state, reason, message, errorCode, ...exitCode, ...started });
 }

@@ -13,9 +13,10 @@ import type { MachineRecord } from './record.ts';
 /** What is known of the run that is being made or goes on; forgotten when flintlock ends. */
 export interface Run {
   startedForRun: boolean;
-  files: { image: RootImage; boot: BootFiles; snapshotFolder: string | undefined } | undefined;
+  files: RunFiles | undefined;
   vmmStartedAt: number;
   guest: Observed['guest'];
+  exercised: boolean;
   connection: GuestConnection | undefined;
   command: Observed['command'];
   /** Bytes of the command's output that are in the log. */
@@ -25,6 +26,16 @@ export interface Run {
   end: VmEnd | undefined;
   /** Aborts everything that belongs to the run: watching the VMM, following the command. */
   over: AbortController;
+}
+
+/** What a machine starts from. */
+export interface RunFiles {
+  image: RootImage;
+  boot: BootFiles;
+  /** Of the snapshot or template; undefined: it boots. */
+  snapshotFolder: string | undefined;
+  /** Key of the template; undefined: none. */
+  template: string | undefined;
 }
 
 export interface MachineDeps {
@@ -89,6 +100,13 @@ export class Machine {
     if (this.#record.state !== 'creating' || now - this.#progressAt < progressIntervalMs) return;
     this.#progressAt = now;
     this.#record = { ...this.#record, message, revision: this.#record.revision + 1 };
+    this.#deps.onChange(this.#record, false);
+  }
+
+  /** A call to the guest begins (1) or ends (-1). Watchers are told; it goes to disk with the next change. */
+  countCall(change: 1 | -1, now: number): void {
+    const openCalls = Math.max(0, this.#record.openCalls + change);
+    this.#record = { ...this.#record, openCalls, lastActiveAtMs: now, revision: this.#record.revision + 1 };
     this.#deps.onChange(this.#record, false);
   }
 
@@ -162,6 +180,7 @@ function newRunState(): Run {
     files: undefined,
     vmmStartedAt: 0,
     guest: 'unknown',
+    exercised: false,
     connection: undefined,
     command: 'none',
     commandOffsets: { stdout: 0n, stderr: 0n },

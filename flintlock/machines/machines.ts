@@ -8,6 +8,7 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { GuestConnection } from '../guest/connection.ts';
 import type { SnapshotManifest, SnapshotStore } from '../snapshots/snapshot-store.ts';
+import type { Templates } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
 import { checkDeclaration, checkRoom, type NodeLimits } from './admission.ts';
 import { BoundedLog } from './bounded-log.ts';
@@ -24,12 +25,18 @@ export interface MachinesDeps {
   images: Images;
   records: RecordStore;
   snapshots: SnapshotStore;
+  templates: Templates;
   clock: Clock;
   log: Logger;
   limits: NodeLimits;
   bootTimeoutMs: number;
   /** Measures a boot that succeeded. */
   onBoot?: (seconds: number) => void;
+}
+
+/** The guest of a machine, while a call to it is open. */
+export interface GuestCall extends Disposable {
+  connection: GuestConnection;
 }
 
 export const outputFile = 'output.log';
@@ -48,7 +55,7 @@ export class Machines implements AsyncDisposable {
 
   /** Takes over a record that exists on disk. */
   adopt(record: MachineRecord): Machine {
-    return this.#admit(record);
+    return this.#admit({ ...record, openCalls: 0 });
   }
 
   get(uid: string): MachineRecord {
@@ -143,16 +150,20 @@ export class Machines implements AsyncDisposable {
     throw new TvmError('unavailable', message, { object: `machine/${uid}`, retryAfterSeconds: 1 });
   }
 
-  async snapshot(uid: string, generation: number, name: string): Promise<SnapshotManifest> {
+  snapshot(uid: string, generation: number, name: string): Promise<SnapshotManifest> {
+    return this.snapshotTo(this.#deps.snapshots, uid, generation, name);
+  }
+
+  async snapshotTo(store: SnapshotStore, uid: string, generation: number, name: string): Promise<SnapshotManifest> {
     const machine = this.#accept(uid, generation);
-    const { snapshots, driver, clock } = this.#deps;
+    const { driver, clock } = this.#deps;
     return await machine.exclusively(async () => {
-      const existing = await snapshots.find(name);
+      const existing = await store.find(name);
       if (existing) return existing;
       const { state, spec, imageDigest } = machine.record;
       if (state !== 'running' && state !== 'paused') throw this.#wrongState(machine, 'snapshot');
       const facts = { name, machineUid: uid, spec, imageDigest, createdAtMs: clock.now() };
-      return await snapshots.add(facts, (folder) => driver.snapshot(machine.vm, folder));
+      return await store.add(facts, (folder) => driver.snapshot(machine.vm, folder));
     });
   }
 
@@ -163,10 +174,31 @@ export class Machines implements AsyncDisposable {
     return await guestOf(this.#deps, machine, signal);
   }
 
-  /** Remembers that something was executed in the machine. */
-  markUsed(uid: string): void {
+  /** A call that is made for a caller: it keeps the machine from being idle until it is disposed. */
+  async openCall(uid: string, signal: AbortSignal): Promise<GuestCall> {
+    const connection = await this.guest(uid, signal);
     const machine = this.#find(uid);
+    const { clock } = this.#deps;
+    machine.countCall(1, clock.now());
+    return { connection, [Symbol.dispose]: () => machine.countCall(-1, clock.now()) };
+  }
+
+  /**
+   * The same for a call after which the machine is used for good. One that waits is resumed for it; it is marked on disk
+   * first, so that whatever happens it is given to nobody else.
+   */
+  async openUse(uid: string, signal: AbortSignal): Promise<GuestCall> {
+    const machine = this.#find(uid);
+    const { state, desired, spec, used } = machine.record;
+    const waits = spec.standby && !used && state === 'paused' && desired === 'paused';
+    if (waits) {
+      machine.change({ used: true, desired: 'running' });
+      machine.wake();
+    }
+    if (machine.record.state === 'paused' && machine.record.desired === 'running') await machine.settled();
+    const call = await this.openCall(uid, signal);
     if (!machine.record.used) machine.change({ used: true });
+    return call;
   }
 
   output(uid: string): BoundedLog {

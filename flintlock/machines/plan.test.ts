@@ -20,9 +20,15 @@ const nothingKnown = {
   startedForRun: false,
   filesReady: false,
   guest: 'unknown',
+  exercised: false,
   command: 'none',
   shutdownTried: false,
 } as const;
+
+const bareSpec = {
+  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], hostname: '', snapshot: '' },
+  ...{ interpreter: '', standby: false, template: false },
+};
 
 function apply(world: World, action: Action): void {
   const { observed } = world;
@@ -39,6 +45,9 @@ function apply(world: World, action: Action): void {
       break;
     case 'configureGuest':
       observed.guest = 'configured';
+      break;
+    case 'exercise':
+      observed.exercised = true;
       break;
     case 'startCommand':
     case 'followCommand':
@@ -78,16 +87,18 @@ const worlds = fc
     state: fc.constantFrom(...machineStates),
     desired: fc.constantFrom('running' as const, 'paused' as const, 'stopped' as const, 'destroyed' as const),
     hasCommand: fc.boolean(),
+    standby: fc.boolean(),
     vm: fc.constantFrom<VmStatus>({ state: 'absent' }, running, paused, { state: 'ended', end }),
     startedForRun: fc.boolean(),
     filesReady: fc.boolean(),
     guest: fc.constantFrom('unknown' as const, 'answered' as const, 'configured' as const),
+    exercised: fc.boolean(),
     command: fc.constantFrom<Observed['command']>('none', 'running', { exitCode: 3 }),
     shutdownTried: fc.boolean(),
   })
-  .map(({ state, desired, hasCommand, ...observed }): World => {
+  .map(({ state, desired, hasCommand, standby, ...observed }): World => {
     const command = hasCommand ? ['true'] : [];
-    const spec = { image: 'x', cpus: 1, memoryMiB: 64, command, hostname: '', snapshot: '' };
+    const spec = { ...bareSpec, command, standby };
     const record = newRecord({ uid: 'a', generation: 1, spec, labels: {} }, 0);
     const wanted = state === 'destroying' ? ('destroyed' as const) : desired;
     return { record: { ...record, state, desired: wanted }, observed, forgotten: false };
@@ -128,18 +139,8 @@ test('a VM of a run before is never taken for that of the new one', () => {
 });
 
 test('a kernel panic, an orderly power-off and a kill have different reasons', () => {
-  const record = {
-    ...newRecord(
-      {
-        uid: 'a',
-        generation: 1,
-        spec: { image: 'x', cpus: 1, memoryMiB: 64, command: [], hostname: '', snapshot: '' },
-        labels: {},
-      },
-      0,
-    ),
-    state: 'running' as const,
-  };
+  const declared = { uid: 'a', generation: 1, spec: bareSpec, labels: {} };
+  const record = { ...newRecord(declared, 0), state: 'running' as const };
   const reasonOf = (how: Partial<VmEnd>) => {
     const action = plan(record, { vm: { state: 'ended', end: { ...end, ...how } }, ...nothingKnown });
     return action?.do === 'settle' ? `${action.outcome.state} ${action.outcome.reason}` : action?.do;

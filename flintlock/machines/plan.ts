@@ -22,6 +22,8 @@ export interface Observed {
   /** Image and kernel are there. */
   filesReady: boolean;
   guest: 'unknown' | 'answered' | 'configured';
+  /** What a machine that waits is to have ready was made ready. */
+  exercised: boolean;
   command: 'none' | 'running' | { exitCode: number };
   shutdownTried: boolean;
 }
@@ -31,6 +33,8 @@ export type Action =
   | { do: 'startVmm' }
   | { do: 'awaitGuest' }
   | { do: 'configureGuest' }
+  /** Starts the waiting interpreter and goes once through what a run needs. */
+  | { do: 'exercise' }
   | { do: 'startCommand' }
   | { do: 'followCommand' }
   | { do: 'pauseVmm' }
@@ -71,7 +75,9 @@ function planCreation(record: MachineRecord, observed: Observed): Action {
   if (observed.guest === 'unknown') return { do: 'awaitGuest' };
   if (observed.guest === 'answered') return { do: 'configureGuest' };
   if (record.spec.command.length > 0 && observed.command === 'none') return { do: 'startCommand' };
-  return up('running');
+  if (record.spec.standby && !observed.exercised && vm.state === 'running') return { do: 'exercise' };
+  if (record.desired === 'paused' && vm.state === 'running') return { do: 'pauseVmm' };
+  return up(vm.state);
 }
 
 /** A guest that ends by itself before it was ready has failed, however orderly. */

@@ -34,6 +34,7 @@ async function observe(driver: Driver, machine: Machine): Promise<Observed> {
     startedForRun: run.startedForRun,
     filesReady: run.files !== undefined,
     guest: run.guest,
+    exercised: run.exercised,
     command: run.command,
     shutdownTried: run.shutdownTried,
   };
@@ -44,6 +45,7 @@ const reasons: Partial<Record<Action['do'], string>> = {
   startVmm: 'VmmStartFailed',
   awaitGuest: 'BootTimeout',
   configureGuest: 'ConfigureFailed',
+  exercise: 'ExerciseFailed',
   startCommand: 'CommandStartFailed',
 };
 

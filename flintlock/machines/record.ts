@@ -15,6 +15,12 @@ const machineSpec = z.strictObject({
   hostname: z.string(),
   /** Name of the snapshot that it starts from; empty: it boots. */
   snapshot: z.string(),
+  /** Name of an interpreter that waits in it; empty: none. */
+  interpreter: z.string(),
+  /** Paused once it is ready, until something is executed in it. */
+  standby: z.boolean(),
+  /** Made to become a template. */
+  template: z.boolean(),
 });
 export type MachineSpec = z.infer<typeof machineSpec>;
 
@@ -38,6 +44,11 @@ export const machineRecord = z.strictObject({
   startedAtMs: z.int(),
   exitCode: z.int().nullable(),
   used: z.boolean(),
+  /** It started from a snapshot or template, it did not boot. */
+  restored: z.boolean(),
+  lastActiveAtMs: z.int(),
+  /** Calls to its guest that are open now. */
+  openCalls: z.int(),
   revision: z.int(),
 });
 export type MachineRecord = z.infer<typeof machineRecord>;
@@ -70,10 +81,12 @@ export function newRecord(declared: Declaration, now: number): MachineRecord {
   return {
     ...declared,
     id: machineIdOf(declared.uid),
-    desired: 'running',
+    desired: declared.spec.standby ? 'paused' : 'running',
     ...newRun,
     createdAtMs: now,
     used: false,
+    lastActiveAtMs: now,
+    openCalls: 0,
     revision: 1,
   };
 }
@@ -89,4 +102,5 @@ export const newRun = {
   imageDigest: '',
   startedAtMs: 0,
   exitCode: null,
+  restored: false,
 } as const;

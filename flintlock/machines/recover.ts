@@ -25,7 +25,7 @@ export async function recoverMachines(deps: RecoverDeps): Promise<void> {
 
   for (const record of found) {
     // What it should have got in its environment is not known any more: whoever declared it creates it again.
-    const isHalfMade = record.state === 'creating';
+    const isHalfMade = record.state === 'creating' || record.spec.template;
     const machine = machines.adopt(isHalfMade ? { ...record, desired: 'destroyed', state: 'destroying' } : record);
     const { state } = await driver.inspect(machine.vm);
     log.info(

@@ -22,25 +22,29 @@ const stateOf: Record<MachineRecord['state'], MachineState> = {
 };
 
 export function machineMessage(record: MachineRecord): Machine {
-  const { uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used, exitCode } = record;
+  const { uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, exitCode } = record;
+  const { used, restored, openCalls } = record;
   return create(MachineSchema, {
-    ...{ uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used },
+    ...{ uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used, restored, openCalls },
     generation: BigInt(record.generation),
     spec: specMessage(record.spec),
     state: stateOf[record.state],
     createdAtMs: BigInt(record.createdAtMs),
     startedAtMs: BigInt(record.startedAtMs),
+    lastActiveAtMs: BigInt(record.lastActiveAtMs),
     revision: BigInt(record.revision),
     ...(exitCode === null ? {} : { exitCode }),
   });
 }
 
 export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
-  const { image, cpus, memoryMib, command, hostname, snapshot } = message ?? create(MachineSpecSchema);
-  return { image, cpus, memoryMiB: memoryMib, command, hostname, snapshot };
+  const { image, cpus, memoryMib, command, hostname, snapshot, interpreter, standby } =
+    message ?? create(MachineSpecSchema);
+  const rest = { command, hostname, snapshot, interpreter, standby, template: false };
+  return { image, cpus, memoryMiB: memoryMib, ...rest };
 }
 
-function specMessage({ memoryMiB, ...rest }: MachineSpec): MachineSpecMessage {
+function specMessage({ memoryMiB, template: _, ...rest }: MachineSpec): MachineSpecMessage {
   return create(MachineSpecSchema, { ...rest, memoryMib: memoryMiB });
 }
 

@@ -36,7 +36,8 @@ export function makeGuestCalls(machines: Machines, driver: Driver): Pick<Service
     exec: (requests, context) => exec(machines, requests, context),
 
     async *readFile({ uid, file }, { signal }) {
-      const { info, chunks } = await readFile(await machines.guest(uid, signal), file ?? {}, signal);
+      using call = await machines.openCall(uid, signal);
+      const { info, chunks } = await readFile(call.connection, file ?? {}, signal);
       yield { body: { case: 'info', value: info } };
       for await (const value of chunks) yield { body: { case: 'chunk', value } };
     },
@@ -46,18 +47,18 @@ export function makeGuestCalls(machines: Machines, driver: Driver): Pick<Service
       const first = await messages.next();
       const start = first.done ? undefined : first.value.body;
       if (start?.case !== 'start') throw misordered('the first message of WriteFile must have start');
-      const connection = await machines.guest(start.value.uid, signal);
-      machines.markUsed(start.value.uid);
-      return await writeFile(connection, start.value.file ?? {}, chunksOf(messages), signal);
+      using call = await machines.openUse(start.value.uid, signal);
+      return await writeFile(call.connection, start.value.file ?? {}, chunksOf(messages), signal);
     },
 
     async fileOperation({ uid, operation }, { signal }) {
-      const connection = await machines.guest(uid, signal);
-      return { files: await operateOnFiles(connection, operation, signal) };
+      using call = await machines.openCall(uid, signal);
+      return { files: await operateOnFiles(call.connection, operation, signal) };
     },
 
     async *watchFiles({ uid, watch }, { signal }) {
-      yield* watchFiles(await machines.guest(uid, signal), watch ?? {}, signal);
+      using call = await machines.openCall(uid, signal);
+      yield* watchFiles(call.connection, watch ?? {}, signal);
     },
 
     async listProcesses({ uid }, { signal }) {
@@ -75,7 +76,12 @@ export function makeGuestCalls(machines: Machines, driver: Driver): Pick<Service
 async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, { signal }: HandlerContext) {
   const messages = requests[Symbol.asyncIterator]();
   const first = await messages.next();
-  const stream = await begin(machines, first.done ? undefined : first.value.body, signal);
+  const body = first.done ? undefined : first.value.body;
+  if (body?.case !== 'start' && body?.case !== 'attach') {
+    throw misordered('the first message of Exec must have start or attach');
+  }
+  using call = await machines.openUse(body.value.uid, signal);
+  const stream = begin(call.connection, body, signal);
   let misuse: unknown;
   feed(messages, stream).catch((thrown) => {
     misuse = thrown;
@@ -95,13 +101,11 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
   }
 }
 
-async function begin(machines: Machines, body: ExecRequest['body'] | undefined, signal: AbortSignal) {
-  if (body?.case !== 'start' && body?.case !== 'attach') {
-    throw misordered('the first message of Exec must have start or attach');
-  }
-  const { uid } = body.value;
-  const connection = await machines.guest(uid, signal);
-  machines.markUsed(uid);
+function begin(
+  connection: GuestConnection,
+  body: Extract<ExecRequest['body'], { case: 'start' | 'attach' }>,
+  signal: AbortSignal,
+) {
   if (body.case === 'attach') return attachProcess(connection, body.value.process ?? {}, signal);
   return startProcess(connection, body.value.process ?? {}, signal);
 }

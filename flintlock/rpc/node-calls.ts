@@ -1,11 +1,18 @@
 // Calls about the node itself and its images.
 import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
-import { type Flintlock, ImageProgressSchema, ImageSchema } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import {
+  type Flintlock,
+  ImageProgressSchema,
+  ImageSchema,
+  TemplateSchema,
+  TemplateState,
+} from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { RootImage } from '@tvm/images/contract.ts';
 import { type NodeLimits, promisedMiB } from '../machines/admission.ts';
 import type { Images } from '../machines/execute.ts';
 import type { Machines } from '../machines/machines.ts';
+import type { Templates, TemplateView } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
 
 export interface NodeCallsDeps {
@@ -15,6 +22,7 @@ export interface NodeCallsDeps {
   driver: Driver;
   images: Images;
   machines: Machines;
+  templates: Templates;
 }
 
 type Calls = 'getNode' | 'ensureImage' | 'listImages' | 'removeImage';
@@ -37,6 +45,7 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
         memoryFreeMib: BigInt(Math.max(0, limits.memoryMiB - promisedMiB(machines.list()))),
         machineLimit: limits.machines,
         images: (await images.list()).map(({ reference }) => reference),
+        templates: (await deps.templates.list()).map(templateMessage),
       };
     },
 
@@ -55,6 +64,17 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
       return {};
     },
   };
+}
+
+const templateState = {
+  building: TemplateState.BUILDING,
+  ready: TemplateState.READY,
+  failed: TemplateState.FAILED,
+} as const;
+
+function templateMessage({ memoryMiB, state, sizeBytes, createdAtMs, ...rest }: TemplateView) {
+  const numbers = { memoryMib: memoryMiB, sizeBytes: BigInt(sizeBytes), createdAtMs: BigInt(createdAtMs) };
+  return create(TemplateSchema, { ...rest, ...numbers, state: templateState[state] });
 }
 
 function imageMessage({ reference, digest, sizeBytes, createdAtMs }: RootImage) {

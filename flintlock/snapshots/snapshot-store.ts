@@ -1,7 +1,7 @@
 // Snapshots of this node on disk, one folder each. Invariant: a folder under its own name is complete; what its manifest
 // says of its files is checked before a machine starts from it.
 import { createHash } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
@@ -21,13 +21,23 @@ const manifestSchema = z.strictObject({
 });
 export type SnapshotManifest = z.infer<typeof manifestSchema>;
 
+/** When something last started from a snapshot. */
+export interface SnapshotUse {
+  name: string;
+  usedAtMs: number;
+}
+
 export interface SnapshotStore {
+  has(name: string): Promise<boolean>;
   find(name: string): Promise<SnapshotManifest | undefined>;
   list(): Promise<SnapshotManifest[]>;
   /** Calls `fill` with an empty folder, then publishes it under the name. */
   add(about: Omit<SnapshotManifest, 'files'>, fill: (folder: string) => Promise<void>): Promise<SnapshotManifest>;
   /** The folder of a snapshot that is whole and fits the image. */
   open(name: string, imageDigest: string): Promise<string>;
+  /** Remembers that something starts from it now. */
+  touch(name: string): Promise<void>;
+  usage(): Promise<SnapshotUse[]>;
   /** Unknown names are fine. */
   remove(name: string): Promise<void>;
   /** Removes what was half-made. */
@@ -55,9 +65,28 @@ export function makeSnapshotStore(root: string): SnapshotStore {
     return manifests.filter((manifest) => manifest !== undefined);
   }
 
+  const changedAt = (name: string) =>
+    stat(join(root, name, manifestFile)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    );
+
   return {
     find,
     list,
+    has: async (name) => (await changedAt(name)) !== undefined,
+
+    async touch(name) {
+      const now = new Date();
+      // It may be removed at the same time; what was opened stays usable.
+      await utimes(join(root, name, manifestFile), now, now).catch(() => undefined);
+    },
+
+    async usage() {
+      const names = (await readdir(root)).filter((name) => namePattern.test(name));
+      const uses = await Promise.all(names.map(async (name) => ({ name, usedAtMs: await changedAt(name) })));
+      return uses.flatMap(({ name, usedAtMs }) => (usedAtMs === undefined ? [] : [{ name, usedAtMs }]));
+    },
 
     async add(facts, fill) {
       checkSnapshotName(facts.name);

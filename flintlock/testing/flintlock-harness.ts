@@ -40,6 +40,7 @@ export interface FlintlockHarness extends AsyncDisposable {
 export interface HarnessOptions {
   memoryMiB?: number;
   bootTimeoutMs?: number;
+  templates?: boolean;
 }
 
 export async function openHarness(options: HarnessOptions = {}): Promise<FlintlockHarness> {
@@ -51,6 +52,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Flintlo
         listen: `unix:${home}/run/flintlock.sock`,
         stateFolder: join(home, 'flintlock'),
         nodeName: 'test-node',
+        templates: options.templates ?? false,
         bootTimeoutMs: options.bootTimeoutMs ?? 2000,
         limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100 },
       },

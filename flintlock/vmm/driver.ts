@@ -66,6 +66,8 @@ export interface Driver {
   probe(boot: VmBoot): Promise<Acceleration>;
   /** What `probe` found so far; undefined before. */
   acceleration(): Acceleration | undefined;
+  /** What a snapshot depends on besides its VmSpec: VMM, version, accelerator, processor. After `probe`. */
+  fingerprint(): string;
   /** Throws `invalid_argument` when sockets in such a folder would have too long a path. */
   checkFolder(folder: string): void;
   /** Boots the VM; resolves when its VMM runs, not its guest. */

@@ -26,6 +26,7 @@ export function makeFakeDriver(host: FakeHost): Driver {
     name: 'fake',
     probe: async () => acceleration,
     acceleration: () => acceleration,
+    fingerprint: () => 'fake',
     checkFolder: (folder) => checkSocketPath(folder, 'agent.sock'),
     start: async (vm, spec) => host.launch(vm, spec),
 

@@ -42,8 +42,11 @@ export async function answerRequest(memory: GuestMemory, call: Request['call'], 
     case 'configure':
       memory.hostname = call.value.hostname || memory.hostname;
       memory.machineId = call.value.machineId || memory.machineId;
+      memory.bootId = call.value.bootId || memory.bootId;
       memory.env = { ...call.value.env };
       return stream.output({ case: 'configured', value: { bootId: memory.bootId } });
+    case 'prepareInterpreter':
+      return stream.output({ case: 'prepared', value: { waits: true } });
     case 'startProcess':
     case 'attachProcess':
     case 'signalProcess':

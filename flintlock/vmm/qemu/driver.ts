@@ -1,5 +1,6 @@
 // The QEMU driver: microvm machines, one process each, run by QMP.
 import { mkdirSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
@@ -77,6 +78,13 @@ class QemuDriver implements Driver {
 
   acceleration(): Acceleration | undefined {
     return this.#acceleration;
+  }
+
+  fingerprint(): string {
+    const { accelerator = 'none' } = this.#acceleration ?? {};
+    // Emulated guests see a processor of QEMU's own, whatever the host has, but for its clock.
+    const processor = accelerator === 'kvm' ? cpus()[0]?.model : `${this.#tscKhz ?? 0} kHz`;
+    return `qemu ${this.#probeDeps.qemuVersion} ${accelerator} ${processor}`;
   }
 
   checkFolder(folder: string): void {
