@@ -110,7 +110,7 @@ export function requestOf(
     language,
     args,
     ...(options.image !== undefined && { image: options.image }),
-    ...(options.cpu !== undefined && { cpu: parseCount(options.cpu) }),
+    ...(options.cpu !== undefined && { cpu: parseCount(options.cpu, 'cpus') }),
     ...(options.memory !== undefined && { memory: parseMegabytes(options.memory) }),
     ...(options.timeout !== undefined && { timeoutSeconds: parseSeconds(options.timeout) }),
     ...(options.env && { env: parseVariables(options.env, environment) }),

@@ -10,7 +10,7 @@ export async function logs(
   name: string,
   options: { follow?: boolean; tail?: string; namespace?: string },
 ): Promise<void> {
-  const tailBytes = options.tail === undefined ? undefined : parseCount(options.tail);
+  const tailBytes = options.tail === undefined ? undefined : parseCount(options.tail, 'bytes');
   const client = await clientOf(context);
   const query = { follow: options.follow, tailBytes, namespace: options.namespace };
   const response = await client.raw({ path: `${pathOf(name)}/logs`, query });

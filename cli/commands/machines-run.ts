@@ -55,7 +55,7 @@ function createRequest(name: string | undefined, command: string[], options: Cre
     ...(options.label && { labels: labelsOf(options.label) }),
     spec: {
       image: options.image,
-      cpu: parseCount(options.cpu),
+      cpu: parseCount(options.cpu, 'cpus'),
       memory: parseMegabytes(options.memory),
       ...(options.mcp && { mcpMode: true }),
       ...(command.length > 0 && { command }),

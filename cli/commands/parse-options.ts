@@ -17,9 +17,10 @@ export function parseMegabytes(text: string): number {
   throw usageError(`"${text}" is no whole number of MB`, 'Write MB, or 512M, 2G.');
 }
 
-export function parseCount(text: string): number {
+/** `what` is counted: "cpus". */
+export function parseCount(text: string, what: string): number {
   if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
-  throw usageError(`"${text}" is no positive whole number`, 'Write a number such as 2.');
+  throw usageError(`"${text}" is not a number of ${what}`, 'Write a positive whole number such as 2.');
 }
 
 function parseQuantity(text: string, units: Record<string, number>, what: string, hint: string): number {

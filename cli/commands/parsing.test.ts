@@ -15,11 +15,11 @@ const usage = { reason: 'Usage' };
 test('times, memory, counts', () => {
   assert.deepEqual(['90', '90s', '1.5m', '2H'].map(parseSeconds), [90, 90, 90, 7200]);
   assert.deepEqual(['512', '512M', '2G', '0.5gb'].map(parseMegabytes), [512, 512, 2048, 512]);
-  assert.equal(parseCount('12'), 12);
+  assert.equal(parseCount('12', 'cpus'), 12);
   for (const bad of ['', '0', '-1', '1e3', 'abc', '1d', '∞', '0x10', '1 2', 'toString']) {
     assert.throws(() => parseSeconds(bad), usage, bad);
     assert.throws(() => parseMegabytes(bad), usage, bad);
-    if (bad !== '1d') assert.throws(() => parseCount(bad), usage, bad);
+    if (bad !== '1d') assert.throws(() => parseCount(bad, 'cpus'), usage, bad);
   }
   assert.throws(() => parseMegabytes('0.3'), usage);
 });

@@ -1,6 +1,6 @@
 // Answers: JSON, problems, streams.
 import { TvmError } from '@tvm/api/errors.ts';
-import { problemContentType, toProblem } from '@tvm/api/rest/problem.ts';
+import { bodyTooLarge, problemContentType, toProblem } from '@tvm/api/rest/problem.ts';
 
 export function jsonResponse(body: unknown, status = 200): Response {
   return Response.json(body, { status });
@@ -20,6 +20,8 @@ export function problemHeaders(error: TvmError, requestId: string): Record<strin
     'x-request-id': requestId,
     ...(wait !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(wait))) }),
     ...(error.code === 'unauthenticated' && { 'www-authenticate': 'Bearer' }),
+    // What is left of the body is not read, so that the connection cannot be used again.
+    ...(error.reason === bodyTooLarge && { connection: 'close' }),
   };
 }
 
