@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { it } from 'node:test';
-import { keyOf, makeFileDigestMemo } from './digest.ts';
+import { fileDigest, keyOf, makeFileMemo } from './digest.ts';
 
 it('gives different lists of parts different keys', () => {
   assert.notEqual(keyOf('ab', 'c'), keyOf('a', 'bc'));
@@ -14,7 +14,7 @@ it('gives different lists of parts different keys', () => {
 it('reads a file again when it changed', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tvm-digest-'));
   t.after(() => rmSync(folder, { recursive: true }));
-  const digestOf = makeFileDigestMemo();
+  const digestOf = makeFileMemo(fileDigest);
   const file = join(folder, 'f');
   writeFileSync(file, 'abc');
   const first = await digestOf(file);

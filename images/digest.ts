@@ -20,16 +20,21 @@ export async function fileDigest(path: string, signal?: AbortSignal): Promise<st
 
 export type FileDigest = (path: string) => Promise<string>;
 
-/** Like fileDigest, but reads a file again only when its size, time or inode changed. */
-export function makeFileDigestMemo(): FileDigest {
-  const known = new Map<string, { version: string; digest: string }>();
+/** What tells versions of a file apart without reading it. */
+export async function fileVersion(path: string): Promise<string> {
+  const { size, mtimeMs, ino } = await stat(path);
+  return `${size} ${mtimeMs} ${ino}`;
+}
+
+/** Remembers what was read from each file, and reads it again only when its size, time or inode changed. */
+export function makeFileMemo<T>(read: (path: string) => Promise<T>): (path: string) => Promise<T> {
+  const known = new Map<string, { version: string; value: T }>();
   return async (path) => {
-    const { size, mtimeMs, ino } = await stat(path);
-    const version = `${size} ${mtimeMs} ${ino}`;
+    const version = await fileVersion(path);
     const found = known.get(path);
-    if (found?.version === version) return found.digest;
-    const digest = await fileDigest(path);
-    known.set(path, { version, digest });
-    return digest;
+    if (found?.version === version) return found.value;
+    const value = await read(path);
+    known.set(path, { version, value });
+    return value;
   };
 }

@@ -5,11 +5,11 @@ import type { Logger } from '@tvm/kit/log.ts';
 import { makeCache } from './cache.ts';
 import type { BootFiles, ImageStore, Progress, RootImage } from './contract.ts';
 import { makeDebianRoots } from './debian/debian-root.ts';
-import { makeFileDigestMemo } from './digest.ts';
-import { ensureAgent } from './kernel/agent.ts';
-import { makeBootFiles } from './kernel/boot-files.ts';
+import { makeAgents } from './kernel/agent.ts';
+import { makeBootFilesMaker } from './kernel/boot-files.ts';
 import { buildGuestKernel } from './kernel/built-kernel.ts';
-import { chooseKernel } from './kernel/choose-kernel.ts';
+import { makeKernelChoice } from './kernel/choose-kernel.ts';
+import type { Kernel } from './kernel/kernel.ts';
 import { makeOciRoots } from './oci/oci-root.ts';
 import { timedProgress } from './progress.ts';
 import { parseReference } from './reference.ts';
@@ -34,7 +34,9 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
   const debianRoots = makeDebianRoots({ cache, catalog });
   const ociRoots = makeOciRoots({ cache, catalog });
   const guestSourceDir = deps.guestSourceDir ?? fileURLToPath(new URL('../guest', import.meta.url));
-  const fileDigest = makeFileDigestMemo();
+  const ensureAgent = makeAgents(cache, guestSourceDir);
+  const chooseKernel = makeKernelChoice(cache, deps.kernel);
+  const makeBootFiles = makeBootFilesMaker(cache);
   const sharedRoots = makeSharedWork<RootImage>();
   const sharedBoot = makeSharedWork<BootFiles>();
   let swept: Promise<void> | undefined;
@@ -45,9 +47,8 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
     return swept;
   };
 
-  async function withAgent(kernel: Parameters<typeof makeBootFiles>[1], onProgress: Progress, signal: AbortSignal) {
-    const agent = await ensureAgent(cache, guestSourceDir, onProgress, signal);
-    return await makeBootFiles(cache, kernel, agent, fileDigest);
+  async function withAgent(kernel: Kernel, onProgress: Progress, signal: AbortSignal) {
+    return await makeBootFiles(kernel, await ensureAgent(onProgress, signal));
   }
 
   return {
@@ -55,7 +56,7 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
       sharedBoot('boot files', onProgress, signal, async (announce, stop) => {
         await sweepOnce();
         using progress = timedProgress('boot files', announce);
-        const kernel = await chooseKernel(cache, deps.kernel, progress.say, stop);
+        const kernel = await chooseKernel(progress.say, stop);
         return await withAgent(kernel, progress.say, stop);
       }),
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Cache } from '../cache.ts';
 import type { Progress } from '../contract.ts';
-import { keyOf } from '../digest.ts';
+import { fileVersion, keyOf } from '../digest.ts';
 import { runCommand } from '../run-command.ts';
 import { findTool } from '../tools.ts';
 
@@ -12,27 +12,36 @@ const buildTimeoutMs = 20 * 60_000;
 const builtBinary = 'x86_64-unknown-linux-gnu/release/tvm-agent';
 const binaryFile = 'tvm-agent';
 
-/** The path of the agent's static binary for these sources. Rust's `cargo` is needed when the cache has none. */
-export async function ensureAgent(
+/** Gives the path of the agent's static binary for these sources. Rust's `cargo` is needed when the cache has none. */
+export function makeAgents(
   cache: Cache,
   sourceDir: string,
-  onProgress: Progress,
-  signal: AbortSignal,
-): Promise<string> {
-  const key = await sourceKey(sourceDir);
+): (onProgress: Progress, signal: AbortSignal) => Promise<string> {
+  const source: Source = { folder: sourceDir, known: undefined };
+  return (onProgress, signal) => ensureAgent(cache, source, onProgress, signal);
+}
+
+/** The crate, and the key of its files as they were last seen. */
+interface Source {
+  folder: string;
+  known: { versions: string; key: string } | undefined;
+}
+
+async function ensureAgent(cache: Cache, source: Source, onProgress: Progress, signal: AbortSignal): Promise<string> {
+  const key = await sourceKey(source);
   const published = cache.path('agent', key, binaryFile);
   if (await isPresent(published)) return published;
   const built = await cache.locked('agent', signal, async () => {
     if (await isPresent(published)) return published;
     const targetDir = cache.path('agent-build');
-    await build(sourceDir, targetDir, onProgress, signal);
-    if ((await sourceKey(sourceDir)) !== key) return undefined;
+    await build(source.folder, targetDir, onProgress, signal);
+    if ((await sourceKey(source)) !== key) return undefined;
     await using staging = await cache.staging();
     await copyFile(join(targetDir, builtBinary), join(staging.path, binaryFile));
     return join(await cache.publish(staging, 'agent', key), binaryFile);
   });
   // Sources edited while they were compiled: what came out belongs to no key.
-  return built ?? (await ensureAgent(cache, sourceDir, onProgress, signal));
+  return built ?? (await ensureAgent(cache, source, onProgress, signal));
 }
 
 async function build(sourceDir: string, targetDir: string, onProgress: Progress, signal: AbortSignal): Promise<void> {
@@ -70,15 +79,25 @@ function requireCargo(): string {
   });
 }
 
-/** A hash over all that goes into the binary. */
-async function sourceKey(sourceDir: string): Promise<string> {
+/** A hash over all that goes into the binary; the files are read only when one of them changed. */
+async function sourceKey(source: Source): Promise<string> {
+  const paths = await sourcePaths(source.folder);
+  const seen = await Promise.all(paths.map(async (path) => `${path} ${await fileVersion(path).catch(() => '')}`));
+  const versions = seen.join('\n');
+  if (source.known?.versions !== versions) {
+    const contents = await Promise.all(
+      paths.map(async (path) => [path.slice(source.folder.length), await readOptional(path)]),
+    );
+    source.known = { versions, key: keyOf(...contents.flat()) };
+  }
+  return source.known.key;
+}
+
+async function sourcePaths(sourceDir: string): Promise<string[]> {
   const sources = await readdir(join(sourceDir, 'src'), { recursive: true, withFileTypes: true });
   const paths = sources.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   const settings = ['Cargo.toml', 'Cargo.lock', '.cargo/config.toml', 'build.rs'].map((name) => join(sourceDir, name));
-  const contents = await Promise.all(
-    [...paths.sort(), ...settings].map(async (path) => [path.slice(sourceDir.length), await readOptional(path)]),
-  );
-  return keyOf(...contents.flat());
+  return [...paths.sort(), ...settings];
 }
 
 async function readOptional(path: string): Promise<string> {

@@ -4,22 +4,36 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Cache } from '../cache.ts';
 import type { BootFiles } from '../contract.ts';
-import { type FileDigest, keyOf } from '../digest.ts';
+import { fileDigest, keyOf, makeFileMemo } from '../digest.ts';
 import { canRead } from '../tools.ts';
 import { makeInitramfs } from './initramfs.ts';
 import type { Kernel } from './kernel.ts';
 
 const initrdFile = 'initrd';
 
-export async function makeBootFiles(
+/** Remembers what it made last: agent and modules are named by their content, and the kernel's version is looked at. */
+export function makeBootFilesMaker(cache: Cache): (kernel: Kernel, agentPath: string) => Promise<BootFiles> {
+  const kernelDigest = makeFileMemo(fileDigest);
+  let last: { from: string; files: BootFiles } | undefined;
+  return async (kernel, agentPath) => {
+    const digest = await kernelDigest(kernel.vmlinuxPath);
+    const from = JSON.stringify([digest, kernel, agentPath]);
+    if (last?.from === from && canRead(last.files.initrdPath)) return last.files;
+    const files = await makeBootFiles(cache, kernel, digest, agentPath);
+    last = { from, files };
+    return files;
+  };
+}
+
+async function makeBootFiles(
   cache: Cache,
   kernel: Kernel,
+  kernelDigest: string,
   agentPath: string,
-  fileDigest: FileDigest,
 ): Promise<BootFiles> {
   const modules = kernel.modulePaths.map(async (path) => ({ path, content: await readFile(path) }));
   const initramfs = makeInitramfs({ agent: await readFile(agentPath), modules: await Promise.all(modules) });
-  const key = keyOf(await fileDigest(kernel.vmlinuxPath), initramfs);
+  const key = keyOf(kernelDigest, initramfs);
   const initrdPath = cache.path('boot', key, initrdFile);
   if (!canRead(initrdPath)) {
     await using staging = await cache.staging();

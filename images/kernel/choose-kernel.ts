@@ -3,26 +3,31 @@ import { readFile } from 'node:fs/promises';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Cache } from '../cache.ts';
 import type { Progress } from '../contract.ts';
+import { makeFileMemo } from '../digest.ts';
 import { findBuiltKernel } from './built-kernel.ts';
 import { ensureCloudKernel } from './cloud-kernel.ts';
 import type { Kernel } from './kernel.ts';
 
-export async function chooseKernel(
+export function makeKernelChoice(
   cache: Cache,
   configuredPath: string | undefined,
-  onProgress: Progress,
-  signal: AbortSignal,
-): Promise<Kernel> {
-  if (configuredPath) return await configuredKernel(configuredPath);
-  const built = await findBuiltKernel(cache);
-  if (built) return built;
-  return await cache.locked('cloud-kernel', signal, () => ensureCloudKernel(cache, onProgress, signal));
+): (onProgress: Progress, signal: AbortSignal) => Promise<Kernel> {
+  const readConfigured = makeFileMemo(configuredKernel);
+  return async (onProgress, signal) => {
+    if (configuredPath) {
+      return await readConfigured(configuredPath).catch((cause) => {
+        if (cause instanceof TvmError) throw cause;
+        throw unusable(configuredPath, `it cannot be read (${cause.code})`, cause);
+      });
+    }
+    const built = await findBuiltKernel(cache);
+    if (built) return built;
+    return await cache.locked('cloud-kernel', signal, () => ensureCloudKernel(cache, onProgress, signal));
+  };
 }
 
 async function configuredKernel(path: string): Promise<Kernel> {
-  const image = await readFile(path).catch((cause) => {
-    throw unusable(path, `it cannot be read (${cause.code})`, cause);
-  });
+  const image = await readFile(path);
   if (image.toString('latin1', 0, 4) !== '\x7fELF') throw unusable(path, 'it is not an ELF file (vmlinux)');
   // The option's name is in the kernel only if devices can be named on the command line.
   const needsAcpi = !image.includes('virtio_mmio.device');

@@ -7,7 +7,7 @@ import { createConnection, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { makeCache } from '@tvm/images/cache.ts';
-import { ensureAgent } from '@tvm/images/kernel/agent.ts';
+import { makeAgents } from '@tvm/images/kernel/agent.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 import { connect } from '../connect.ts';
 import type { GuestConnection } from '../connection.ts';
@@ -26,7 +26,7 @@ export interface RealAgent extends AsyncDisposable {
 export async function startAgent(): Promise<RealAgent> {
   const source = resolve(import.meta.dirname, '../../../guest');
   const cache = makeCache(pathsFrom(process.env).cache);
-  const binary = await ensureAgent(cache, source, () => undefined, new AbortController().signal);
+  const binary = await makeAgents(cache, source)(() => undefined, new AbortController().signal);
   const folder = await mkdtemp(join(tmpdir(), 'tvm-agent-'));
   const path = join(folder, 'agent.sock');
   const child = spawn(binary, ['--listen', `unix:${path}`], { stdio: ['ignore', 'ignore', 'inherit'] });
