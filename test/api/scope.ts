@@ -32,21 +32,24 @@ export interface Scope {
   kubectl(args: string[], options?: CommandOptions): Promise<CommandResult>;
 }
 
-/** Describes tests for every wanted target. Inside tests (not before) the fields of `scope` are filled. */
-export function onEachTarget(title: string, body: (scope: Scope) => void): void {
+/**
+ * Describes tests for every wanted target. Inside tests (not before) the fields of `scope` are filled. `kubectl` is the
+ * program to use, that of the cluster's own version when absent.
+ */
+export function onEachTarget(title: string, body: (scope: Scope) => void, kubectl?: string): void {
   const config = readConfig();
   for (const target of config.targets) {
     describe(`${title} on ${target}`, () => {
       const scope = {} as Scope;
       const opened = new AsyncDisposableStack();
-      before(async () => Object.assign(scope, await openScope(target, opened)));
+      before(async () => Object.assign(scope, await openScope(target, opened, kubectl)));
       after(() => opened.disposeAsync());
       body(scope);
     });
   }
 }
 
-async function openScope(target: TargetName, opened: AsyncDisposableStack): Promise<Scope> {
+async function openScope(target: TargetName, opened: AsyncDisposableStack, kubectl?: string): Promise<Scope> {
   const config = readConfig();
   const { server } = opened.use(await openServer(target, config));
   const api = opened.use(new ApiClient(await readKubeconfig(server.kubeconfig)));
@@ -64,7 +67,7 @@ async function openScope(target: TargetName, opened: AsyncDisposableStack): Prom
     path: (resource, ...parts) =>
       [groupPaths[resource] ?? customPath, 'namespaces', namespace, resource, ...parts].join('/'),
     kubectl: async (args, options = {}) => {
-      const program = join(await obtainKubernetes(config, say), 'kubectl');
+      const program = kubectl ?? join(await obtainKubernetes(config, say), 'kubectl');
       const env = environmentWith({ HOME: home, KUBECONFIG: server.kubeconfig, ...definedOnly(options.env) });
       return runCommand(program, ['--namespace', namespace, ...args], { ...options, env });
     },

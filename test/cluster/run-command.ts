@@ -26,7 +26,7 @@ export function runCommand(program: string, args: string[], options: CommandOpti
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text;
-      options.onOutput?.(stdout, () => child.kill());
+      options.onOutput?.(stdout, () => child.kill('SIGKILL'));
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       stderr += text;
