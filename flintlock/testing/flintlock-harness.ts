@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Client, createClient } from '@connectrpc/connect';
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
-import { Flintlock, type Machine, type MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { Flintlock, type Machine, MachineState, TemplateState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { openFlintlock, type RunningFlintlock } from '../flintlock.ts';
 import { makeFakeDriver } from '../vmm/fake/driver.ts';
@@ -87,11 +87,23 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Flintlo
 
 export const smallSpec = { image: 'tvm/python', cpus: 1, memoryMib: 64 };
 
+/** Polls until the node has a template of the image. */
+export async function untilTemplate(client: FlintlockClient, image: string): Promise<void> {
+  while (true) {
+    const { templates } = await client.getNode({});
+    const mine = templates.find((template) => template.image === image);
+    if (mine?.state === TemplateState.READY) return;
+    if (mine?.state === TemplateState.FAILED) throw new Error(`no template of ${image}: ${mine.message}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 /** Polls until the machine is in the state. */
 export async function untilState(client: FlintlockClient, uid: string, state: MachineState): Promise<Machine> {
   while (true) {
     const machine = await client.getMachine({ uid });
     if (machine.state === state) return machine;
+    if (machine.state === MachineState.FAILED) throw new Error(`machine ${uid} failed: ${machine.message}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
