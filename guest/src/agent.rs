@@ -1,10 +1,12 @@
 //! What all requests share: the processes, the machine's default environment, and which role the agent has.
+use crate::interpreters::Interpreters;
 use crate::process::ProcessTable;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 pub struct Agent {
     pub processes: ProcessTable,
+    pub interpreters: Interpreters,
     pub default_env: RefCell<BTreeMap<String, String>>,
     /// Whether this agent is process 1 of a machine, or an ordinary process.
     pub is_init: bool,
@@ -12,6 +14,7 @@ pub struct Agent {
 
 impl Agent {
     pub fn new(is_init: bool) -> Self {
-        Agent { processes: ProcessTable::new(), default_env: RefCell::default(), is_init }
+        let (processes, interpreters) = (ProcessTable::new(), Interpreters::default());
+        Agent { processes, interpreters, default_env: RefCell::default(), is_init }
     }
 }

@@ -6,6 +6,7 @@ mod channel;
 mod connection;
 mod failure;
 mod files;
+mod interpreters;
 mod machine;
 mod process;
 mod proto;

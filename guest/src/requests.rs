@@ -26,6 +26,6 @@ pub async fn handle(agent: &Rc<Agent>, call: Call, stream: &Stream) -> Outcome<(
         Call::MoveFile(request) => files::move_file(request, stream).await,
         Call::RemoveFile(request) => files::remove(request).await,
         Call::WatchFiles(request) => files::watch(request, stream).await,
-        Call::PrepareInterpreter(request) => processes::prepare(&request, stream).await,
+        Call::PrepareInterpreter(request) => processes::prepare(agent, &request, stream).await,
     }
 }

@@ -53,8 +53,8 @@ fn signal_all(agent: &Agent, signal: Signal) {
         let _ = kill(Pid::from_raw(-1), signal);
         return;
     }
-    for process in agent.processes.all() {
-        let _ = process.signal(signal);
+    for child in agent.processes.children() {
+        let _ = child.signal(signal);
     }
 }
 

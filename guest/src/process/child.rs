@@ -1,75 +1,66 @@
-//! What a new process does to itself between fork and exec: session, terminal, control group, limits, user, folder.
-//! Invariant: only system calls are made here, on memory that exists before the fork.
-use super::users::User;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use std::ffi::CString;
-use std::fs::File;
+//! A child of the agent, from its start until it has been waited for.
+//! Invariant: its identifier is only signalled while it has not been waited for, so never a stranger's.
+use super::cgroup::Cgroup;
+use crate::proto::ProcessExited;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::cell::{Cell, OnceCell};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::rc::Rc;
+use tokio::sync::Notify;
 
-const PROCESS_DESCRIPTORS: u64 = 1024;
-
-/// What the child does to itself before exec; everything that needs memory is made ahead.
-pub struct Preparation {
-    pub entrance: Option<File>,
-    pub user: Option<User>,
-    pub folder: CString,
-    pub has_terminal: bool,
-    pub gives_back_limits: bool,
+pub struct Child {
+    pub pid: Pid,
+    pub cgroup: Option<Cgroup>,
+    pub timed_out: Cell<bool>,
+    exited: OnceCell<ProcessExited>,
+    ended: Notify,
 }
 
-impl Preparation {
-    pub fn prepare(&self) -> io::Result<()> {
-        nix::unistd::setsid()?;
-        if self.has_terminal {
-            // SAFETY: descriptor 0 is the terminal's user side.
-            check(unsafe { libc::ioctl(0, libc::TIOCSCTTY, 0) })?;
-        }
-        if let Some(entrance) = &self.entrance {
-            write_raw(entrance.as_raw_fd(), b"0")?;
-        }
-        if self.gives_back_limits {
-            reset_oom_score()?;
-            reset_descriptor_limit()?;
-        }
-        if let Some(user) = &self.user {
-            become_user(user)?;
-        }
-        // SAFETY: a valid C string.
-        check(unsafe { libc::chdir(self.folder.as_ptr()) })?;
-        // SAFETY: no memory is involved.
-        unsafe { libc::umask(0o022) };
-        Ok(())
+impl Child {
+    pub fn new(pid: Pid, cgroup: Option<Cgroup>) -> Rc<Self> {
+        let (timed_out, exited, ended) = (Cell::new(false), OnceCell::new(), Notify::new());
+        Rc::new(Child { pid, cgroup, timed_out, exited, ended })
     }
-}
 
-fn become_user(user: &User) -> io::Result<()> {
-    // SAFETY: the pointer and length are those of a live vector.
-    check(unsafe { libc::setgroups(user.groups.len(), user.groups.as_ptr()) })?;
-    // SAFETY: no memory is involved.
-    check(unsafe { libc::setgid(user.gid) })?;
-    // SAFETY: no memory is involved.
-    check(unsafe { libc::setuid(user.uid) })
-}
+    pub fn exited(&self) -> Option<&ProcessExited> {
+        self.exited.get()
+    }
 
-fn reset_oom_score() -> io::Result<()> {
-    // SAFETY: a valid C string; the descriptor closes with exec.
-    let fd = unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
-    check(fd)?;
-    write_raw(fd, b"0")
-}
+    pub fn set_exited(&self, mut exited: ProcessExited) {
+        exited.timed_out = self.timed_out.get();
+        if self.exited.set(exited).is_ok() {
+            self.ended.notify_waiters();
+        }
+    }
 
-/// The customary limit, which a process may raise: some close every descriptor below it one by one.
-fn reset_descriptor_limit() -> io::Result<()> {
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    Ok(setrlimit(Resource::RLIMIT_NOFILE, PROCESS_DESCRIPTORS, most)?)
-}
+    /// Resolves when it has ended; what it has started may run on.
+    pub async fn wait(&self) {
+        loop {
+            let ended = self.ended.notified();
+            if self.exited.get().is_some() {
+                return;
+            }
+            ended.await;
+        }
+    }
 
-fn write_raw(fd: RawFd, bytes: &[u8]) -> io::Result<()> {
-    // SAFETY: the pointer and length are those of a live slice.
-    check(unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) } as i32)
-}
+    /// Sends a signal to the whole group; SIGKILL reaches also what has left it, where control groups exist.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        if signal == Signal::SIGKILL
+            && let Some(cgroup) = &self.cgroup
+        {
+            return cgroup.kill();
+        }
+        if self.exited.get().is_some() {
+            return Err(Errno::ESRCH.into());
+        }
+        Ok(killpg(self.pid, signal)?)
+    }
 
-fn check(result: i32) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    /// Kills the group; a group that is gone already is what was wanted.
+    pub fn kill(&self) {
+        let _ = self.signal(Signal::SIGKILL);
+    }
 }

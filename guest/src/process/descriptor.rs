@@ -1,5 +1,6 @@
 //! The agent's end of a pipe or terminal, without blocking.
 use crate::waiting::wait_on;
+use nix::errno::Errno;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use tokio::io::unix::AsyncFd;
@@ -45,6 +46,19 @@ impl Descriptor {
             }
         }
         Ok(())
+    }
+
+    /// Writes what there is room for.
+    pub fn write_now(&self, bytes: &[u8]) -> io::Result<usize> {
+        match nix::unistd::write(self.0.get_ref(), bytes) {
+            Err(Errno::EAGAIN) => Ok(0),
+            written => Ok(written?),
+        }
+    }
+
+    /// Whether there is nothing to read, not even the end.
+    pub fn is_silent(&self) -> bool {
+        nix::unistd::read(self.0.get_ref(), &mut [0]) == Err(Errno::EAGAIN)
     }
 
     pub fn resize(&self, size: &libc::winsize) -> io::Result<()> {

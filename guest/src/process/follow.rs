@@ -1,8 +1,7 @@
 //! A stream that follows a process: its output to the host, the host's input to it.
 use super::descriptor::Descriptor;
+use super::launch::window_size;
 use super::outlet::Follower;
-use super::spawn::window_size;
-use super::supervise::kill;
 use super::table::Process;
 use crate::failure::{Failure, Outcome};
 use crate::proto::{ProcessStarted, output};
@@ -20,7 +19,7 @@ pub struct KillUnlessKept(pub Rc<Process>);
 impl Drop for KillUnlessKept {
     fn drop(&mut self) {
         if !self.0.kept && self.0.exited().is_none() {
-            kill(&self.0);
+            self.0.child.kill();
         }
     }
 }
@@ -30,7 +29,7 @@ pub async fn follow(process: &Process, stdout: u64, stderr: u64, stream: &Stream
     let (stdout, stderr) = (process.stdout.follow(stdout), process.stderr.follow(stderr));
     let started = ProcessStarted {
         id: process.id.clone(),
-        pid: process.pid.as_raw() as u32,
+        pid: process.child.pid.as_raw() as u32,
         stdout_offset: stdout.from,
         stderr_offset: stderr.from,
     };
@@ -46,7 +45,7 @@ pub async fn follow(process: &Process, stdout: u64, stderr: u64, stream: &Stream
 
 async fn send_all(process: &Process, stdout: Follower, stderr: Follower, stream: &Stream) -> Outcome<()> {
     tokio::try_join!(send_output(stdout, ChunkKind::Stdout, stream), send_output(stderr, ChunkKind::Stderr, stream))?;
-    process.wait().await;
+    process.child.wait().await;
     Ok(())
 }
 

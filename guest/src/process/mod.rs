@@ -2,8 +2,11 @@
 mod cgroup;
 mod child;
 mod descriptor;
+mod environment;
 mod follow;
+mod launch;
 mod outlet;
+mod preparation;
 pub mod requests;
 mod spawn;
 mod supervise;
@@ -11,6 +14,10 @@ mod table;
 mod users;
 
 pub use cgroup::Cgroups;
+pub use child::Child;
+pub use descriptor::Descriptor;
+pub use environment::{Environment, find_program};
+pub use launch::{Launched, Plan, launch};
 pub use supervise::{reap, run_reaper};
 pub use table::ProcessTable;
-pub use users::find_user;
+pub use users::{User, find_user};

@@ -36,7 +36,10 @@ pub async fn list(agent: &Agent, stream: &Stream) -> Outcome<()> {
     stream.send(output::Body::Processes(ProcessList { processes })).await
 }
 
-pub async fn prepare(request: &PrepareInterpreter, stream: &Stream) -> Outcome<()> {
-    let why_not = format!("this agent knows no interpreter {:?}", request.name);
-    stream.send(output::Body::Prepared(Prepared { waits: false, why_not })).await
+pub async fn prepare(agent: &Agent, request: &PrepareInterpreter, stream: &Stream) -> Outcome<()> {
+    let prepared = match agent.interpreters.prepare(agent, request).await? {
+        Ok(()) => Prepared { waits: true, why_not: String::new() },
+        Err(why_not) => Prepared { waits: false, why_not },
+    };
+    stream.send(output::Body::Prepared(prepared)).await
 }

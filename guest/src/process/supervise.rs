@@ -38,9 +38,7 @@ pub fn reap(agent: &Agent) -> bool {
             Ok(_) | Err(Errno::EINTR) => continue,
             Err(_) => break false,
         };
-        if let Some(process) = agent.processes.with_pid(pid) {
-            process.set_exited(exited);
-        }
+        agent.processes.end_child(pid, exited);
     };
     if let Some(cgroups) = agent.processes.cgroups.get() {
         cgroups.sweep();
@@ -52,33 +50,25 @@ fn ended_by(signal: Signal) -> ProcessExited {
     ProcessExited { code: 128 + signal as i32, signal: signal.as_str().into(), timed_out: false }
 }
 
-/// Limits the time of a process and tidies up after it.
+/// Limits the time of a process and takes it off the table at last.
 pub async fn supervise(agent: Rc<Agent>, process: Rc<Process>, timeout_ms: u32) {
     if timeout_ms > 0 {
         tokio::select! {
-            () = process.wait() => {}
+            () = process.child.wait() => {}
             () = sleep(Duration::from_millis(timeout_ms.into())) => {
-                process.timed_out.set(true);
-                kill(&process);
+                process.child.timed_out.set(true);
+                process.child.kill();
             }
         }
     }
-    process.wait().await;
-    if process.timed_out.get() {
+    process.child.wait().await;
+    if process.child.timed_out.get() {
         // What it forked while it was being killed.
-        kill(&process);
+        process.child.kill();
     }
     process.stdout.wait_until_finished().await;
     process.stderr.wait_until_finished().await;
-    if let (Some(cgroups), Some(cgroup)) = (agent.processes.cgroups.get(), &process.cgroup) {
-        cgroups.discard(cgroup);
-    }
     agent.processes.retire(&process);
-}
-
-/// Kills the group; a group that is gone already is what was wanted.
-pub fn kill(process: &Process) {
-    let _ = process.signal(Signal::SIGKILL);
 }
 
 /// Moves output from a pipe or terminal to its outlet, at the pace of whoever follows.
@@ -88,7 +78,7 @@ pub async fn pump(source: Rc<Descriptor>, outlet: Rc<Outlet>, process: Rc<Proces
         let read = tokio::select! {
             biased;
             read = source.read(room) => read,
-            () = process.wait() => break,
+            () = process.child.wait() => break,
         };
         match read {
             Ok(bytes) if !bytes.is_empty() => outlet.push(&bytes),

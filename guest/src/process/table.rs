@@ -1,16 +1,16 @@
-//! The processes that the host has started, by the names it knows them by.
-//! Invariant: a process identifier is only signalled while it has not been waited for, so never a stranger's.
+//! The processes that the host has started, by the names it knows them by, and the children of the agent.
 use super::cgroup::{Cgroup, Cgroups};
+use super::child::Child;
 use super::descriptor::Descriptor;
 use super::outlet::Outlet;
-use crate::failure::{Code, Failure, Outcome};
-use crate::proto::{ProcessExited, ProcessInfo};
-use nix::sys::signal::{Signal, killpg};
+use crate::failure::{Code, During, Failure, Outcome};
+use crate::proto::{ProcessExited, ProcessInfo, StartProcess};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
 const MAX_RUNNING: usize = 256;
 /// Each holds its last output, so there are fewer of them.
@@ -20,80 +20,46 @@ const MAX_LISTED_ARGUMENT_BYTES: usize = 256;
 
 pub struct Process {
     pub id: String,
-    pub pid: Pid,
     pub argv: Vec<String>,
     pub kept: bool,
-    pub cgroup: Option<Cgroup>,
+    pub child: Rc<Child>,
     pub stdin: Mutex<Option<Rc<Descriptor>>>,
-    pub terminal: Option<Rc<Descriptor>>,
-    pub stdout: Rc<Outlet>,
-    pub stderr: Rc<Outlet>,
-    pub timed_out: Cell<bool>,
-    exited: OnceCell<ProcessExited>,
-    ended: Notify,
-}
-
-/// What a new process brings beside its name.
-pub struct Parts {
-    pub pid: Pid,
-    pub cgroup: Option<Cgroup>,
-    pub stdin: Option<Rc<Descriptor>>,
     pub terminal: Option<Rc<Descriptor>>,
     pub stdout: Rc<Outlet>,
     pub stderr: Rc<Outlet>,
 }
 
 impl Process {
-    pub fn new(id: String, argv: Vec<String>, kept: bool, parts: Parts) -> Rc<Self> {
-        let Parts { pid, cgroup, stdin, terminal, stdout, stderr } = parts;
-        let stdin = Mutex::new(stdin);
-        let (timed_out, exited, ended) = (Cell::new(false), OnceCell::new(), Notify::new());
-        Rc::new(Process { id, pid, argv, kept, cgroup, stdin, terminal, stdout, stderr, timed_out, exited, ended })
+    pub fn new(
+        id: String,
+        request: &StartProcess,
+        child: Rc<Child>,
+        stdin: Option<Rc<Descriptor>>,
+        terminal: Option<Rc<Descriptor>>,
+        (stdout, stderr): (Rc<Outlet>, Rc<Outlet>),
+    ) -> Rc<Self> {
+        let (argv, kept, stdin) = (request.argv.clone(), request.keep, Mutex::new(stdin));
+        Rc::new(Process { id, argv, kept, child, stdin, terminal, stdout, stderr })
     }
 
     pub fn exited(&self) -> Option<&ProcessExited> {
-        self.exited.get()
+        self.child.exited()
     }
 
-    pub fn set_exited(&self, mut exited: ProcessExited) {
-        exited.timed_out = self.timed_out.get();
-        if self.exited.set(exited).is_ok() {
-            self.ended.notify_waiters();
-        }
-    }
-
-    /// Resolves when the main process has ended; what it has started may run on.
-    pub async fn wait(&self) {
-        loop {
-            let ended = self.ended.notified();
-            if self.exited.get().is_some() {
-                return;
-            }
-            ended.await;
-        }
-    }
-
-    /// Sends a signal to the whole group; SIGKILL reaches also what has left it, where control groups exist.
     pub fn signal(&self, signal: Signal) -> Outcome<()> {
-        if signal == Signal::SIGKILL
-            && let Some(cgroup) = &self.cgroup
-        {
-            return cgroup.kill().map_err(|error| Failure::io(format!("kill process {}", self.id), &error));
-        }
-        if self.exited.get().is_some() {
+        if signal != Signal::SIGKILL && self.exited().is_some() {
             return Err(Failure::new(Code::FailedPrecondition, format!("process {} has ended", self.id)));
         }
-        killpg(self.pid, signal)
-            .map_err(|error| Failure::io(format!("signal process {} with {signal}", self.id), &error.into()))
+        self.child.signal(signal).during(|| format!("signal process {} with {signal}", self.id))
     }
 
     pub fn info(&self) -> ProcessInfo {
         ProcessInfo {
             id: self.id.clone(),
-            pid: self.pid.as_raw() as u32,
+            pid: self.child.pid.as_raw() as u32,
             argv: shortened(&self.argv),
             kept: self.kept,
-            exited: self.exited.get().cloned(),
+            exited: self.exited().cloned(),
         }
     }
 }
@@ -118,6 +84,8 @@ pub struct ProcessTable {
     /// Names of kept processes in the order in which they ended.
     ended: RefCell<Vec<String>>,
     next_id: Cell<u64>,
+    /// All that have not been waited for.
+    children: RefCell<HashMap<Pid, Rc<Child>>>,
     pub cgroups: OnceCell<Cgroups>,
 }
 
@@ -127,6 +95,7 @@ impl ProcessTable {
             by_id: RefCell::default(),
             ended: RefCell::default(),
             next_id: Cell::new(1),
+            children: RefCell::default(),
             cgroups: OnceCell::new(),
         }
     }
@@ -181,9 +150,27 @@ impl ProcessTable {
         self.by_id.borrow_mut().insert(process.id.clone(), process);
     }
 
-    pub fn with_pid(&self, pid: Pid) -> Option<Rc<Process>> {
-        let processes = self.by_id.borrow();
-        processes.values().find(|process| process.pid == pid && process.exited().is_none()).cloned()
+    pub fn add_child(&self, child: Rc<Child>) {
+        self.children.borrow_mut().insert(child.pid, child);
+    }
+
+    pub fn children(&self) -> Vec<Rc<Child>> {
+        self.children.borrow().values().cloned().collect()
+    }
+
+    /// Notes the end of a child, if it is one: there are also processes that have lost their parent.
+    pub fn end_child(&self, pid: Pid, exited: ProcessExited) {
+        if let Some(child) = self.children.borrow_mut().remove(&pid) {
+            child.set_exited(exited);
+            self.discard_cgroup(child.cgroup.as_ref());
+        }
+    }
+
+    /// Removes a group now, or once its last process has ended.
+    pub fn discard_cgroup(&self, cgroup: Option<&Cgroup>) {
+        if let (Some(cgroups), Some(cgroup)) = (self.cgroups.get(), cgroup) {
+            cgroups.discard(cgroup);
+        }
     }
 
     /// Forgets a process that has ended, a kept one when enough others have ended after it.

@@ -1,0 +1,63 @@
+//! Interpreters that are loaded and wait for one script each, so that a snapshot holds them ready.
+//! Invariant: whether one waits changes how fast a process starts, never what it does.
+mod job;
+mod language;
+mod waiting;
+
+use crate::agent::Agent;
+use crate::failure::{Failure, Outcome};
+use crate::process::{Launched, Plan};
+use crate::proto::PrepareInterpreter;
+use language::{LANGUAGES, Language};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use waiting::Waiting;
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// At most one for each language.
+pub struct Interpreters {
+    slots: [Mutex<Option<Waiting>>; LANGUAGES.len()],
+    deadline: Duration,
+}
+
+impl Default for Interpreters {
+    fn default() -> Self {
+        Interpreters { slots: Default::default(), deadline: DEADLINE }
+    }
+}
+
+impl Interpreters {
+    /// Has one wait, that is sound and has done what was asked of it. The inner error says why none does.
+    pub async fn prepare(&self, agent: &Agent, request: &PrepareInterpreter) -> Outcome<Result<(), String>> {
+        let found = LANGUAGES.iter().position(|language| language.name == request.name);
+        let index = found.ok_or_else(|| Failure::invalid(format!("there is no interpreter {:?}", request.name)))?;
+        let mut slot = self.slots[index].lock().await;
+        // Taken out, so that it is dropped with this call.
+        let waiting = match slot.take().filter(Waiting::is_sound) {
+            Some(waiting) => Ok(waiting),
+            None => self.start(agent, &LANGUAGES[index]).await,
+        };
+        let waiting = match waiting {
+            Ok(waiting) if request.exercise => waiting.exercise(self.deadline).await.map(|()| waiting),
+            other => other,
+        };
+        Ok(waiting.map(|waiting| *slot = Some(waiting)))
+    }
+
+    async fn start(&self, agent: &Agent, language: &'static Language) -> Result<Waiting, String> {
+        let waiting = Waiting::start(agent, language).map_err(|failure| failure.message)?;
+        waiting.until_ready(self.deadline).await?;
+        Ok(waiting)
+    }
+
+    /// The interpreter that the plan names, which becomes the planned program. None when it does not wait or does not fit.
+    pub fn take(&self, plan: &Plan) -> Option<Launched> {
+        let index = LANGUAGES.iter().position(|language| language.name == plan.request.interpreter)?;
+        let mut slot = self.slots[index].try_lock().ok()?;
+        if !slot.as_ref()?.fits(plan) {
+            return None;
+        }
+        slot.take().filter(Waiting::is_sound)?.run(plan)
+    }
+}

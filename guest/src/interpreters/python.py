@@ -1,0 +1,174 @@
+# Waits for one script and becomes `python3 -u SCRIPT ARGUMENTS`: as `python3 -u -c LOADER THIS DESCRIPTOR`.
+# Invariant: the script is run by the interpreter's own main routine with no frame below it, and nothing of this file is
+# in its way. What it can notice: standard modules that are loaded already (frozen for the collector), the
+# seed of hash(), and /proc/self/cmdline and environ, which are those of the start.
+import sys
+
+bare = frozenset(sys.modules)
+# "", the folder of the start: the script's own folder comes in its place.
+has_script_folder = sys.path[:1] == ['']
+if has_script_folder:
+    del sys.path[0]
+
+import ctypes
+import gc
+import os
+import signal
+from functools import partial
+from operator import methodcaller
+
+# Cheap and often used. None keeps a time or random numbers from when it is loaded, but `random`, which is seeded anew.
+COMMON = """argparse ast base64 bisect collections.abc contextlib copy csv dataclasses datetime decimal enum fractions
+functools glob hashlib heapq inspect io itertools json linecache math operator pathlib pprint queue random re shutil
+statistics string struct subprocess tempfile textwrap threading time traceback types typing unicodedata urllib.parse
+uuid warnings weakref zlib"""
+
+SAMPLE = b"""
+import collections, dataclasses, datetime, json, math, random, re, traceback
+@dataclasses.dataclass
+class Point:
+    x: float
+    y: float = 0.0
+print(json.loads(json.dumps({'point': vars(Point(math.pi)), 'list': [*map(str, range(50))]})))
+print(collections.Counter(re.findall(r'[a-z]+', 'a quick brown fox, a dog')).most_common(1), f'{random.random():.3f}')
+print(datetime.datetime.now().isoformat(), sum(i * i for i in range(1000)), sorted({3, 1, 2}))
+try:
+    [].pop()
+except IndexError:
+    traceback.print_exc()
+"""
+
+channel = int(sys.argv[2])
+libc = ctypes.CDLL(None)
+run_file = ctypes.pythonapi.PyRun_SimpleFileExFlags
+run_file.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
+for opening in (libc.fopen, libc.fmemopen):
+    opening.restype = ctypes.c_void_p
+
+
+def load_common():
+    for name in COMMON.split():
+        try:
+            __import__(name)
+        except ImportError:
+            pass  # An image may have less than the whole library.
+
+
+def read(length):
+    data = b''
+    while len(data) < length:
+        part = os.read(channel, length - len(data))
+        if not part:
+            os._exit(0)  # The agent has gone.
+        data += part
+    return data
+
+
+def receive():
+    """A message: its length (4 bytes, little endian), then texts, each ended by a zero byte."""
+    length = int.from_bytes(read(4), 'little')
+    return read(length).split(b'\0')[:-1]
+
+
+def wait():
+    """The first of the three steps: waits, answers, and prepares the others."""
+    load_common()
+    gc.collect()
+    gc.freeze()
+    while True:
+        os.write(channel, b'ready\n')
+        kind, *job = receive()
+        if kind == b'run':
+            return become(*job)
+        if os.fork() == 0:
+            return become_sample()
+        if os.wait()[1] != 0:
+            os._exit(1)
+
+
+def become_sample():
+    os.close(channel)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    hand_over(libc.fmemopen(SAMPLE, ctypes.c_size_t(len(SAMPLE)), b'r'), b'<sample>')
+
+
+def become(folder, has_input, options, count, *rest):
+    os.close(channel)
+    argv, variables = rest[:int(count)], rest[int(count):]
+    # The program and its options come before the script.
+    script = argv[1 + int(options)]
+    os.chdir(folder)
+    replace_environment(variables)
+    if has_input == b'0':
+        replace_input()
+    sys.orig_argv = [os.fsdecode(each) for each in argv]
+    sys.argv = sys.orig_argv[1 + int(options):]
+    if is_unusual(script):
+        start_anew(argv)
+    if 'random' in sys.modules:
+        sys.modules['random'].seed()
+    file = libc.fopen(script, b'rbe')
+    if not file:
+        start_anew(argv)
+    hand_over(file, script)
+
+
+def replace_environment(variables):
+    os.environ.clear()
+    for variable in variables:
+        name, _, value = variable.partition(b'=')
+        os.environb[name] = value
+
+
+def replace_input():
+    """Reads from /dev/null, as a process without input does."""
+    old = sys.stdin
+    os.close(0)
+    os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
+    sys.stdin = sys.__stdin__ = open(0, encoding=old.encoding, errors=old.errors, closefd=False)
+
+
+def is_unusual(script):
+    """Whether it is a package, or lies beside a module that is named like one that is loaded already."""
+    from pkgutil import get_importer
+    if get_importer(os.fsdecode(script)) is not None:
+        return True
+    if not has_script_folder:
+        return False
+    sys.path.insert(0, os.path.dirname(os.path.realpath(os.fsdecode(script))))
+    loaded = {name.partition('.')[0] for name in sys.modules.keys() - bare}
+    return any(name.partition('.')[0] in loaded for name in os.listdir(sys.path[0]))
+
+
+def start_anew(argv):
+    # An interpreter ignores these, and a new one takes over what is ignored.
+    for ignored in (signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(ignored, signal.SIG_DFL)
+    os.execve(sys.executable, argv, os.environb)
+
+
+def hand_over(file, name):
+    sys.excepthook = sys.__excepthook__
+    for noted in ('last_type', 'last_value', 'last_traceback', 'last_exc'):
+        if hasattr(sys, noted):
+            delattr(sys, noted)
+    steps.append(partial(run_file, file, name, 1, None))
+    steps.append(finish)
+
+
+def finish():
+    """Without an error the exit code is 0. After one, which has been printed, the hook's end is the interpreter's."""
+    if results[1] == 0:
+        raise SystemExit(0)
+
+
+# An uncaught exception is handed to the hook when no frame is left. The hook is no function, which would be a frame
+# itself: `min` asks its key for each of the three arguments, and each time the next step is taken.
+steps = [wait]
+results = []
+taken = map(id, map(results.append, map(methodcaller('__call__'), steps)))
+hook = sys.excepthook = partial(min, key=partial(next, taken))
+raise Exception
