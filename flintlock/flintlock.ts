@@ -11,6 +11,7 @@ import { recoverMachines } from './machines/recover.ts';
 import { claimAddress, parseAddress } from './rpc/address.ts';
 import { serve } from './rpc/server.ts';
 import { makeSnapshotStore } from './snapshots/snapshot-store.ts';
+import { claimState } from './state-claim.ts';
 import { buildTemplates } from './templates/template-builder.ts';
 import { Templates } from './templates/templates.ts';
 import type { Driver } from './vmm/driver.ts';
@@ -31,6 +32,7 @@ const version = '0.1.0';
 export async function openFlintlock({ config, driver, images, log }: FlintlockDeps): Promise<RunningFlintlock> {
   await using opened = new AsyncDisposableStack();
   const address = parseAddress(config.listen);
+  opened.use(await claimState(config.stateFolder));
   await claimAddress(address);
   const machinesFolder = join(config.stateFolder, 'machines');
   driver.checkFolder(join(machinesFolder, '0'.repeat(12)));

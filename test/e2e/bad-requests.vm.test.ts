@@ -33,7 +33,7 @@ test('the command: what is mistyped is wrong usage, and nothing runs', async () 
     [['execute', '--memory', '-5', '1'], /memory|-5/],
     [['execute', '--cpu', '0', '1'], /cpu/],
     [['execute', '--cpu', 'many', '1'], /many/],
-    [['execute', '--timeout', '0', '1'], /timeout/i],
+    [['execute', '--timeout', '0', '1'], /"0" is not a time/],
     [['execute', '--timeout', 'soon', '1'], /soon/],
     [['execute', '-e', '1=2', '1'], /env|variable|1=2/i],
     [['execute', '-f', '/nowhere.py'], /\/nowhere\.py/],
