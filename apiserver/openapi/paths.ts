@@ -2,11 +2,11 @@
 // use them (fieldValidation, dryRun).
 import { acceptedPatches } from '../objects/patch.ts';
 import type { Resource } from '../resources/resource.ts';
+import { metaPackage, schemaPrefix } from './kubernetes/shapes.ts';
 import type { Operation, Parameter, PathItem } from './swagger.ts';
 
-const prefix = '#/components/schemas/';
-const patchSchema = { $ref: `${prefix}io.k8s.apimachinery.pkg.apis.meta.v1.Patch` };
-const statusSchema = { $ref: `${prefix}io.k8s.apimachinery.pkg.apis.meta.v1.Status` };
+const patchSchema = { $ref: `${schemaPrefix}${metaPackage}.Patch` };
+const statusSchema = { $ref: `${schemaPrefix}${metaPackage}.Status` };
 
 const parameter = (name: string, type: 'string' | 'boolean' | 'integer', description: string): Parameter => ({
   name,
@@ -88,13 +88,13 @@ function subresourceOperations(resource: Resource): PathItem {
 }
 
 function bodyOf({ schemaName }: Resource) {
-  return { content: { '*/*': { schema: { $ref: `${prefix}${schemaName}` } } }, required: true };
+  return { content: { '*/*': { schema: { $ref: `${schemaPrefix}${schemaName}` } } }, required: true };
 }
 
 function operation({ group, version, kind, schemaName }: Resource, action: string, parameters: Parameter[]): Operation {
   const answers = action.startsWith('delete')
     ? statusSchema
-    : { $ref: `${prefix}${schemaName}${action === 'list' ? 'List' : ''}` };
+    : { $ref: `${schemaPrefix}${schemaName}${action === 'list' ? 'List' : ''}` };
   return {
     description: `${action} ${kind}`,
     parameters,

@@ -1,26 +1,22 @@
 // The schemas of an OpenAPI document: those of its resources and everything that they refer to.
 import type { Resource } from '../resources/resource.ts';
 import { publishedSchemas } from './core-schemas.ts';
+import { scaleSchemaName } from './kubernetes/groups.ts';
+import { metaPackage, metaReference, type PublishedSchema, schemaPrefix, typeMeta } from './kubernetes/shapes.ts';
 
-type RawSchema = Record<string, unknown>;
-
-const prefix = '#/components/schemas/';
-const meta = 'io.k8s.apimachinery.pkg.apis.meta.v1';
-const scaleSchema = 'io.k8s.api.autoscaling.v1.Scale';
-
-export function schemasOf(resources: readonly Resource[]): Record<string, RawSchema> {
+export function schemasOf(resources: readonly Resource[]): Record<string, PublishedSchema> {
   const own = Object.assign({}, ...resources.map((resource) => ownSchemas(resource)));
-  const shared = ['DeleteOptions', 'Patch', 'Status', 'ObjectMeta', 'ListMeta'].map((name) => `${meta}.${name}`);
-  const wanted = [...Object.keys(own), ...shared, ...(resources.some((one) => one.scale) ? [scaleSchema] : [])];
+  const shared = ['DeleteOptions', 'Patch', 'Status', 'ObjectMeta', 'ListMeta'].map((name) => `${metaPackage}.${name}`);
+  const wanted = [...Object.keys(own), ...shared, ...(resources.some((one) => one.scale) ? [scaleSchemaName] : [])];
   return referencedSchemas({ ...publishedSchemas, ...own }, wanted);
 }
 
 /** `names` and what they refer to, however deep. */
 export function referencedSchemas(
-  schemas: Readonly<Record<string, RawSchema>>,
+  schemas: Readonly<Record<string, PublishedSchema>>,
   names: readonly string[],
-): Record<string, RawSchema> {
-  const found: Record<string, RawSchema> = {};
+): Record<string, PublishedSchema> {
+  const found: Record<string, PublishedSchema> = {};
   const open = [...names];
   for (let name = open.pop(); name !== undefined; name = open.pop()) {
     const schema = schemas[name];
@@ -34,26 +30,18 @@ export function referencedSchemas(
 function referencesIn(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return [];
   const { $ref } = value as { $ref?: unknown };
-  const own = typeof $ref === 'string' && $ref.startsWith(prefix) ? [$ref.slice(prefix.length)] : [];
+  const own = typeof $ref === 'string' && $ref.startsWith(schemaPrefix) ? [$ref.slice(schemaPrefix.length)] : [];
   return [...own, ...Object.values(value).flatMap(referencesIn)];
 }
 
-function ownSchemas(resource: Resource): Record<string, RawSchema> {
+function ownSchemas(resource: Resource): Record<string, PublishedSchema> {
   const { schemaName } = resource;
-  const list = `${schemaName}List`;
-  if (!resource.custom) {
-    return { [schemaName]: publishedSchemas[schemaName] ?? {}, [list]: publishedSchemas[list] ?? {} };
-  }
-  return { [schemaName]: customSchema(resource), [list]: listSchema(resource) };
+  const schema = resource.custom ? customSchema(resource) : (publishedSchemas[schemaName] ?? {});
+  return { [schemaName]: schema, [`${schemaName}List`]: listSchema(resource) };
 }
 
-function customSchema(resource: Resource): RawSchema {
-  const { group, version, kind, schema } = resource;
-  const metadata = {
-    description:
-      "Standard object's metadata. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata",
-    allOf: [{ $ref: `${prefix}${meta}.ObjectMeta` }],
-  };
+function customSchema({ group, version, kind, schema }: Resource): PublishedSchema {
+  const metadata = metaReference('Name, labels and what else every object has.', 'ObjectMeta');
   return {
     ...schema,
     properties: { ...schema.properties, metadata },
@@ -61,16 +49,16 @@ function customSchema(resource: Resource): RawSchema {
   };
 }
 
-function listSchema({ group, version, kind, schemaName, plural }: Resource): RawSchema {
+function listSchema({ group, version, kind, schemaName, plural }: Resource): PublishedSchema {
+  const items = { $ref: `${schemaPrefix}${schemaName}` };
   return {
-    description: `${kind}List is a list of ${kind}`,
+    description: `A list of ${plural}.`,
     type: 'object',
     required: ['items'],
     properties: {
-      apiVersion: { type: 'string', description: 'The version of the schema of this list.' },
-      kind: { type: 'string', description: 'The kind of this list.' },
-      metadata: { description: 'Standard list metadata.', allOf: [{ $ref: `${prefix}${meta}.ListMeta` }] },
-      items: { description: `List of ${plural}.`, type: 'array', items: { $ref: `${prefix}${schemaName}` } },
+      ...typeMeta,
+      metadata: metaReference('Where the list was read, and how it goes on.', 'ListMeta'),
+      items: { description: `The ${plural}.`, type: 'array', items },
     },
     'x-kubernetes-group-version-kind': [{ group, version, kind: `${kind}List` }],
   };

@@ -1,8 +1,10 @@
 // The OpenAPI documents that explain, apply and edit of kubectl are made of: v3, and v2 as JSON and as protobuf.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { publishedSchemas } from '@tvm/apiserver/openapi/core-schemas.ts';
 import type { ApiObject } from '../api-client.ts';
 import { bodyOf } from './objects.ts';
+import { factsOf } from './schema-facts.ts';
 import { onEachTarget } from './scope.ts';
 import { decodeSwagger } from './swagger-document.ts';
 
@@ -55,6 +57,19 @@ onEachTarget('OpenAPI', (scope) => {
       assert.deepEqual(Object.keys(decoded[part]).sort(), Object.keys(json[part]).sort());
       for (const [name, value] of Object.entries(json[part])) {
         assert.deepEqual(comparable(decoded[part][name]), comparable(value), name);
+      }
+    }
+  });
+
+  test("the kinds of Kubernetes have the fields, types and merge keys that the embedded server's schemas say", async () => {
+    for (const name of ['api/v1', 'apis/coordination.k8s.io/v1', 'apis/events.k8s.io/v1']) {
+      const theirs = bodyOf(await scope.api.get(`/openapi/v3/${name}`)).components.schemas;
+      for (const [schemaName, schema] of Object.entries(publishedSchemas)) {
+        if (!theirs[schemaName] || schemaName.endsWith('.DeleteOptions')) continue;
+        const wanted = factsOf(schema, publishedSchemas);
+        const found = factsOf(theirs[schemaName], theirs);
+        for (const [path, value] of Object.entries(wanted))
+          assert.deepEqual(found[path], value, `${schemaName} ${path}`);
       }
     }
   });
