@@ -18,7 +18,7 @@ const environment = z.object({
   TVM_TOKENS_FILE: z.string().optional(),
   TVM_WARM_IMAGES: z.string().default('tvm/python'),
   TVM_MAX_EXECUTIONS: z.coerce.number().int().min(1).default(16),
-  TVM_MAX_QUEUED_EXECUTIONS: z.coerce.number().int().min(0).default(64),
+  TVM_MAX_QUEUED_EXECUTIONS: z.coerce.number().int().min(0).default(256),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(600),
   TVM_LEASE_NAMESPACE: z.string().default('default'),
   TVM_REPLICA_NAME: z.string().default(hostname()),

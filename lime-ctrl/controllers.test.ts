@@ -113,7 +113,9 @@ test('an image that cannot be pulled is a condition with the words of the regist
 });
 
 test('no room: Pending with the numbers; pool machines yield theirs', async () => {
-  await using harness = await startHarness({ warm: [{ image: 'tvm/python', cpu: 1, memory: 256 }] });
+  await using harness = await startHarness({
+    warm: [{ image: 'tvm/python', cpu: 1, memory: 256, interpreter: 'python' }],
+  });
   await eventually(() => harness.pool.view()[0]?.waiting);
   await harness.kube.create(microVms, microVm('large', { memory: 4000 }));
   const said = await eventually(async () =>

@@ -14,6 +14,7 @@ import { loadConfig } from './config.ts';
 import { runControllers } from './controllers.ts';
 import { makeAdmission } from './engine/admission.ts';
 import { makeEngine } from './engine/engine.ts';
+import { interpreterOfImage } from './engine/languages.ts';
 import { makePool } from './engine/pool.ts';
 import { makeFlintlockClient } from './flintlock/client.ts';
 import { makeFleet } from './flintlock/fleet.ts';
@@ -39,7 +40,12 @@ await runMain(log, async (signal) => {
     sessions: makeReflector({ client, resource: mcpSessions, clock, log }),
   };
   const admission = makeAdmission({ running: config.maxExecutions, queued: config.maxQueuedExecutions });
-  const warm = config.warmImages.map((image) => ({ image, cpu: 1, memory: 256 }));
+  const warm = config.warmImages.map((image) => ({
+    image,
+    cpu: 1,
+    memory: 256,
+    interpreter: interpreterOfImage(image),
+  }));
   const pool = makePool({ fleet, clock, log, replica: config.replica, warm });
   const engine = makeEngine({
     fleet,

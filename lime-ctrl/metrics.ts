@@ -24,7 +24,7 @@ export function makeLimeMetrics(registers: Registry[]): LimeMetrics {
   });
   const executions = new Histogram({
     name: 'tvm_execute_duration_seconds',
-    help: 'Executions by result and start (warm: a waiting machine; cold: one was made; none: refused before).',
+    help: 'Executions by result and start (warm: a waiting machine; restored, booted: one was made; none: refused before).',
     labelNames: ['result', 'start'],
     buckets: secondsBuckets,
     registers,
@@ -52,13 +52,14 @@ export function watchEngine(registers: Registry[], pool: Pool, admission: Admiss
   new Gauge({
     name: 'tvm_pool_machines',
     help: 'Machines of the pools by state.',
-    labelNames: ['image', 'cpu', 'memory', 'state'],
+    labelNames: ['image', 'cpu', 'memory', 'interpreter', 'state'],
     registers,
     collect() {
       this.reset();
-      for (const { image, cpu, memory, waiting, making } of pool.view()) {
-        this.set({ image, cpu, memory, state: 'waiting' }, waiting);
-        this.set({ image, cpu, memory, state: 'making' }, making);
+      for (const { waiting, making, wanted, ...shape } of pool.view()) {
+        this.set({ ...shape, state: 'waiting' }, waiting);
+        this.set({ ...shape, state: 'making' }, making);
+        this.set({ ...shape, state: 'wanted' }, wanted);
       }
     },
   });

@@ -32,6 +32,10 @@ export const executeRequest = z.strictObject({
 export type ExecuteRequest = z.input<typeof executeRequest>;
 export type CheckedExecuteRequest = z.output<typeof executeRequest>;
 
+/** How its machine came to be: it waited, it was restored from a snapshot, it was booted. */
+export const startKinds = ['warm', 'restored', 'booted'] as const;
+export type StartKind = (typeof startKinds)[number];
+
 /** What a finished run looks like. `stdout` and `stderr` hold 1 MiB each at most; `truncated` says when there was more. */
 export const executeResult = z.object({
   exitCode: z.int().meta({ description: '124 when the time was up, 128 + n when signal n ended it.' }),
@@ -45,6 +49,7 @@ export const executeResult = z.object({
     image: z.string(),
     bootId: z.string(),
     warm: z.boolean().meta({ description: 'A waiting machine was used.' }),
+    start: z.enum(startKinds).optional().meta({ description: 'How the machine came to be.' }),
   }),
 });
 export type ExecuteResult = z.infer<typeof executeResult>;

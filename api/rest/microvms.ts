@@ -108,6 +108,16 @@ export const statusView = z.object({
       machines: z.int(),
     }),
   ),
-  pools: z.array(z.object({ image: z.string(), cpu: z.int(), memory: z.int(), waiting: z.int(), making: z.int() })),
+  pools: z.array(
+    z.object({
+      image: z.string(),
+      cpu: z.int(),
+      memory: z.int(),
+      interpreter: z.string().default('').meta({ description: 'The interpreter that waits in its machines.' }),
+      waiting: z.int(),
+      making: z.int(),
+      wanted: z.int().default(0).meta({ description: 'How many should wait, as demand stands.' }),
+    }),
+  ),
 });
 export type StatusView = z.infer<typeof statusView>;

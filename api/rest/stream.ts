@@ -5,6 +5,7 @@
 // messages are a channel byte and bytes (64 KiB at most each), text messages are JSON control.
 // Back-pressure is TCP's: a side that does not read stops the other, down to the process in the guest.
 import { z } from 'zod';
+import { startKinds } from './execute.ts';
 
 export const streamSubprotocol = 'stream.v1.tvm';
 
@@ -62,7 +63,14 @@ export const serverControl = z.discriminatedUnion('type', [
     execId: z.string(),
     stdoutOffset: z.int(),
     stderrOffset: z.int(),
-    machine: z.object({ id: z.string(), image: z.string(), bootId: z.string(), warm: z.boolean() }),
+    machine: z.object({
+      id: z.string(),
+      image: z.string(),
+      bootId: z.string(),
+      warm: z.boolean(),
+      /** Of execute alone: a declared machine was there already. */
+      start: z.enum(startKinds).optional(),
+    }),
   }),
   z.object({
     type: z.literal('exited'),

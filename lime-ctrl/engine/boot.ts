@@ -1,9 +1,10 @@
-// Waits until a machine runs, telling what is being done meanwhile.
+// Waits until a machine is up, telling what is being done meanwhile.
 
 import { type ErrorCode, errorCodes, TvmError } from '@tvm/api/errors.ts';
 import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
+import { isUp } from './inventory.ts';
 
 export interface BootDeps {
   fleet: Fleet;
@@ -12,7 +13,7 @@ export interface BootDeps {
   bootDeadlineMs: number;
 }
 
-/** Yields progress, then returns the running machine. Throws the machine's own failure, or deadline_exceeded. */
+/** Yields progress, then returns the machine that runs, or waits paused. Throws the machine's own failure, or deadline_exceeded. */
 export async function* waitForBoot(
   { fleet, clock, bootDeadlineMs }: BootDeps,
   uid: string,
@@ -30,7 +31,7 @@ export async function* waitForBoot(
   try {
     for (;;) {
       const machine = fleet.machine(uid)?.machine;
-      if (machine?.state === MachineState.RUNNING) return machine;
+      if (machine && isUp(machine)) return machine;
       if (!machine || machine.state !== MachineState.CREATING) throw machineError(uid, machine);
       if (machine.message !== '' && machine.message !== told) {
         told = machine.message;

@@ -1,30 +1,40 @@
 // The execution engine: code in, a machine of its own runs it, output out, machine destroyed.
 // Invariants: no write to the API server on this path; a machine that was claimed is destroyed however the run ends; a run
 // ends by its timeout even when nobody reads its output.
-import { randomUUID } from 'node:crypto';
 import { type ErrorCode, TvmError } from '@tvm/api/errors.ts';
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
-import type { CheckedExecuteRequest } from '@tvm/api/rest/execute.ts';
+import type { CheckedExecuteRequest, StartKind } from '@tvm/api/rest/execute.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import type { Admission } from './admission.ts';
 import { machineError, waitForBoot } from './boot.ts';
-import { languageRules } from './languages.ts';
-import { type Pool, shapeOf } from './pool.ts';
-import type { Shape } from './pool-plan.ts';
-import { type InputBody, type ProcessEvent, streamProcess } from './process-stream.ts';
+import { isUp } from './inventory.ts';
+import { interpreterFor, languageRules } from './languages.ts';
+import { obtainMachine } from './obtain.ts';
+import type { Pool } from './pool.ts';
+import type { InputBody } from './process-stream.ts';
+import { runCode } from './run-code.ts';
+import { type Shape, shapeOf } from './shape.ts';
 
 /** The guest ends a process in time; a guest that does not is ended this much later. */
 const hostGraceMs = 2_000;
-const inlineMaxBytes = 65_536;
-const chunkBytes = 65_536;
+/** So many waiting machines may turn out to be dead before a run gives up. */
+const maxAttempts = 3;
 export const timeoutExitCode = 124;
 
 export type RunEvent =
   | { type: 'progress'; message: string }
-  | { type: 'started'; execId: string; machine: { id: string; image: string; bootId: string; warm: boolean } }
+  | { type: 'started'; execId: string; machine: StartedMachine }
   | { type: 'output'; channel: 'stdout' | 'stderr'; bytes: Uint8Array }
   | { type: 'exited'; exitCode: number; signal: string; timedOut: boolean; durationMs: number };
+
+export interface StartedMachine {
+  id: string;
+  image: string;
+  bootId: string;
+  warm: boolean;
+  start: StartKind;
+}
 
 export interface ExecuteOptions {
   /** What the process is given besides its code; undefined: no stdin. */
@@ -43,18 +53,18 @@ export interface EngineDeps {
   admission: Admission;
   clock: Clock;
   bootDeadlineMs: number;
-  onExecuted?: (result: string, start: 'warm' | 'cold' | 'none', durationMs: number) => void;
+  onExecuted?: (result: string, start: StartKind | 'none', durationMs: number) => void;
 }
 
 export function makeEngine(deps: EngineDeps): Engine {
   return {
     async *execute(request, options) {
       const beganMs = deps.clock.now();
-      const outcome: { result: string; start: 'warm' | 'cold' | 'none' } = { result: 'abandoned', start: 'none' };
+      const outcome: { result: string; start: StartKind | 'none' } = { result: 'abandoned', start: 'none' };
       try {
         using _place = await deps.admission.enter(options.signal);
         for await (const event of executeAdmitted(deps, request, options, beganMs)) {
-          if (event.type === 'started') outcome.start = event.machine.warm ? 'warm' : 'cold';
+          if (event.type === 'started') outcome.start = event.machine.start;
           if (event.type === 'exited') outcome.result = resultOf(event);
           yield event;
         }
@@ -80,58 +90,65 @@ async function* executeAdmitted(
   options: ExecuteOptions,
   beganMs: number,
 ): AsyncGenerator<RunEvent, void> {
-  const image = request.image ?? languageRules[request.language].image;
-  const shape = { image, cpu: request.cpu, memory: request.memory };
-  const claimed = deps.pool.claim(shape);
-  if (claimed?.machine.state === MachineState.RUNNING) {
-    const attempt = runOn(deps, claimed, true, request, options, beganMs);
-    if ((yield* attempt) === 'ran') return;
+  const shape = shapeFor(request);
+  deps.pool.noteAsked(shape);
+  for (let attempt = 1; ; attempt += 1) {
+    const placed = yield* obtainMachine(deps, shape, options.signal);
+    const warm = isUp(placed.machine);
+    try {
+      const start = warm ? ({ kind: 'warm', placed } as const) : yield* waitForStart(deps, placed, options.signal);
+      const run = { request, options, beganMs, mayRetry: warm && attempt < maxAttempts };
+      if ((yield* runOn(deps, start, run)) === 'ran') return;
+    } finally {
+      deps.pool.spend(placed.machine.uid);
+    }
   }
-  const starting = claimed?.machine.state === MachineState.CREATING ? claimed : undefined;
-  yield* runCold(deps, shape, starting, request, options, beganMs);
 }
 
-/** On a machine that is not up yet: `starting`, or one that is made now. */
-async function* runCold(
+function shapeFor({ language, image = languageRules[language].image, cpu, memory }: CheckedExecuteRequest): Shape {
+  return { image, cpu, memory, interpreter: interpreterFor(language, image) };
+}
+
+interface Start {
+  kind: StartKind;
+  placed: PlacedMachine;
+}
+
+async function* waitForStart(
   deps: EngineDeps,
-  shape: Shape,
-  starting: PlacedMachine | undefined,
-  request: CheckedExecuteRequest,
-  options: ExecuteOptions,
-  beganMs: number,
-): AsyncGenerator<RunEvent, void> {
-  yield {
-    type: 'progress',
-    message: `no machine waits: ${starting ? 'one is starting' : 'starting one'} from ${shape.image}`,
-  };
-  const { node, machine } = starting ?? (await deps.pool.make(shape));
-  try {
-    const running = yield* waitForBoot(deps, machine.uid, options.signal);
-    yield* runOn(deps, { node, machine: running }, false, request, options, beganMs);
-  } finally {
-    deps.pool.spend(machine.uid);
-  }
+  { node, machine: { uid, spec } }: PlacedMachine,
+  signal: AbortSignal,
+): AsyncGenerator<RunEvent, Start> {
+  yield { type: 'progress', message: `no machine waits: one is starting from ${spec?.image}` };
+  const machine = yield* waitForBoot(deps, uid, signal);
+  return { kind: machine.restored ? 'restored' : 'booted', placed: { node, machine } };
 }
 
-/** `neverStarted`: a waiting machine turned out to be dead before anything ran in it, so that another may be tried. */
+interface Run {
+  request: CheckedExecuteRequest;
+  options: ExecuteOptions;
+  beganMs: number;
+  /** A machine that is dead before anything ran in it is not the end. */
+  mayRetry: boolean;
+}
+
+/** `neverStarted`: the machine turned out to be dead before anything ran in it, so that another may be tried. */
 async function* runOn(
   deps: EngineDeps,
-  placed: PlacedMachine,
-  warm: boolean,
-  request: CheckedExecuteRequest,
-  { inputs, signal }: ExecuteOptions,
-  beganMs: number,
+  { kind, placed }: Start,
+  { request, options: { inputs, signal }, beganMs, mayRetry }: Run,
 ): AsyncGenerator<RunEvent, 'ran' | 'neverStarted'> {
   const { uid, bootId, spec } = placed.machine;
   using deadline = hostDeadline(deps, uid, request.timeoutSeconds * 1000);
   let started = false;
   try {
     const stop = AbortSignal.any([signal, deadline.signal]);
-    for await (const event of startProcess(deps, placed, request, inputs, stop)) {
+    for await (const event of runCode(deps.fleet.client(placed.node), placed.machine, request, inputs, stop)) {
       if (event.type === 'started') {
         started = true;
         deps.pool.noteUse(shapeOf(placed.machine));
-        yield { type: 'started', execId: event.execId, machine: { id: uid, image: spec?.image ?? '', bootId, warm } };
+        const machine = { id: uid, image: spec?.image ?? '', bootId, warm: kind === 'warm', start: kind };
+        yield { type: 'started', execId: event.execId, machine };
       } else if (event.type === 'exited') {
         yield exitEvent(event, deps.clock.now() - beganMs);
         return 'ran';
@@ -144,10 +161,8 @@ async function* runOn(
       return 'ran';
     }
     const { error, dead } = await explain(deps, placed, thrown, signal);
-    if (warm && dead && !started) return 'neverStarted';
+    if (mayRetry && dead && !started) return 'neverStarted';
     throw error;
-  } finally {
-    deps.pool.spend(uid);
   }
 }
 
@@ -174,47 +189,6 @@ function hostDeadline(
   return { signal: fired.signal, [Symbol.dispose]: () => disposed.abort() };
 }
 
-async function* startProcess(
-  { fleet }: EngineDeps,
-  { node, machine: { uid } }: PlacedMachine,
-  request: CheckedExecuteRequest,
-  inputs: AsyncIterable<InputBody> | undefined,
-  signal: AbortSignal,
-): AsyncGenerator<ProcessEvent, void> {
-  const client = fleet.client(node);
-  const { path, interpreter } = languageRules[request.language];
-  const content = new TextEncoder().encode(request.code);
-  const inline = content.length <= inlineMaxBytes;
-  if (!inline) await client.writeFile(fileMessages(uid, path, content), { signal });
-  const stdin = inputs ?? (request.stdin === undefined ? undefined : textInput(request.stdin));
-  const process = {
-    id: randomUUID(),
-    argv: [...interpreter, path, ...request.args],
-    env: request.env,
-    stdin: stdin !== undefined,
-    timeoutMs: Math.max(1, Math.round(request.timeoutSeconds * 1000)),
-    files: inline ? [{ path, content }] : [],
-  };
-  yield* streamProcess(client, { body: { case: 'start', value: { uid, process } } }, stdin ?? noInput(), signal);
-}
-
-async function* fileMessages(uid: string, path: string, content: Uint8Array) {
-  yield { body: { case: 'start' as const, value: { uid, file: { path } } } };
-  for (let at = 0; at < content.length; at += chunkBytes) {
-    yield { body: { case: 'chunk' as const, value: content.subarray(at, at + chunkBytes) } };
-  }
-}
-
-async function* textInput(text: string): AsyncIterable<InputBody> {
-  const bytes = new TextEncoder().encode(text);
-  for (let at = 0; at < bytes.length; at += chunkBytes) {
-    yield { case: 'stdin', value: bytes.subarray(at, at + chunkBytes) };
-  }
-  yield { case: 'end', value: true };
-}
-
-async function* noInput(): AsyncIterable<InputBody> {}
-
 /** What a broken stream means: the end of its machine, told with the machine's reason, or what the node said. */
 async function explain(
   deps: EngineDeps,
@@ -226,6 +200,8 @@ async function explain(
   const error = TvmError.from(thrown, 'execute');
   if (codesOfLife.has(error.code)) return { error, dead: false };
   const machine = await machineNow(deps, placed);
+  // One that still waits, paused, did not get up: as good as dead, but the node says it better.
+  if (machine?.state === MachineState.PAUSED) return { error, dead: true };
   const dead = machine?.state !== MachineState.RUNNING;
   return { error: dead ? machineError(placed.machine.uid, machine) : error, dead };
 }

@@ -1,27 +1,39 @@
-// The machines of the execution engine: waiting ones per image and size, claimed in memory alone.
+// The pool: keeps as many machines waiting as the plan says, and hands them out.
 // Invariants: a machine is claimed at most once and never returns to the pool; what no run holds and the plan does not
 // want is destroyed, be it left by a process that died.
-import { randomUUID } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import { observeNodes } from '../placement/observe-nodes.ts';
-import { place } from '../placement/place.ts';
-import { keepUsedMs, keyOfShape, type PoolMachine, planPool, type Shape, type Target } from './pool-plan.ts';
+import { isUnclaimed, isWaiting, makeInventory } from './inventory.ts';
+import { makeMaker, noRoom } from './maker.ts';
+import { type Deferral, planPool, readyWanted } from './pool-plan.ts';
+import { keyOfShape, type Shape, shapeOf } from './shape.ts';
+import { type DeclaredTarget, makeTargets } from './targets.ts';
 
 const reviewMs = 2_000;
 const drainMs = 30_000;
-/** How long a run that has just begun has the processor to itself, unless it ends sooner. */
-const holdMs = 500;
+/** How long to wait for what is declared before waiting machines that nothing wants are destroyed. */
+const adoptMs = 30_000;
 /** Lets the answer of a run go out before its machine is destroyed, and changes gather. */
 const settleMs = 5;
-const callDeadlineMs = 30_000;
 
 export interface PoolView extends Shape {
   waiting: number;
   making: number;
+  wanted: number;
+}
+
+/** How the pool stands with one shape. */
+export interface Standing {
+  waiting: number;
+  making: number;
+  /** Why more is wanted and not being made; undefined: nothing is missing. */
+  deferral: Deferral | undefined;
+  /** Why the last attempt failed, until one succeeds. */
+  failure: { reason: string; message: string } | undefined;
 }
 
 export interface Pool {
@@ -29,13 +41,28 @@ export interface Pool {
   claim(shape: Shape): PlacedMachine | undefined;
   /** Begins to make a live machine for one run. Throws invalid_argument, resource_exhausted or unavailable. */
   make(shape: Shape): Promise<PlacedMachine>;
+  /** Whether making another machine now leaves a processor to each that is being made. */
+  mayMake(): boolean;
+  /** Whether a machine of this pool exists whose end will give room. */
+  hasMachines(): boolean;
+  /** A run asks for such a machine. */
+  noteAsked(shape: Shape): void;
   /** A run began on such a machine: one will wait for a while. */
   noteUse(shape: Shape): void;
   /** The run is over: the machine will be destroyed. */
   spend(uid: string): void;
   /** Gives the room of waiting machines to declared ones. */
   yieldRoom(): void;
+  /** `id` wants these to wait; undefined: nothing any more. */
+  declare(id: string, target: DeclaredTarget | undefined): void;
+  /** All that is declared was told: what waits beyond it need not be kept. */
+  declaredAll(): void;
+  standing(shape: Shape): Standing;
   view(): PoolView[];
+  /** Calls the listener when a machine was made, failed, or is gone; returns the way to stop. */
+  subscribe(listener: () => void): () => void;
+  /** How many things are remembered, for a test that nothing grows. */
+  readonly size: number;
   /** Keeps the pool as planned until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -49,138 +76,100 @@ export interface PoolDeps {
   warm: Shape[];
 }
 
+interface Failure {
+  count: number;
+  atMs: number;
+  reason: string;
+  message: string;
+}
+
 export function makePool(deps: PoolDeps): Pool {
   const { fleet, clock, log, replica } = deps;
-  const held = new Map<string, 'live' | 'spent'>();
-  const targets = new Map<string, Target>(
-    deps.warm.map((shape) => [keyOfShape(shape), { shape, always: true, usedAtMs: 0 }]),
-  );
-  const failures = new Map<string, { count: number; atMs: number }>();
-  const destroying = new Set<string>();
-  let making = 0;
+  const inventory = makeInventory({ fleet, clock, replica });
+  const maker = makeMaker({ fleet, inventory, log, replica });
+  const targets = makeTargets(deps.warm);
+  const failures = new Map<string, Failure>();
+  const listeners = new Set<() => void>();
+  let deferred: ReadonlyMap<string, Deferral> = new Map();
   let drainUntilMs = 0;
-  let holdUntilMs = 0;
+  let adoptUntilMs = clock.now() + adoptMs;
   let reviewSoon = () => {};
 
-  function machines(): PoolMachine[] {
-    return fleet.machines().flatMap((placed) => poolMachineOf(placed, replica, held));
+  function tell(): void {
+    for (const listener of listeners) listener();
   }
 
-  function claim(shape: Shape): PlacedMachine | undefined {
-    const key = keyOfShape(shape);
-    const unclaimed = machines().filter(
-      (each) => keyOfShape(each.shape) === key && isUnclaimed(each) && isReachable(each.node),
+  function processors(): number {
+    const cpus = fleet.nodes().map(({ reachable, info }) => (reachable ? (info?.cpus ?? 0) : 0));
+    return Math.max(
+      2,
+      cpus.reduce((sum, each) => sum + each, 0),
     );
-    const best =
-      unclaimed.find((each) => each.state === 'waiting') ?? unclaimed.find((each) => each.state === 'making');
-    if (!best) return undefined;
-    held.set(best.uid, 'live');
-    holdUntilMs = clock.now() + holdMs;
-    return fleet.machine(best.uid);
-  }
-
-  function noteUse(shape: Shape): void {
-    const key = keyOfShape(shape);
-    targets.set(key, { shape, always: targets.get(key)?.always ?? false, usedAtMs: clock.now() });
-  }
-
-  const isReachable = (node: string) => fleet.nodes().some((each) => each.name === node && each.reachable);
-
-  async function create(shape: Shape, owner: 'pool' | 'execute'): Promise<PlacedMachine> {
-    const node = await chooseNode(shape, owner);
-    const uid = randomUUID();
-    if (owner === 'execute') held.set(uid, 'live');
-    const request = {
-      uid,
-      generation: 1n,
-      spec: { image: shape.image, cpus: shape.cpu, memoryMib: shape.memory, hostname: 'machine' },
-      labels: { owner, replica },
-    };
-    try {
-      const machine = await fleet.client(node).createMachine(request, { timeoutMs: callDeadlineMs });
-      fleet.learn(node, machine);
-      return { node, machine };
-    } catch (error) {
-      // The node may have made it all the same; then it is destroyed when it shows.
-      if (owner === 'execute') held.set(uid, 'spent');
-      throw error;
-    }
-  }
-
-  async function chooseNode(shape: Shape, owner: 'pool' | 'execute'): Promise<string> {
-    if (owner === 'execute') await fleet.refresh();
-    let placement = place(shape, observeNodes(fleet));
-    if (placement.node === undefined && placement.reason === 'NoRoom' && owner === 'execute') {
-      await Promise.all(machines().filter(isWaiting).map(destroy));
-      await fleet.refresh();
-      placement = place(shape, observeNodes(fleet));
-    }
-    if (placement.node !== undefined) return placement.node;
-    throw placementError(placement.reason, placement.message);
-  }
-
-  async function destroy({ uid, node }: PoolMachine): Promise<void> {
-    if (destroying.has(uid)) return;
-    destroying.add(uid);
-    held.set(uid, 'spent');
-    try {
-      await fleet.client(node).destroyMachine({ uid, generation: 1n }, { timeoutMs: callDeadlineMs });
-    } catch (error) {
-      log.warn({ why: TvmError.from(error).message, machine: uid, node }, 'machine not destroyed, will try again');
-    } finally {
-      destroying.delete(uid);
-    }
   }
 
   async function refill(shape: Shape): Promise<void> {
-    making += 1;
     try {
-      await create(shape, 'pool');
-    } catch (error) {
-      noteFailure(shape);
-      log.warn({ why: TvmError.from(error).message, ...shape }, 'no machine for the pool');
-    } finally {
-      making -= 1;
+      await maker.make(shape, 'pool');
+    } catch (thrown) {
+      const error = TvmError.from(thrown);
+      noteFailure(shape, error.reason ?? error.code, error.message);
+      log.warn({ why: error.message, ...shape }, 'no machine for the pool');
     }
   }
 
-  function noteFailure(shape: Shape): void {
+  function noteFailure(shape: Shape, reason: string, message: string): void {
     const key = keyOfShape(shape);
-    failures.set(key, { count: (failures.get(key)?.count ?? 0) + 1, atMs: clock.now() });
+    // A full node is not a failure of the shape: it is looked at again soon.
+    const count = reason === noRoom ? 1 : (failures.get(key)?.count ?? 0) + 1;
+    failures.set(key, { count, atMs: clock.now(), reason, message });
+    tell();
   }
 
   function review(): void {
     const nowMs = clock.now();
-    for (const [key, target] of targets)
-      if (!target.always && nowMs - target.usedAtMs >= keepUsedMs) targets.delete(key);
+    const wanted = targets.list(nowMs);
+    const keys = new Set(wanted.map(({ shape }) => keyOfShape(shape)));
+    for (const key of [...failures.keys()]) if (!keys.has(key)) failures.delete(key);
     const nodes = observeNodes(fleet).filter((node) => node.reachable);
     if (nodes.length === 0) return;
-    const roomMiB = Math.max(...nodes.map((node) => node.memoryFreeMiB));
-    const reachable = machines().filter((each) => isReachable(each.node));
-    const world = {
-      machines: reachable,
-      making,
-      targets: [...targets.values()],
+    const reachable = new Set(nodes.map(({ name }) => name));
+    const plan = planPool({
+      machines: inventory.machines().filter(({ node }) => reachable.has(node)),
+      busy: inventory.busy(),
+      targets: wanted,
       failures,
-      roomMiB,
+      roomMiB: Math.max(...nodes.map((node) => node.memoryFreeMiB)),
       drainUntilMs,
-      holdUntilMs,
+      holdUntilMs: inventory.holdUntilMs(),
+      adopting: nowMs < adoptUntilMs,
       nowMs,
-    };
-    const plan = planPool(world);
-    for (const machine of plan.destroy) void destroy(machine);
+    });
+    deferred = plan.deferred;
+    for (const machine of plan.destroy) void maker.destroy(machine);
     for (const shape of plan.create) void refill(shape);
   }
 
   function onMachine(uid: string, machine: Machine | undefined): void {
-    if (!machine) held.delete(uid);
-    else if (machine.labels.owner !== 'pool' || machine.labels.replica !== replica) return;
-    else if (machine.state === MachineState.RUNNING) failures.delete(keyOfShape(shapeOf(machine)));
-    else if (machine.state === MachineState.FAILED && held.get(uid) === undefined) {
-      log.warn({ machine: uid, reason: machine.reason, message: machine.message }, 'a machine of the pool failed');
-      noteFailure(shapeOf(machine));
-    }
+    const tookMs = inventory.note(uid, machine);
+    if (machine && machine.labels.owner === 'pool' && machine.labels.replica === replica)
+      onPoolMachine(machine, tookMs);
+    // Only these give a run that waits its turn, its room or its machine.
+    if (!machine || tookMs !== undefined) tell();
     reviewSoon();
+  }
+
+  function onPoolMachine(machine: Machine, tookMs: number | undefined): void {
+    const shape = shapeOf(machine);
+    if (tookMs !== undefined) {
+      targets.noteMade(shape, tookMs);
+      failures.delete(keyOfShape(shape));
+    } else if (machine.state === MachineState.FAILED) {
+      const { uid, reason, message } = machine;
+      const known = inventory.machines().find((each) => each.uid === uid);
+      if (!known || known.held !== undefined || known.used) return;
+      log.warn({ machine: uid, reason, message }, 'a machine of the pool failed');
+      noteFailure(shape, reason, message);
+    }
   }
 
   async function run(signal: AbortSignal): Promise<void> {
@@ -191,79 +180,61 @@ export function makePool(deps: PoolDeps): Pool {
       review();
       const woken = new AbortController();
       reviewSoon = () => woken.abort();
-      const heldMs = holdUntilMs - clock.now();
+      const heldMs = inventory.holdUntilMs() - clock.now();
       await clock.sleep(heldMs > 0 ? heldMs : reviewMs, AbortSignal.any([signal, woken.signal]));
       await clock.sleep(settleMs, signal);
     }
     stop();
   }
 
+  function standing(shape: Shape): Standing {
+    const key = keyOfShape(shape);
+    const same = inventory.machines().filter((each) => keyOfShape(each.shape) === key);
+    const failure = failures.get(key);
+    return {
+      waiting: same.filter(isWaiting).length,
+      making: same.filter((each) => each.state === 'making' && isUnclaimed(each)).length,
+      deferral: deferred.get(key),
+      failure: failure && { reason: failure.reason, message: failure.message },
+    };
+  }
+
   return {
-    claim,
-    make: (shape) => create(shape, 'execute'),
-    noteUse,
+    claim: inventory.claim,
+    make: (shape) => maker.make(shape, 'execute'),
+    mayMake: () => inventory.busy() < processors(),
+    hasMachines: () => inventory.machines().length > 0,
+    noteAsked: (shape) => targets.noteAsked(shape, clock.now()),
+    noteUse: (shape) => targets.noteUsed(shape, clock.now()),
     spend(uid) {
-      held.set(uid, 'spent');
-      holdUntilMs = 0;
+      inventory.spend(uid);
       reviewSoon();
     },
     yieldRoom() {
       drainUntilMs = clock.now() + drainMs;
       reviewSoon();
     },
-    view: () => [...targets.values()].map(({ shape }) => viewOf(shape, machines())),
+    declare(id, target) {
+      targets.declare(id, target);
+      reviewSoon();
+    },
+    declaredAll() {
+      adoptUntilMs = 0;
+      reviewSoon();
+    },
+    standing,
+    view: () =>
+      targets.list(clock.now()).map((target) => {
+        const { waiting, making } = standing(target.shape);
+        return { ...target.shape, waiting, making, wanted: readyWanted(target) };
+      }),
+    subscribe(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    get size() {
+      return inventory.size + targets.size + failures.size;
+    },
     run,
   };
-}
-
-function viewOf(shape: Shape, machines: PoolMachine[]): PoolView {
-  const same = machines.filter((each) => keyOfShape(each.shape) === keyOfShape(shape) && !each.held);
-  return {
-    ...shape,
-    waiting: same.filter(isWaiting).length,
-    making: same.filter((each) => each.state === 'making' && each.owner === 'pool').length,
-  };
-}
-
-function isUnclaimed({ owner, used, held }: PoolMachine): boolean {
-  return owner === 'pool' && !used && held === undefined;
-}
-
-function isWaiting(machine: PoolMachine): boolean {
-  return isUnclaimed(machine) && machine.state === 'waiting';
-}
-
-/** What kind of machine it is. */
-export function shapeOf({ spec }: Machine): Shape {
-  return { image: spec?.image ?? '', cpu: spec?.cpus ?? 0, memory: spec?.memoryMib ?? 0 };
-}
-
-function poolMachineOf(
-  { node, machine }: PlacedMachine,
-  replica: string,
-  held: ReadonlyMap<string, 'live' | 'spent'>,
-): PoolMachine[] {
-  const { owner } = machine.labels;
-  if ((owner !== 'pool' && owner !== 'execute') || machine.labels.replica !== replica) return [];
-  if (machine.state === MachineState.DESTROYING) return [];
-  const { uid, used } = machine;
-  return [{ uid, node, owner, used, shape: shapeOf(machine), state: stateOf(machine), held: held.get(uid) }];
-}
-
-function stateOf({ state }: Machine): PoolMachine['state'] {
-  if (state === MachineState.CREATING) return 'making';
-  return state === MachineState.RUNNING || state === MachineState.PAUSED ? 'waiting' : 'ended';
-}
-
-function placementError(reason: string, message: string): TvmError {
-  if (reason === 'TooLarge') {
-    return new TvmError('invalid_argument', `no node is large enough: ${message}`, {
-      reason,
-      hint: 'Ask for less memory or fewer CPUs; /v1/status shows what the nodes have.',
-    });
-  }
-  if (reason === 'NoRoom') {
-    return new TvmError('resource_exhausted', `no node has room: ${message}`, { reason, retryAfterSeconds: 5 });
-  }
-  return new TvmError('unavailable', message, { reason, hint: 'Is flintlock running? See "vvm status".' });
 }

@@ -4,7 +4,7 @@ import type { ExecuteResult } from '@tvm/api/rest/execute.ts';
 import { executeEvent, type Problem } from '@tvm/api/rest/stream.ts';
 import { eventually, postJson, startHarness } from '../testing/harness.ts';
 
-const warm = [{ image: 'tvm/python', cpu: 1, memory: 256 }];
+const warm = [{ image: 'tvm/python', cpu: 1, memory: 256, interpreter: 'python' }];
 
 test('a run gives its output, its exit code, and its machine is gone', async () => {
   await using harness = await startHarness({ warm });

@@ -26,6 +26,13 @@ export interface FakeFlintlock {
   badImages: Map<string, string>;
   /** Machines stay CREATING until this resolves. */
   boot: Promise<void>;
+  /** Whether machines are restored from templates; they boot otherwise. */
+  templates: boolean;
+  /** Machines in which no process can be started any more. */
+  deaf: Set<string>;
+  /** The most memory that machines had at once, the most machines that were CREATING at once. */
+  mostMiB: number;
+  mostMaking: number;
   /** Environment given to each machine. */
   envs: Map<string, Record<string, string>>;
   /** Changes a machine as its VMM would: a crash, an end. */
@@ -51,6 +58,10 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
     memoryMiB: 4096,
     badImages: new Map(),
     boot: Promise.resolve(),
+    templates: false,
+    deaf: new Set(),
+    mostMiB: 0,
+    mostMaking: 0,
     envs: new Map(),
     change(uid, change) {
       const machine = machines.get(uid);
@@ -78,6 +89,12 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
 
   const usedMiB = () => [...machines.values()].reduce((sum, each) => sum + (each.spec?.memoryMib ?? 0), 0);
 
+  function noteMost(): void {
+    const making = [...machines.values()].filter(({ state }) => state === MachineState.CREATING);
+    fake.mostMiB = Math.max(fake.mostMiB, usedMiB());
+    fake.mostMaking = Math.max(fake.mostMaking, making.length);
+  }
+
   function bootSoon(uid: string, spec: MachineSpec): void {
     void fake.boot.then(() => {
       const refused = fake.badImages.get(spec.image);
@@ -91,7 +108,8 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         });
       }
       fake.change(uid, {
-        state: MachineState.RUNNING,
+        state: spec.standby ? MachineState.PAUSED : MachineState.RUNNING,
+        restored: fake.templates,
         reason: '',
         message: '',
         bootMs: 7,
@@ -144,6 +162,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         });
         machines.set(uid, machine);
         fake.envs.set(uid, env);
+        noteMost();
         emit(machine, MachineEventKind.CHANGED);
         bootSoon(uid, spec);
         return machine;
@@ -203,9 +222,14 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
           requests,
           (uid) => {
             const machine = find(uid);
-            if (machine.state !== MachineState.RUNNING)
+            if (fake.deaf.has(uid)) {
+              fake.change(uid, { state: MachineState.FAILED, reason: 'VmmExited' });
+              throw new TvmError('unavailable', 'the machine ended', { reason: 'VmmExited' });
+            }
+            const waits = machine.state === MachineState.PAUSED && machine.spec?.standby && !machine.used;
+            if (machine.state !== MachineState.RUNNING && !waits)
               throw new TvmError('failed_precondition', `machine ${uid} does not run`);
-            fake.change(uid, { used: true });
+            fake.change(uid, { used: true, state: MachineState.RUNNING, lastActiveAtMs: BigInt(Date.now()) });
           },
           AbortSignal.any([context.signal, away.signal]),
         )) {

@@ -1,5 +1,5 @@
 // What a process of the fake flintlock does: the source text is a list of lines, "print X", "err X", "cat", "exit N",
-// "sleep MS", "forever" (prints without end), "hang" (never ends), "env NAME".
+// "sleep MS", "forever" (prints without end), "hang" (never ends), "env NAME", "interpreter" (prints the one it was asked to run in).
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { ExecRequest } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
@@ -49,6 +49,7 @@ async function* runLine(
   if (verb === 'print') yield stdout(`${rest}\n`);
   else if (verb === 'err') yield output({ case: 'stderr', value: encoder.encode(`${rest}\n`) });
   else if (verb === 'env') yield stdout(`${process.env[rest] ?? ''}\n`);
+  else if (verb === 'interpreter') yield stdout(`${process.interpreter}\n`);
   else if (verb === 'exit') yield exited(Number(rest));
   else if (verb === 'cat') yield* cat(inputs);
   else if (verb === 'forever') yield* forever(ended);

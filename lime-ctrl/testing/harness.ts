@@ -15,7 +15,7 @@ import { runControllers } from '../controllers.ts';
 import { makeAdmission } from '../engine/admission.ts';
 import { type Engine, makeEngine } from '../engine/engine.ts';
 import { makePool, type Pool } from '../engine/pool.ts';
-import type { Shape } from '../engine/pool-plan.ts';
+import type { Shape } from '../engine/shape.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
@@ -35,7 +35,7 @@ export interface Harness extends AsyncDisposable {
 }
 
 export async function startHarness(
-  options: { warm?: Shape[]; maxExecutions?: number; maxQueued?: number } = {},
+  options: { warm?: Shape[]; maxExecutions?: number; maxQueued?: number; flintlock?: FakeFlintlock } = {},
 ): Promise<Harness> {
   const log = makeLogger('test', 'silent');
   const clock = systemClock;
@@ -43,7 +43,7 @@ export async function startHarness(
   const folder = mkdtempSync(join(tmpdir(), 'tvm-lime-'));
   writeFileSync(join(folder, 'tokens'), `${testToken},tester,everyone\n`);
   const kube = makeMemoryKube();
-  const flintlock = makeFakeFlintlock();
+  const flintlock = options.flintlock ?? makeFakeFlintlock();
   const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
   const reflectors = {
     microVms: makeReflector({ client: kube, resource: microVms, clock, log }),
