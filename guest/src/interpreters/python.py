@@ -1,7 +1,7 @@
 # Waits for one script and becomes `python3 -u SCRIPT ARGUMENTS`: as `python3 -u -c LOADER THIS DESCRIPTOR`.
 # Invariant: the script is run by the interpreter's own main routine with no frame below it, and nothing of this file is
-# in its way. What it can notice: standard modules that are loaded already (frozen for the collector), the
-# seed of hash(), and /proc/self/cmdline and environ, which are those of the start.
+# in its way. What it can notice: standard modules that are loaded already (frozen for the collector), the seed of
+# hash(), /proc/self/cmdline and environ, which are those of the start, and up to 3.11 a few frames less to recurse.
 import sys
 
 bare = frozenset(sys.modules)
@@ -12,8 +12,10 @@ if has_script_folder:
 
 import ctypes
 import gc
+import io
 import os
 import signal
+import types
 from functools import partial
 from operator import methodcaller
 
@@ -128,7 +130,11 @@ def replace_input():
     old = sys.stdin
     os.close(0)
     os.set_inheritable(os.open(os.devnull, os.O_RDONLY), True)
-    sys.stdin = sys.__stdin__ = open(0, encoding=old.encoding, errors=old.errors, closefd=False)
+    buffer = open(0, 'rb', closefd=False)
+    buffer.raw.name = old.name
+    new = io.TextIOWrapper(buffer, old.encoding, old.errors, '\n', old.line_buffering, old.write_through)
+    new.mode = old.mode
+    sys.stdin = sys.__stdin__ = new
 
 
 def is_unusual(script):
@@ -151,6 +157,11 @@ def start_anew(argv):
 
 
 def hand_over(file, name):
+    # The frame of the loader, which lives on with the exception, holds the variables of the module before.
+    main = types.ModuleType('__main__')
+    main.__dict__.clear()
+    main.__dict__.update(sys.modules['__main__'].__dict__)
+    sys.modules['__main__'] = main
     sys.excepthook = sys.__excepthook__
     for noted in ('last_type', 'last_value', 'last_traceback', 'last_exc'):
         if hasattr(sys, noted):
