@@ -14,6 +14,8 @@ test('several nodes, no warm image', () => {
   const config = loadConfig({ TVM_HOME: '/h', TVM_FLINTLOCKS: 'a=unix:/a.sock, b=10.0.0.1:9090', TVM_WARM_IMAGES: '' });
   assert.deepEqual([...config.flintlocks.values()], ['unix:/a.sock', '10.0.0.1:9090']);
   assert.deepEqual(config.warmImages, []);
+  const off = loadConfig({ TVM_HOME: '/h', TVM_POOL: 'off' });
+  assert.deepEqual([off.pool, off.warmImages], [false, []]);
 });
 
 test('what is wrong names the variable', () => {

@@ -17,6 +17,7 @@ const environment = z.object({
   TVM_HEALTH_LISTEN: z.string().default('127.0.0.1:8081'),
   TVM_TOKENS_FILE: z.string().optional(),
   TVM_WARM_IMAGES: z.string().default('tvm/python'),
+  TVM_POOL: z.enum(['on', 'off']).default('on'),
   TVM_MAX_EXECUTIONS: z.coerce.number().int().min(1).default(16),
   TVM_MAX_QUEUED_EXECUTIONS: z.coerce.number().int().min(0).default(256),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(600),
@@ -36,6 +37,8 @@ export interface Config {
   tokensFile: string;
   /** Images that always have a machine of 1 CPU and 256 MB waiting. */
   warmImages: string[];
+  /** False: no machine waits unless one is declared to. */
+  pool: boolean;
   maxExecutions: number;
   maxQueuedExecutions: number;
   bootDeadlineMs: number;
@@ -58,7 +61,8 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     metricsListen: parseListenAddress(set.TVM_METRICS_LISTEN),
     healthListen: parseListenAddress(set.TVM_HEALTH_LISTEN),
     tokensFile: set.TVM_TOKENS_FILE ?? join(home, 'tokens'),
-    warmImages: listOf(set.TVM_WARM_IMAGES),
+    warmImages: set.TVM_POOL === 'on' ? listOf(set.TVM_WARM_IMAGES) : [],
+    pool: set.TVM_POOL === 'on',
     maxExecutions: set.TVM_MAX_EXECUTIONS,
     maxQueuedExecutions: set.TVM_MAX_QUEUED_EXECUTIONS,
     bootDeadlineMs: set.TVM_BOOT_TIMEOUT_SECONDS * 1000,

@@ -46,7 +46,7 @@ await runMain(log, async (signal) => {
     memory: 256,
     interpreter: interpreterOfImage(image),
   }));
-  const pool = makePool({ fleet, clock, log, replica: config.replica, warm });
+  const pool = makePool({ fleet, clock, log, replica: config.replica, warm, keepUsed: config.pool });
   const engine = makeEngine({
     fleet,
     pool,

@@ -74,6 +74,8 @@ export interface PoolDeps {
   /** Marks the machines of this replica. */
   replica: string;
   warm: Shape[];
+  /** False: what was used does not wait to be used again. */
+  keepUsed?: boolean;
 }
 
 interface Failure {
@@ -87,7 +89,7 @@ export function makePool(deps: PoolDeps): Pool {
   const { fleet, clock, log, replica } = deps;
   const inventory = makeInventory({ fleet, clock, replica });
   const maker = makeMaker({ fleet, inventory, log, replica });
-  const targets = makeTargets(deps.warm);
+  const targets = makeTargets(deps.warm, deps.keepUsed);
   const failures = new Map<string, Failure>();
   const listeners = new Set<() => void>();
   let deferred: ReadonlyMap<string, Deferral> = new Map();

@@ -26,6 +26,13 @@ test('what was used waits for a while, the last eight shapes of it', () => {
   assert.equal(targets.list(keepUsedMs + 1).length, 0);
 });
 
+test('what was used does not wait when that is switched off', () => {
+  const targets = makeTargets([], false);
+  targets.noteUsed(plain, 1);
+  targets.noteAsked(plain, 1);
+  assert.deepEqual([targets.list(1), targets.size], [[], 0]);
+});
+
 test('demand counts for the shape that serves it', () => {
   const targets = makeTargets([plain]);
   targets.noteAsked({ ...plain, interpreter: 'python' }, 5);

@@ -34,7 +34,8 @@ export interface Targets {
 
 type Bounds = Pick<Target, 'shape' | 'minReady' | 'maxReady' | 'firm'>;
 
-export function makeTargets(warm: readonly Shape[]): Targets {
+/** Without `keepUsed` only `warm` and what is declared waits. */
+export function makeTargets(warm: readonly Shape[], keepUsed = true): Targets {
   const declared = new Map<string, DeclaredTarget>();
   const used = new Map<string, { shape: Shape; atMs: number }>();
   const refills = new Map<string, number>();
@@ -69,6 +70,7 @@ export function makeTargets(warm: readonly Shape[]): Targets {
       demand.note(keyOfShape(exact ?? wanted.find((each) => sameSize(each, shape)) ?? shape), nowMs);
     },
     noteUsed(shape, nowMs) {
+      if (!keepUsed) return;
       used.delete(keyOfShape(shape));
       used.set(keyOfShape(shape), { shape, atMs: nowMs });
       const [oldest] = used.keys();
