@@ -1,42 +1,41 @@
 // All controllers, wired to what wakes them. Invariant: they run only while this replica leads.
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
-import type { Clock } from '@tvm/kit/clock.ts';
-import { type ControllerDeps, runController } from '@tvm/kit/controller/controller.ts';
+import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
-import { resync } from '@tvm/kit/controller/resync.ts';
 import { makeWorkQueue, type WorkQueue } from '@tvm/kit/controller/work-queue.ts';
 import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
-import type { Logger } from '@tvm/kit/log.ts';
 import { aborted } from '@tvm/kit/run-main.ts';
+import type { Pool } from './engine/pool.ts';
 import type { Fleet, FleetEvent } from './flintlock/fleet.ts';
 import { makeMcpSessionReconcile } from './mcp-session/reconcile.ts';
 import { makeFailureLog } from './microvm/failure-log.ts';
 import { makeMicroVmReconcile } from './microvm/reconcile.ts';
 import { ownerLabel } from './microvm/world.ts';
+import { runMicroVmPools } from './microvm-pool/controller.ts';
+import { type LoopDeps, runLoop } from './run-loop.ts';
 
-const resyncMs = 300_000;
-const concurrency = 8;
+/** Room that machines leave gathers for this long. */
+const roomGatherMs = 300;
 
-export interface ControllersDeps {
+export interface ControllersDeps extends LoopDeps {
   client: KubeClient;
   fleet: Fleet;
+  /** The engine's; MicroVMPools declare what waits in it. */
+  pool: Pool;
   microVms: Reflector<MicroVm>;
+  pools: Reflector<MicroVmPool>;
   sessions: Reflector<McpSession>;
   recorder: EventRecorder;
-  clock: Clock;
-  log: Logger;
-  /** A declared machine finds no room: what only waits should yield. */
-  onNoRoom?: () => void;
-  onReconciled?: NonNullable<ControllerDeps['onReconciled']>;
-  onQueue?: (name: string, queue: WorkQueue) => void;
 }
 
 /** Runs until the signal aborts. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  await Promise.race([deps.microVms.whenSynced, aborted(signal)]);
-  await Promise.all([runMicroVms(deps, signal), runSessions(deps, signal)]);
+  const synced = [deps.microVms, deps.pools].map(({ whenSynced }) => whenSynced);
+  await Promise.race([Promise.all(synced), aborted(signal)]);
+  if (signal.aborted) return;
+  await Promise.all([runMicroVms(deps, signal), runMicroVmPools(deps, signal), runSessions(deps, signal)]);
 }
 
 async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
@@ -48,7 +47,11 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
   };
   const unsubscribe = [
     microVms.subscribe(({ key }) => queue.add(key)),
-    fleet.subscribe((event) => (event.type === 'node' ? addAll() : addMachine(queue, event))),
+    fleet.subscribe((event) => {
+      if (event.type === 'node') return addAll();
+      addMachine(queue, event);
+      if (!event.machine) for (const key of withoutRoom(microVms.list())) queue.addAfter(key, roomGatherMs);
+    }),
   ];
   addAll();
   const reconcile = makeMicroVmReconcile({
@@ -58,9 +61,9 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     failures: makeFailureLog(),
     recorder,
     clock,
-    ...(deps.onNoRoom && { onNoRoom: deps.onNoRoom }),
+    onNoRoom: deps.pool.yieldRoom,
   });
-  await run(deps, { name: 'microvm', queue, reconcile, keys }, signal);
+  await runLoop(deps, { name: 'microvm', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
 }
 
@@ -78,21 +81,13 @@ async function runSessions(deps: ControllersDeps, signal: AbortSignal): Promise<
   ];
   for (const key of keys()) queue.add(key);
   const reconcile = makeMcpSessionReconcile({ client, session: sessions.get, microVm: microVms.get, recorder, clock });
-  await run(deps, { name: 'mcpsession', queue, reconcile, keys }, signal);
+  await runLoop(deps, { name: 'mcpsession', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
 }
 
-interface Controller extends Pick<ControllerDeps, 'name' | 'queue' | 'reconcile'> {
-  keys: () => string[];
-}
-
-async function run(deps: ControllersDeps, controller: Controller, signal: AbortSignal): Promise<void> {
-  const { clock, log, onReconciled } = deps;
-  deps.onQueue?.(controller.name, controller.queue);
-  await Promise.all([
-    runController({ ...controller, concurrency, clock, log, ...(onReconciled && { onReconciled }) }, signal),
-    resync({ keys: controller.keys, queue: controller.queue, clock, everyMs: resyncMs }, signal),
-  ]);
+/** Those that wait for the end of other machines. */
+function withoutRoom(all: MicroVm[]): string[] {
+  return all.filter(({ status }) => status?.reason === 'NoRoom').map(keyOf);
 }
 
 function machineKey({ machine }: { machine: { labels: Record<string, string> } }): string[] {

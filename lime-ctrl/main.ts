@@ -4,7 +4,7 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import { runWhileLeading } from '@tvm/kit/controller/leader-election.ts';
 import { makeReflector } from '@tvm/kit/controller/reflector.ts';
 import { serveHealth } from '@tvm/kit/health.ts';
-import { mcpSessions, microVms } from '@tvm/kit/kube/client.ts';
+import { mcpSessions, microVmPools, microVms } from '@tvm/kit/kube/client.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
@@ -37,6 +37,7 @@ await runMain(log, async (signal) => {
   const fleet = makeFleet(new Map(clients), { clock, log });
   const reflectors = {
     microVms: makeReflector({ client, resource: microVms, clock, log }),
+    pools: makeReflector({ client, resource: microVmPools, clock, log }),
     sessions: makeReflector({ client, resource: mcpSessions, clock, log }),
   };
   const admission = makeAdmission({ running: config.maxExecutions, queued: config.maxQueuedExecutions });
@@ -68,15 +69,12 @@ await runMain(log, async (signal) => {
   const running = [
     fleet.run(signal),
     reflectors.microVms.run(signal),
+    reflectors.pools.run(signal),
     reflectors.sessions.run(signal),
     pool.run(signal),
     runWhileLeading(
       { client, clock, log, namespace: config.leaseNamespace, name: 'lime-ctrl', identity: config.replica },
-      (term) =>
-        runControllers(
-          { client, fleet, ...reflectors, recorder, clock, log, onNoRoom: pool.yieldRoom, ...metrics },
-          term,
-        ),
+      (term) => runControllers({ client, fleet, ...reflectors, recorder, clock, log, pool, ...metrics }, term),
       signal,
     ),
   ];

@@ -5,6 +5,8 @@
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import { apiVersion, type KubeObject, type ObjectMeta } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
+import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 
 /** Any object of the API: the custom kinds, Secrets, Events, ... */
 export interface ApiObject {
@@ -116,6 +118,8 @@ const custom = <T extends KubeObject>(kind: string, plural: string): Resource<T>
 });
 
 export const microVms = custom<MicroVm>('MicroVM', 'microvms');
+export const microVmPools = custom<MicroVmPool>('MicroVMPool', 'microvmpools');
+export const microVmSnapshots = custom<MicroVmSnapshot>('MicroVMSnapshot', 'microvmsnapshots');
 export const mcpSessions = custom<McpSession>('MCPSession', 'mcpsessions');
 export const secrets: Resource<Secret> = { apiVersion: 'v1', kind: 'Secret', plural: 'secrets', namespaced: true };
 export const events: Resource<KubeEvent> = { apiVersion: 'v1', kind: 'Event', plural: 'events', namespaced: true };

@@ -7,7 +7,7 @@ import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import { systemClock } from '@tvm/kit/clock.ts';
 import { makeReflector } from '@tvm/kit/controller/reflector.ts';
-import { mcpSessions, microVms } from '@tvm/kit/kube/client.ts';
+import { mcpSessions, microVmPools, microVms } from '@tvm/kit/kube/client.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { type MemoryKube, makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
@@ -35,18 +35,25 @@ export interface Harness extends AsyncDisposable {
 }
 
 export async function startHarness(
-  options: { warm?: Shape[]; maxExecutions?: number; maxQueued?: number; flintlock?: FakeFlintlock } = {},
+  options: {
+    warm?: Shape[];
+    maxExecutions?: number;
+    maxQueued?: number;
+    flintlock?: FakeFlintlock;
+    kube?: MemoryKube;
+  } = {},
 ): Promise<Harness> {
   const log = makeLogger('test', 'silent');
   const clock = systemClock;
   const stop = new AbortController();
   const folder = mkdtempSync(join(tmpdir(), 'tvm-lime-'));
   writeFileSync(join(folder, 'tokens'), `${testToken},tester,everyone\n`);
-  const kube = makeMemoryKube();
+  const kube = options.kube ?? makeMemoryKube();
   const flintlock = options.flintlock ?? makeFakeFlintlock();
   const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
   const reflectors = {
     microVms: makeReflector({ client: kube, resource: microVms, clock, log }),
+    pools: makeReflector({ client: kube, resource: microVmPools, clock, log }),
     sessions: makeReflector({ client: kube, resource: mcpSessions, clock, log }),
   };
   const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
@@ -56,9 +63,10 @@ export async function startHarness(
   const running = [
     fleet.run(stop.signal),
     reflectors.microVms.run(stop.signal),
+    reflectors.pools.run(stop.signal),
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
-    runControllers({ client: kube, fleet, ...reflectors, recorder, clock, log, onNoRoom: pool.yieldRoom }, stop.signal),
+    runControllers({ client: kube, fleet, ...reflectors, recorder, clock, log, pool }, stop.signal),
   ];
   const tokens = makeTokens(join(folder, 'tokens'), clock);
   const kept = makeKeptProcesses({ clock, log });
