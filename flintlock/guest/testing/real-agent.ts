@@ -29,7 +29,10 @@ export async function startAgent(): Promise<RealAgent> {
   const binary = await makeAgents(cache, source)(() => undefined, new AbortController().signal);
   const folder = await mkdtemp(join(tmpdir(), 'tvm-agent-'));
   const path = join(folder, 'agent.sock');
-  const child = spawn(binary, ['--listen', `unix:${path}`], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const child = spawn(binary, ['--listen', `unix:${path}`], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+    env: { ...process.env, TMPDIR: folder },
+  });
   const exited = once(child, 'exit');
   while (!existsSync(path) && child.exitCode === null) await new Promise((done) => setTimeout(done, 5));
   const dial = () => createConnection(path);

@@ -1,4 +1,8 @@
 //! The interpreters that can wait, as data.
+use super::folder::Folder;
+use crate::agent::Agent;
+use crate::failure::Outcome;
+use crate::process::Environment;
 use std::os::fd::RawFd;
 
 pub struct Language {
@@ -7,28 +11,71 @@ pub struct Language {
     pub command: &'static [&'static str],
     /// Variables that it obeys only when it starts; "*" at the end stands for any rest.
     obeyed: &'static [&'static str],
-    pub start: fn(RawFd) -> Start,
+    /// Draws random numbers while it starts, from a generator of its own that goes by the clock.
+    pub draws_when_it_starts: bool,
+    /// How one is started so that it waits, on this descriptor, in this environment.
+    pub start: fn(&Agent, RawFd, &Environment) -> Outcome<Start>,
 }
 
-/// How one is started so that it waits.
+/// Argv, variables beyond the environment, and what must exist as long as the interpreter does.
 pub struct Start {
     pub argv: Vec<String>,
+    pub env: Environment,
+    pub folder: Option<Folder>,
 }
 
-pub const LANGUAGES: [Language; 1] = [Language {
-    name: "python",
-    command: &["python3", "-u"],
-    obeyed: &["PYTHON*", "HOME", "LANG", "LC_*", "TZ", "LD_*", "MALLOC_*", "GLIBC_*", "OPENSSL_*", "SSL_*"],
-    start: start_python,
-}];
+pub const LANGUAGES: [Language; 2] = [
+    Language {
+        name: "python",
+        command: &["python3", "-u"],
+        obeyed: &["PYTHON*", "HOME", "LANG", "LC_*", "TZ", "LD_*", "MALLOC_*", "GLIBC_*", "OPENSSL_*", "SSL_*"],
+        draws_when_it_starts: false,
+        start: start_python,
+    },
+    Language {
+        name: "node",
+        command: &["node"],
+        obeyed: &[
+            "NODE_*",
+            "UV_*",
+            "HOME",
+            "LANG",
+            "LC_*",
+            "TZ",
+            "LD_*",
+            "MALLOC_*",
+            "GLIBC_*",
+            "OPENSSL_*",
+            "SSL_*",
+            "ICU_*",
+        ],
+        draws_when_it_starts: true,
+        start: start_node,
+    },
+];
 
 const PYTHON: &str = include_str!("python.py");
 /// Leaves no name behind in `__main__`.
 const PYTHON_LOADER: &str = "exec(__import__('sys').argv[1], {})";
 
-fn start_python(descriptor: RawFd) -> Start {
+fn start_python(_: &Agent, descriptor: RawFd, _: &Environment) -> Outcome<Start> {
     let argv = ["python3", "-u", "-c", PYTHON_LOADER, PYTHON].map(String::from);
-    Start { argv: argv.into_iter().chain([descriptor.to_string()]).collect() }
+    let argv = argv.into_iter().chain([descriptor.to_string()]).collect();
+    Ok(Start { argv, env: Environment::new(), folder: None })
+}
+
+const NODE: &str = include_str!("node.cjs");
+const NODE_OPTIONS: &str = "NODE_OPTIONS";
+
+fn start_node(agent: &Agent, descriptor: RawFd, env: &Environment) -> Outcome<Start> {
+    let folder = Folder::make(agent, "node")?;
+    let required = folder.write("wait.cjs", NODE)?;
+    let options = env.get(NODE_OPTIONS).map(|options| options.clone() + " ").unwrap_or_default();
+    let env = [
+        (NODE_OPTIONS.into(), format!("{options}--require {required}")),
+        ("TVM_CHANNEL".into(), descriptor.to_string()),
+    ];
+    Ok(Start { argv: vec!["node".into(), folder.path("main")], env: env.into(), folder: Some(folder) })
 }
 
 impl Language {
@@ -46,12 +93,13 @@ mod tests {
 
     #[test]
     fn obeyed_variables_are_known_by_name_and_prefix() {
-        let python = &LANGUAGES[0];
+        let [python, node] = &LANGUAGES;
         for name in ["PYTHONPATH", "PYTHON_GIL", "HOME", "LC_ALL", "LANG", "LD_PRELOAD"] {
             assert!(python.obeys(name), "{name}");
         }
-        for name in ["HOMEPAGE", "PATH", "LANGUAGES", "MY_PYTHON", ""] {
+        for name in ["HOMEPAGE", "PATH", "LANGUAGES", "MY_PYTHON", "NODE_ENV", ""] {
             assert!(!python.obeys(name), "{name}");
         }
+        assert!(node.obeys("NODE_OPTIONS") && node.obeys("UV_THREADPOOL_SIZE") && !node.obeys("NODE"));
     }
 }

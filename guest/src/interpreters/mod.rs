@@ -1,11 +1,13 @@
 //! Interpreters that are loaded and wait for one script each, so that a snapshot holds them ready.
 //! Invariant: whether one waits changes how fast a process starts, never what it does.
+mod folder;
 mod job;
 mod language;
 mod waiting;
 
 use crate::agent::Agent;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{During, Failure, Outcome};
+use crate::machine::Yesterday;
 use crate::process::{Launched, Plan};
 use crate::proto::PrepareInterpreter;
 use language::{LANGUAGES, Language};
@@ -46,6 +48,8 @@ impl Interpreters {
     }
 
     async fn start(&self, agent: &Agent, language: &'static Language) -> Result<Waiting, String> {
+        let _yesterday = (language.draws_when_it_starts && agent.is_init).then(Yesterday::begin).transpose();
+        let _yesterday = _yesterday.during(|| "set the clock").map_err(|failure| failure.message)?;
         let waiting = Waiting::start(agent, language).map_err(|failure| failure.message)?;
         waiting.until_ready(self.deadline).await?;
         Ok(waiting)

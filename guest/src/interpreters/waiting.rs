@@ -1,9 +1,12 @@
 //! One interpreter that waits. Invariant: it is killed when it is dropped without having been given a job.
+use super::folder::Folder;
 use super::job;
-use super::language::Language;
+use super::language::{Language, Start};
 use crate::agent::Agent;
 use crate::failure::{During, Outcome};
-use crate::process::{Child, Descriptor, Environment, Launched, Plan, User, find_program, launch};
+use crate::process::{
+    Child, Descriptor, Environment, Launched, Plan, User, environment, find_program, find_user, launch,
+};
 use crate::proto::StartProcess;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::os::fd::AsRawFd;
@@ -15,6 +18,8 @@ use tokio::time::timeout;
 const READY: &[u8] = b"ready\n";
 /// It reads as soon as it runs: one that does not is stuck.
 const READING_TIME: Duration = Duration::from_secs(10);
+const LAST_WORDS_TIME: Duration = Duration::from_millis(100);
+const LAST_WORDS_BYTES: usize = 4096;
 
 pub struct Waiting {
     language: &'static Language,
@@ -31,13 +36,15 @@ impl Waiting {
         let flags = SockFlag::SOCK_CLOEXEC;
         let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, flags).during(|| "make a socket pair")?;
         let (ours, passed) = pair;
-        let start = (language.start)(passed.as_raw_fd());
-        let request = StartProcess { argv: start.argv, stdin: true, ..StartProcess::default() };
-        let plan = Plan::make(agent, &request)?;
         let channel = Descriptor::new(ours).during(|| "make a socket pair")?;
-        let launched = Some(launch(agent, &plan, Some(passed))?);
-        let program = find_program(language.command[0], &plan.env);
-        Ok(Waiting { language, channel, launched, user: plan.user, env: plan.env, program })
+        let user = find_user("")?;
+        let env = environment(agent, &StartProcess::default(), &user);
+        let program = find_program(language.command[0], &env);
+        let Start { argv, env: more, folder } = (language.start)(agent, passed.as_raw_fd(), &env)?;
+        let request = StartProcess { argv, env: more, stdin: true, ..StartProcess::default() };
+        let launched = launch(agent, &Plan::make(agent, &request)?, Some(passed))?;
+        tokio::task::spawn_local(keep(folder, launched.child.clone()));
+        Ok(Waiting { language, channel, launched: Some(launched), user, env, program })
     }
 
     /// Waits for it to say that it is ready; what else it says is why it is not.
@@ -106,8 +113,10 @@ impl Waiting {
     }
 }
 
-const LAST_WORDS_TIME: Duration = Duration::from_millis(100);
-const LAST_WORDS_BYTES: usize = 4096;
+async fn keep(folder: Option<Folder>, child: Rc<Child>) {
+    child.wait().await;
+    drop(folder);
+}
 
 async fn send_rest(waiting: Waiting, child: Rc<Child>, rest: Vec<u8>) {
     let sent = timeout(READING_TIME, waiting.channel.write_all(&rest)).await;

@@ -1,11 +1,9 @@
 //! Gives the machine its identity: after boot and after every restore, before anything else runs.
-use super::{boot_id, entropy, network};
+use super::{boot_id, clock, entropy, network};
 use crate::agent::Agent;
 use crate::failure::{Code, During, Failure, Outcome};
 use crate::proto::{Configure, Configured, output};
 use crate::stream::Stream;
-use nix::sys::time::TimeSpec;
-use nix::time::{ClockId, clock_settime};
 use std::fs;
 use std::io;
 use std::time::Duration;
@@ -17,8 +15,7 @@ pub async fn configure(agent: &Agent, request: Configure, stream: &Stream) -> Ou
         entropy::add(&request.entropy).during(|| "feed the random generator")?;
     }
     if request.unix_time_ns > 0 {
-        let time = TimeSpec::from_duration(Duration::from_nanos(request.unix_time_ns));
-        clock_settime(ClockId::CLOCK_REALTIME, time).during(|| "set the clock")?;
+        clock::set_clock(Duration::from_nanos(request.unix_time_ns)).during(|| "set the clock")?;
     }
     if !request.machine_id.is_empty() {
         fs::write("/etc/machine-id", format!("{}\n", request.machine_id)).during(|| "write /etc/machine-id")?;

@@ -1,11 +1,13 @@
 //! The machine as a whole: who it is, how it fares, its end.
 mod boot_id;
+mod clock;
 mod entropy;
 mod identity;
 mod network;
 mod power;
 mod usage;
 
+pub use clock::Yesterday;
 pub use identity::configure;
 pub use network::set_link_up;
 pub use power::{power_off_now, shutdown};

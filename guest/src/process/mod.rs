@@ -16,7 +16,7 @@ mod users;
 pub use cgroup::Cgroups;
 pub use child::Child;
 pub use descriptor::Descriptor;
-pub use environment::{Environment, find_program};
+pub use environment::{Environment, environment, find_program};
 pub use launch::{Launched, Plan, launch};
 pub use supervise::{reap, run_reaper};
 pub use table::ProcessTable;
