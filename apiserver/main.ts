@@ -12,6 +12,7 @@ import { writePrivateFile } from './certificates/private-file.ts';
 import { keepCertificatesFresh } from './certificates/renewal.ts';
 import { ensureNamespaces } from './collector/bootstrap.ts';
 import { startCollector } from './collector/collector.ts';
+import { startEventExpiry } from './collector/event-expiry.ts';
 import { readConfig } from './config.ts';
 import { Discovery } from './discovery/discovery.ts';
 import { handle } from './http/handler.ts';
@@ -38,6 +39,7 @@ await runMain(log, async (signal) => {
   const services = { store, registry, clock: systemClock };
   ensureNamespaces(services);
   using _collector = startCollector(services, log);
+  using _expiry = startEventExpiry(services, log);
 
   const handler = {
     services,

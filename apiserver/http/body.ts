@@ -1,10 +1,10 @@
 // Request bodies: bounded, then JSON, YAML or protobuf by Content-Type.
 import type { IncomingMessage } from 'node:http';
-import { parseDocument } from 'yaml';
 import { decodeEnvelope } from '../protobuf/envelope.ts';
 import { badRequest, bodyTooLarge, unsupportedMediaType } from '../status/status-error.ts';
 import { parseMediaTypes } from './accept.ts';
 import { checkDepth, duplicateKeys } from './json-scan.ts';
+import { parseYaml } from './yaml-body.ts';
 
 export const maximumBodyBytes = 3 * 1024 * 1024;
 
@@ -34,7 +34,7 @@ export async function readBody(request: IncomingMessage): Promise<Body> {
 export function parseBody({ mediaType, bytes }: Body, kind: string): unknown {
   if (bytes.length === 0) return undefined;
   if (mediaType === 'application/json' || mediaType === '') return parseJson(bytes, kind);
-  if (mediaType === 'application/yaml') return parseYaml(bytes);
+  if (mediaType === 'application/yaml') return parseYaml(bytes.toString('utf8'));
   if (mediaType !== protobuf) throw unsupportedMediaType(objectTypes);
   const decoded = decodeEnvelope(bytes);
   if (decoded === undefined) throw unsupportedMediaType(objectTypes.filter((type) => type !== protobuf));
@@ -42,15 +42,13 @@ export function parseBody({ mediaType, bytes }: Body, kind: string): unknown {
 }
 
 function parseJson(bytes: Buffer, kind: string): unknown {
-  const text = bytes.toString('utf8');
-  checkDepth(text);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
+  const value = jsonOr(bytes, (error) => {
     const why = error instanceof Error ? error.message : String(error);
     const told = `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${why}`;
     throw badRequest(told);
-  }
+  });
+  checkDepth(value);
+  return value;
 }
 
 /** The fields that a JSON body, which has been parsed, names twice. */
@@ -58,28 +56,20 @@ export function duplicateFields({ mediaType, bytes }: Body): string[] {
   return mediaType === 'application/json' || mediaType === '' ? duplicateKeys(bytes.toString('utf8')) : [];
 }
 
-/** Aliases are bounded by the parser, so that a small document cannot become a huge one. */
-export function parseYaml(bytes: Buffer): unknown {
-  const text = bytes.toString('utf8');
-  checkDepth(text);
-  const document = parseDocument(text, { uniqueKeys: true });
-  const [problem] = document.errors;
-  if (problem) throw badRequest(`error decoding YAML: ${problem.message.split('\n')[0]}`);
-  try {
-    return document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    throw badRequest(`error decoding YAML: ${error instanceof Error ? error.message : String(error)}`);
-  }
-}
-
 /** The body of a patch. Throws StatusError 400. */
 export function parsePatch({ mediaType, bytes }: Body): unknown {
-  if (mediaType === 'application/apply-patch+yaml') return parseYaml(bytes);
-  const text = bytes.toString('utf8');
-  checkDepth(text);
-  try {
-    return JSON.parse(text);
-  } catch {
+  if (mediaType === 'application/apply-patch+yaml') return parseYaml(bytes.toString('utf8'));
+  const value = jsonOr(bytes, () => {
     throw badRequest('invalid JSON patch');
+  });
+  checkDepth(value);
+  return value;
+}
+
+function jsonOr(bytes: Buffer, fail: (error: unknown) => never): unknown {
+  try {
+    return JSON.parse(bytes.toString('utf8'));
+  } catch (error) {
+    return fail(error);
   }
 }

@@ -10,7 +10,7 @@ import { accepted } from './accept.ts';
 import { duplicateFields, parseBody, readBody } from './body.ts';
 import { answerObject, type Exchange } from './exchange.ts';
 import { type Presentation, presentList, presentObject } from './present.ts';
-import { deleteOptions, listOptions, watchOptions, writeOptions } from './query.ts';
+import { booleanOf, deleteOptions, listOptions, watchOptions, writeOptions } from './query.ts';
 import type { ResourcePath } from './resource-path.ts';
 import { answerWatch } from './watch-response.ts';
 
@@ -30,7 +30,7 @@ export function presentationOf({ clock }: Services, exchange: Exchange): Present
 
 export async function handleCollection(services: Services, exchange: Exchange, target: ResourcePath): Promise<void> {
   const { method, query } = exchange;
-  if (method === 'GET' && ['true', '1'].includes(query.get('watch') ?? '')) {
+  if (method === 'GET' && booleanOf(query, 'watch')) {
     const how = presentationOf(services, exchange);
     return answerWatch(services, exchange, target, watchOptions(target.resource, query), how);
   }

@@ -17,16 +17,15 @@ export interface Exchange {
 }
 
 export function makeExchange(request: IncomingMessage, response: ServerResponse): Exchange {
-  const url = new URL(request.url ?? '/', 'https://localhost');
-  return {
-    method: request.method ?? 'GET',
-    path: url.pathname,
-    query: url.searchParams,
-    request,
-    response,
-    warnings: [],
-    user: '',
-  };
+  const { path, query } = splitTarget(request.url ?? '/');
+  return { method: request.method ?? 'GET', path, query, request, response, warnings: [], user: '' };
+}
+
+/** A request target as it came: any text, also one that is no URL. */
+function splitTarget(target: string): { path: string; query: URLSearchParams } {
+  const mark = target.indexOf('?');
+  const path = mark < 0 ? target : target.slice(0, mark);
+  return { path, query: new URLSearchParams(mark < 0 ? '' : target.slice(mark + 1)) };
 }
 
 export function answerJson(exchange: Exchange, code: number, body: object, contentType = 'application/json'): void {

@@ -1,17 +1,13 @@
-// What JSON.parse does not tell about a text: keys that come twice in one object, and depth without end.
+// What JSON.parse lets pass: keys that come twice in one object, and depth without end.
 import { badRequest } from '../status/status-error.ts';
 
 /** Deeper values would exhaust the stack of those who walk them. */
 export const maximumDepth = 1000;
 
-/** Throws StatusError 400 for brackets nested too deep. Works before parsing, whatever the text is. */
-export function checkDepth(text: string): void {
-  let depth = 0;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/gs)) {
-    if (token === '[' || token === '{') depth += 1;
-    else if (token === ']' || token === '}') depth -= 1;
-    if (depth > maximumDepth) throw badRequest(`error decoding the body: exceeded max depth`);
-  }
+/** Throws StatusError 400 for a value nested too deep. */
+export function checkDepth(value: unknown, left = maximumDepth): void {
+  if (left < 0) throw badRequest('error decoding the body: exceeded max depth');
+  if (typeof value === 'object' && value !== null) for (const one of Object.values(value)) checkDepth(one, left - 1);
 }
 
 interface Level {

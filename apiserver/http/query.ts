@@ -31,7 +31,7 @@ export function writeOptions(
       message: 'Too long: may not be more than 128 bytes',
     });
   }
-  if (!isApply && query.get('force') === 'true')
+  if (!isApply && booleanOf(query, 'force'))
     errors.push(forbiddenField('force', 'may not be specified for non-apply patch'));
   if (!validations.some((one) => one === fieldValidation)) {
     errors.push(notSupported('fieldValidation', fieldValidation, ['', ...validations]));
@@ -42,7 +42,7 @@ export function writeOptions(
     dryRun: query.has('dryRun') && query.get('dryRun') !== '',
     manager: manager || managerOf(userAgent),
     fieldValidation: fieldValidation as FieldValidation,
-    force: query.get('force') === 'true' || query.get('force') === '1',
+    force: booleanOf(query, 'force') === true,
   };
   return options;
 }
@@ -97,12 +97,14 @@ export function listOptions(resource: Resource, query: URLSearchParams): ListOpt
 }
 
 const defaultWatchSeconds = 1800;
+/** A timer holds no more than 2^31 ms. */
+const maximumWatchSeconds = 24 * 3600;
 const bookmarkIntervalMs = 60_000;
 
 /** Throws StatusError 400, 422. */
 export function watchOptions(resource: Resource, query: URLSearchParams): WatchOptions {
   const version = query.get('resourceVersion') ?? '';
-  const sendInitialEvents = query.get('sendInitialEvents') === 'true';
+  const sendInitialEvents = booleanOf(query, 'sendInitialEvents') === true;
   const errors: FieldError[] = [];
   if (query.has('sendInitialEvents') && query.get('resourceVersionMatch') !== 'NotOlderThan') {
     const told = 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan';
@@ -116,9 +118,9 @@ export function watchOptions(resource: Resource, query: URLSearchParams): WatchO
   return {
     ...selectionOf(resource, query),
     fromRevision: watchRevision(version),
-    bookmarks: query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1',
+    bookmarks: booleanOf(query, 'allowWatchBookmarks') === true,
     sendInitialEvents,
-    timeoutMs: (wholeNumber(query, 'timeoutSeconds') || defaultWatchSeconds) * 1000,
+    timeoutMs: Math.min(wholeNumber(query, 'timeoutSeconds') || defaultWatchSeconds, maximumWatchSeconds) * 1000,
     bookmarkIntervalMs,
   };
 }
@@ -140,7 +142,7 @@ export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOpti
   }
   const dryRun = [...query.getAll('dryRun'), ...(Array.isArray(given.dryRun) ? given.dryRun.map(String) : [])];
   const errors = dryRunErrors(dryRun);
-  const orphan = given.orphanDependents ?? optionalBoolean(query.get('orphanDependents'));
+  const orphan = given.orphanDependents ?? booleanOf(query, 'orphanDependents');
   const policy = given.propagationPolicy ?? query.get('propagationPolicy') ?? undefined;
   if (orphan !== undefined && policy !== undefined) {
     errors.push(invalid('propagationPolicy', policy, 'orphanDependents and deletionPropagation cannot be both set'));
@@ -154,8 +156,10 @@ export function deleteOptions(query: URLSearchParams, body: unknown): DeleteOpti
   };
 }
 
-function optionalBoolean(text: string | null): boolean | undefined {
-  return text === null ? undefined : text === 'true' || text === '1';
+/** As Kubernetes reads it: anything but 0 and false means yes, also nothing (`?watch`). Undefined when it is not there. */
+export function booleanOf(query: URLSearchParams, name: string): boolean | undefined {
+  const text = query.get(name);
+  return text === null ? undefined : text !== '0' && text.toLowerCase() !== 'false';
 }
 
 function wholeNumber(query: URLSearchParams, name: string): number | undefined {

@@ -13,13 +13,13 @@ import { duplicateFields, parseBody, parsePatch, readBody } from './body.ts';
 import { presentationOf } from './collection.ts';
 import { answerJson, answerObject, type Exchange } from './exchange.ts';
 import { presentObject } from './present.ts';
-import { deleteOptions, watchOptions, writeOptions } from './query.ts';
+import { booleanOf, deleteOptions, watchOptions, writeOptions } from './query.ts';
 import type { ResourcePath } from './resource-path.ts';
 import { answerWatch } from './watch-response.ts';
 
 export async function handleSingle(services: Services, exchange: Exchange, target: ResourcePath): Promise<void> {
   const { method, query } = exchange;
-  if (method === 'GET' && ['true', '1'].includes(query.get('watch') ?? '')) return watchOne(services, exchange, target);
+  if (method === 'GET' && booleanOf(query, 'watch')) return watchOne(services, exchange, target);
   if (method === 'GET' || method === 'HEAD')
     return answer(services, exchange, target, 200, liveObject(services, target));
   if (method === 'PUT') return put(services, exchange, target);

@@ -1,13 +1,13 @@
-// A watch as an HTTP answer: one JSON event a line. A client that does not read is cut off, so that memory stays bounded.
+// A watch as an HTTP answer: one JSON event a line, no more of them than the client reads.
 
 import type { Target } from '../objects/request.ts';
 import type { Services } from '../objects/services.ts';
-import { statusOf } from '../status/status-error.ts';
+import { StatusError, statusOf } from '../status/status-error.ts';
 import { runWatch, type WatchOptions, type WatchSink } from '../watch/watch.ts';
 import type { Exchange } from './exchange.ts';
 import { type Presentation, presentEvent } from './present.ts';
 
-const maximumUnreadBytes = 16 * 1024 * 1024;
+const maximumUnreadBytes = 1024 * 1024;
 
 export async function answerWatch(
   services: Services,
@@ -19,25 +19,39 @@ export async function answerWatch(
   const { response } = exchange;
   response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
   response.flushHeaders();
+  try {
+    await runWatch(services.store, target, options, sinkOf(services, exchange, target, how));
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    response.end(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`);
+  }
+}
+
+function sinkOf(
+  { clock }: Services,
+  { response }: Exchange,
+  target: Target,
+  how: Omit<Presentation, 'nowMs'>,
+): WatchSink {
   const gone = new AbortController();
   response.on('close', () => gone.abort());
   let isFirst = true;
-  const sink: WatchSink = {
+  const isFull = () => response.writableLength > maximumUnreadBytes;
+  return {
     signal: gone.signal,
     send({ type, object }) {
-      const presentation = { ...how, nowMs: services.clock.now() };
-      const shown = presentEvent(target.resource, object, presentation, isFirst);
+      const shown = presentEvent(target.resource, object, { ...how, nowMs: clock.now() }, isFirst);
       isFirst = false;
       response.write(`${JSON.stringify({ type, object: shown })}\n`);
-      if (response.writableLength <= maximumUnreadBytes) return true;
-      response.destroy();
-      return false;
     },
-    end: () => response.end(),
+    isFull,
+    async drained() {
+      if (!isFull() || gone.signal.aborted) return;
+      await new Promise<void>((resolve) => {
+        response.once('drain', resolve);
+        response.once('close', resolve);
+      });
+    },
+    end: () => (isFull() ? response.destroy() : response.end()),
   };
-  try {
-    await runWatch(services.store, target, options, sink);
-  } catch (error) {
-    response.end(`${JSON.stringify({ type: 'ERROR', object: statusOf(error) })}\n`);
-  }
 }

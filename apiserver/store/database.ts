@@ -38,11 +38,15 @@ CREATE TABLE IF NOT EXISTS owners (
 CREATE INDEX IF NOT EXISTS owners_dependent ON owners (dependent);
 `;
 
+/** The journal may grow beyond in one transaction, and is cut to it after. */
+const maximumJournalBytes = 16 * 1024 * 1024;
+
 /** Opens or creates the database at `path` (mode 0600; `:memory:` for tests). */
 export function openDatabase(path: string): DatabaseSync {
   if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600)); // SQLite gives its other files the same mode
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000');
+  database.exec(`PRAGMA journal_size_limit = ${maximumJournalBytes}`);
   database.exec(schema);
   return database;
 }

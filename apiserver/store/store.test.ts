@@ -133,3 +133,18 @@ test('pages with writes in between are the whole list of the first moment', () =
     { numRuns: 50 },
   );
 });
+
+test('the history is bounded in bytes, and its newest part stays', () => {
+  const bytes = 100_000;
+  using store = new Store(openDatabase(':memory:'), { bytes });
+  const text = 'ä'.repeat(2000);
+  let live = store.insert('s', object('a', 0, { text }));
+  for (let value = 1; value < 200; value += 1) live = store.replace('s', object('a', value, { text }), live);
+  const kept = store.changesAfter(store.compactedRevision, 's', 1000);
+  const total = kept.reduce((sum, { object, previous }) => {
+    return sum + Buffer.byteLength(JSON.stringify(object)) + Buffer.byteLength(JSON.stringify(previous ?? ''));
+  }, 0);
+  assert.ok(total <= bytes && total > bytes / 3, `${total} bytes`);
+  assert.equal(kept.at(-1)?.revision, store.revision);
+  assert.equal(kept[0]?.revision, store.compactedRevision + 1);
+});

@@ -3,6 +3,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type ApiObject, nameOf, namespaceOf, ownersOf } from '../objects/api-object.ts';
 import type { Change, ChangeType, Key } from './change.ts';
+import { defaultHistoryLimits, type HistoryLimits, historyBytes, revisionBeyond } from './history.ts';
 import { type Page, type PageRequest, readPage, readPageCount } from './pages.ts';
 
 export type Listener = (change: Change) => void;
@@ -11,16 +12,18 @@ export class Store {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #listeners = new Set<Listener>();
-  readonly #keptChanges: number;
+  readonly #kept: HistoryLimits;
   #revision: number;
   #compacted: number;
+  #historyBytes: number;
 
-  /** `keptChanges`: how many changes can be watched from the past. */
-  constructor(database: DatabaseSync, keptChanges = 20_000) {
+  /** `kept`: how much can be watched from the past. */
+  constructor(database: DatabaseSync, kept: Partial<HistoryLimits> = {}) {
     this.#database = database;
-    this.#keptChanges = keptChanges;
+    this.#kept = { ...defaultHistoryLimits, ...kept };
     this.#revision = this.#counter('revision');
     this.#compacted = this.#counter('compacted');
+    this.#historyBytes = historyBytes((sql) => this.#prepare(sql));
   }
 
   /** The newest revision. */
@@ -110,6 +113,7 @@ export class Store {
       this.#prepare("UPDATE counters SET value = ? WHERE name = 'compacted'").run(revision);
     });
     this.#compacted = Math.max(this.#compacted, revision);
+    this.#historyBytes = historyBytes((sql) => this.#prepare(sql));
   }
 
   [Symbol.dispose](): void {
@@ -129,12 +133,18 @@ export class Store {
       this.#writeOwners(type, stored, previous);
     });
     this.#revision = revision;
-    if (revision % 1000 === 0 && revision - this.#keptChanges > this.#compacted) {
-      this.compact(revision - this.#keptChanges);
-    }
+    this.#boundHistory();
     const change = { type, revision, storage, namespace: namespaceOf(stored), name: nameOf(stored), object: stored };
     for (const listener of this.#listeners) listener({ ...change, previous });
     return stored;
+  }
+
+  /** Forgets more than it must, so that it is not called for by every change. */
+  #boundHistory(): void {
+    const { changes, bytes } = this.#kept;
+    const oldest = this.#revision - changes;
+    if (this.#revision % 1000 === 0 && oldest > this.#compacted) this.compact(oldest);
+    if (this.#historyBytes > bytes) this.compact(revisionBeyond((sql) => this.#prepare(sql), bytes / 2));
   }
 
   #writeObject(type: ChangeType, storage: string, stored: ApiObject, body: string, revision: number): void {
@@ -159,6 +169,7 @@ export class Store {
     previous: ApiObject | undefined,
   ): void {
     const before = previous ? JSON.stringify(previous) : null;
+    this.#historyBytes += Buffer.byteLength(body) + Buffer.byteLength(before ?? '');
     this.#prepare('INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)').run(
       revision,
       storage,

@@ -1,8 +1,10 @@
-// One watch: what happened since a revision, then what happens, until its time is up, the client goes, or is too slow.
-// Invariant: events come in order of revision, none is lost or told twice; what cannot be kept ends the watch instead.
+// One watch: what happened since a revision, then what happens, until its time is up or the client goes.
+// Invariant: events come in order of revision, none is lost or told twice. Nothing is kept for a client that reads slowly: it
+// is told from the store what it missed, or that it is too late.
 import type { ApiObject, JsonObject } from '../objects/api-object.ts';
 import { isSelected, listObjects, type Selection } from '../objects/list.ts';
 import type { Target } from '../objects/request.ts';
+import { groupVersionOf } from '../resources/resource.ts';
 import { expired } from '../status/status-error.ts';
 import type { Change } from '../store/change.ts';
 import type { Store } from '../store/store.ts';
@@ -20,25 +22,33 @@ export interface WatchOptions extends Selection {
 
 /** Where events go. */
 export interface WatchSink {
-  /** False: the client reads too slowly and is not to be waited for. */
-  send(event: { type: string; object: JsonObject }): boolean;
+  send(event: { type: string; object: JsonObject }): void;
+  /** Whether the client has so much unread that no more is to be sent. */
+  isFull(): boolean;
+  /** Resolves once it is not full, or the client is gone. */
+  drained(): Promise<void>;
   end(): void;
   /** Aborts when the client is gone. */
   signal: AbortSignal;
 }
 
-const replayBatch = 1000;
+/** How many objects or changes are read from the store at once. */
+const batch = 200;
 
 /** Resolves when the watch has ended. Throws StatusError 410 when the revision is forgotten. */
 export async function runWatch(store: Store, target: Target, options: WatchOptions, sink: WatchSink): Promise<void> {
-  const { fromRevision } = options;
-  if (fromRevision > 0 && fromRevision < store.compactedRevision) {
-    throw expired(`too old resource version: ${fromRevision} (${store.compactedRevision})`);
-  }
   const watch = new Watch(store, target, options, sink);
-  if (fromRevision === 0 || options.sendInitialEvents) watch.sendInitial();
-  else watch.replay(fromRevision);
-  await watch.follow();
+  const ended = new AbortController();
+  const signal = AbortSignal.any([ended.signal, sink.signal]);
+  const deadline = setTimeout(() => ended.abort(), options.timeoutMs);
+  try {
+    if (options.fromRevision === 0 || options.sendInitialEvents) await watch.sendInitial(signal);
+    await watch.follow(signal);
+    if (options.bookmarks && !sink.signal.aborted) watch.sendBookmark();
+    sink.end();
+  } finally {
+    clearTimeout(deadline);
+  }
 }
 
 class Watch {
@@ -46,80 +56,109 @@ class Watch {
   readonly #target: Target;
   readonly #options: WatchOptions;
   readonly #sink: WatchSink;
-  #seen = 0;
-  #isSlow = false;
+  /** Everything up to this revision was told. */
+  #seen: number;
+  /** Changes are not told as they come, since older ones must be read from the store first. */
+  #isBehind = true;
 
   constructor(store: Store, target: Target, options: WatchOptions, sink: WatchSink) {
     this.#store = store;
     this.#target = target;
     this.#options = options;
     this.#sink = sink;
+    this.#seen = options.fromRevision;
   }
 
-  sendInitial(): void {
-    const { items, metadata } = listObjects(this.#store, this.#target, this.#options);
-    this.#seen = Number(metadata.resourceVersion);
-    for (const object of items) this.#send('ADDED', object);
-    if (this.#options.sendInitialEvents) this.#bookmark({ 'k8s.io/initial-events-end': 'true' });
+  /** The objects as they are at one revision, page by page. */
+  async sendInitial(signal: AbortSignal): Promise<void> {
+    let continueToken: string | undefined;
+    do {
+      const page = { ...this.#options, limit: batch, continueToken };
+      const { items, metadata } = listObjects(this.#store, this.#target, page);
+      for (const object of items) this.#sink.send({ type: 'ADDED', object });
+      this.#seen = Number(metadata.resourceVersion);
+      continueToken = metadata.continue;
+      await this.#sink.drained();
+      if (signal.aborted) return;
+    } while (continueToken);
+    if (this.#options.sendInitialEvents) this.sendBookmark({ 'k8s.io/initial-events-end': 'true' });
   }
 
-  /** All in one turn of the event loop, so nothing happens between the last batch and `follow`. */
-  replay(fromRevision: number): void {
-    this.#seen = fromRevision;
-    for (;;) {
-      const changes = this.#store.changesAfter(this.#seen, this.#target.resource.storage, replayBatch);
-      for (const change of changes) this.#tell(change);
-      if (changes.length < replayBatch || this.#isSlow) break;
-    }
-    this.#seen = Math.max(this.#seen, this.#store.revision);
-  }
-
-  follow(): Promise<void> {
-    const { timeoutMs, bookmarks, bookmarkIntervalMs } = this.#options;
-    return new Promise((resolve) => {
-      const stop = () => {
-        stopListening();
-        clearTimeout(deadline);
-        clearInterval(ticker);
-        this.#sink.signal.removeEventListener('abort', stop);
-        this.#sink.end();
-        resolve();
-      };
-      const stopListening = this.#store.listen((change) => {
-        this.#seen = change.revision;
-        if (change.storage === this.#target.resource.storage) this.#tell(change);
-        if (this.#isSlow) stop();
-      });
-      const deadline = setTimeout(() => {
-        if (bookmarks) this.#bookmark();
-        stop();
-      }, timeoutMs);
-      const ticker = bookmarks ? setInterval(() => this.#bookmark(), bookmarkIntervalMs) : undefined;
-      this.#sink.signal.addEventListener('abort', stop);
-      if (this.#sink.signal.aborted || this.#isSlow) stop();
+  async follow(signal: AbortSignal): Promise<void> {
+    let wake = Promise.withResolvers<void>();
+    const fall = () => {
+      this.#isBehind = true;
+      wake.resolve();
+    };
+    const stopListening = this.#store.listen((change) => {
+      if (this.#isBehind) return;
+      if (this.#sink.isFull() || !this.#couldTell(change)) fall();
     });
+    const { bookmarks, bookmarkIntervalMs } = this.#options;
+    const ticker = bookmarks ? setInterval(() => this.#isBehind || this.sendBookmark(), bookmarkIntervalMs) : undefined;
+    signal.addEventListener('abort', () => wake.resolve(), { once: true });
+    try {
+      while (!signal.aborted) {
+        await this.#catchUp(signal);
+        if (!signal.aborted) await wake.promise;
+        wake = Promise.withResolvers();
+      }
+    } finally {
+      stopListening();
+      clearInterval(ticker);
+    }
   }
 
-  #tell(change: Change): void {
-    this.#seen = change.revision;
-    const toShown = this.#target.resource.rules.fromStored ?? ((object: ApiObject) => object);
-    const isWanted = (object: ApiObject) => isSelected(this.#options, object);
-    const event = eventFor(change, this.#target.namespace, isWanted, toShown);
-    if (event) this.#send(event.type, event.object);
-  }
-
-  #bookmark(annotations?: Record<string, string>): void {
+  sendBookmark(annotations?: Record<string, string>): void {
     const { resource } = this.#target;
     const metadata = {
       resourceVersion: String(this.#seen),
       creationTimestamp: null,
       ...(annotations && { annotations }),
     };
-    const apiVersion = resource.group ? `${resource.group}/${resource.version}` : resource.version;
-    this.#send('BOOKMARK', { kind: resource.kind, apiVersion, metadata });
+    this.#sink.send({
+      type: 'BOOKMARK',
+      object: { kind: resource.kind, apiVersion: groupVersionOf(resource), metadata },
+    });
   }
 
-  #send(type: string, object: JsonObject): void {
-    if (!this.#sink.send({ type, object })) this.#isSlow = true;
+  /** Tells what the store has after what was told. Throws StatusError 410 when that is forgotten. */
+  async #catchUp(signal: AbortSignal): Promise<void> {
+    while (this.#isBehind) {
+      await this.#sink.drained();
+      if (signal.aborted) return;
+      const { compactedRevision } = this.#store;
+      if (this.#seen < compactedRevision) {
+        throw expired(`too old resource version: ${this.#seen} (${compactedRevision})`);
+      }
+      const changes = this.#store.changesAfter(this.#seen, this.#target.resource.storage, batch);
+      const isFilled = changes.some((change) => {
+        this.#tell(change);
+        return this.#sink.isFull();
+      });
+      if (isFilled || changes.length === batch) continue;
+      this.#seen = Math.max(this.#seen, this.#store.revision);
+      this.#isBehind = false;
+    }
+  }
+
+  /** A change that cannot be told is read again, and there its error ends the watch and not the writer's request. */
+  #couldTell(change: Change): boolean {
+    try {
+      if (change.storage === this.#target.resource.storage) this.#tell(change);
+      this.#seen = change.revision;
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #tell(change: Change): void {
+    const { resource, namespace } = this.#target;
+    const toShown = resource.rules.fromStored ?? ((object: ApiObject) => object);
+    const isWanted = (object: ApiObject) => isSelected(this.#options, object);
+    const event = eventFor(change, namespace, isWanted, toShown);
+    if (event) this.#sink.send(event);
+    this.#seen = change.revision;
   }
 }
