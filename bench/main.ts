@@ -1,49 +1,106 @@
-// npm run bench: boot and execute latency of the product beside `runc run` and bare QEMU, in one run.
-// Prints a table and writes bench/out/results.json. Needs root, runc and unsquashfs.
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+// npm run bench: the product beside its peers and bare QEMU, in one run. Tables on standard output, progress on standard
+// error, files in bench/out. Invariant: nothing of a run is left on the host, however it ends.
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
-import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
-import { makeBareQemuScenario } from './bare-qemu.ts';
+import { aborted } from '@tvm/kit/run-main.ts';
+import { findHost } from './bare/host.ts';
 import { readConfig } from './config.ts';
-import { makeProductScenarios } from './product.ts';
-import { makeReport, toMarkdown } from './report.ts';
-import { makeRuncScenario } from './runc.ts';
-import { sample } from './sample.ts';
-import { startService } from './service.ts';
-import { printOne } from './snippet.ts';
+import { makeEverything } from './everything.ts';
+import { openScope, type Scope } from './host/scope.ts';
+import { runProbes } from './load/probe.ts';
+import { sample } from './measure/sample.ts';
+import { choose, type Options, readOptions, usage } from './options.ts';
+import { withResults } from './report/docs.ts';
+import { toMarkdown } from './report/markdown.ts';
+import { describe, hasFailed, machineWith, type Results } from './report/results.ts';
+import { toSvg } from './report/svg.ts';
 
-const { values } = parseArgs({ options: { rounds: { type: 'string', default: '10' }, help: { type: 'boolean' } } });
-const rounds = Number(values.rounds);
-if (values.help || !Number.isInteger(rounds) || rounds < 1) {
-  console.error('usage: npm run bench -- [--rounds N]     N counted runs of each scenario (10)');
-  process.exit(values.help ? 0 : 2);
+const root = fileURLToPath(new URL('..', import.meta.url));
+const interruptedCode = 130;
+const say = (message: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${message}`);
+
+async function measure(options: Options, args: string[], scope: Scope, signal: AbortSignal): Promise<Results> {
+  const config = readConfig();
+  const log = makeLogger('bench', 'warn');
+  const host = scope.lazy(() => findHost({ ...config, folder: scope.folder, log, say }));
+  const { path, environment } = config;
+  const { scenarios, probes } = makeEverything({ scope, host, environment, path, options, say });
+  const chosen = new Set(choose([...scenarios, ...probes], options.only).map(({ id }) => id));
+  const isChosen = ({ id }: { id: string }) => chosen.has(id);
+  const { boot, accelerator, qemu } = await host();
+  const { rounds } = options;
+  const rows = await sample(scenarios.filter(isChosen), {
+    rounds,
+    signal,
+    onRun: (name, round, ms) => say(`${round}/${rounds} ${name}: ${ms.toFixed(1)} ms`),
+    onFailure: (name, error) => say(`${name}: FAILED: ${error instanceof Error ? error.message : error}`),
+  });
+  return {
+    takenAt: new Date().toISOString(),
+    command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+    machine: machineWith({ accelerator, qemu, guestKernel: boot.kernelVersion }),
+    rows,
+    probes: await runProbes(probes.filter(isChosen), { signal, say }),
+  };
 }
 
-const say = (message: string) => console.error(message);
-const config = readConfig();
-const folder = await mkdtemp(join(tmpdir(), 'tvm-bench-'));
-try {
-  const images = makeImageStore({ cacheDir: config.cacheDir, log: makeLogger('bench'), kernel: config.kernel });
-  const boot = await images.bootFiles(say);
-  const root = await images.ensure('tvm/python', say);
-  await mkdir(join(folder, 'runc'));
-  const runc = await makeRuncScenario(root.path, join(folder, 'runc'), printOne);
-  const bare = makeBareQemuScenario(boot, root.path, folder, printOne);
-  say('starting the service');
-  await using service = await startService(join(folder, 'home'));
-  const scenarios = [runc, bare, ...makeProductScenarios(service, printOne)];
-  const rows = await sample(scenarios, rounds, (name, round, ms) =>
-    say(`${round}/${rounds} ${name}: ${ms.toFixed(1)} ms`),
-  );
-  const report = makeReport(rows, service.accelerator, `npm run bench -- --rounds ${rounds}`, boot.kernelVersion);
-  const out = fileURLToPath(new URL('out', import.meta.url));
+async function publish(results: Results, options: Options): Promise<void> {
+  const out = join(root, 'bench/out');
+  const markdown = toMarkdown(results);
+  const subtitle = describe(results).replaceAll('`', '');
+  const svg = toSvg({ title: 'print(1), from the request to the output', subtitle, rows: results.rows });
   await mkdir(out, { recursive: true });
-  await writeFile(join(out, 'results.json'), `${JSON.stringify(report, null, 2)}\n`);
-  console.log(toMarkdown(report));
-} finally {
-  await rm(folder, { recursive: true, force: true });
+  await writeFile(join(out, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
+  await writeFile(join(out, 'results.md'), markdown);
+  await writeFile(join(out, 'results.svg'), svg);
+  if (options.writeDocs) {
+    const document = join(root, 'docs/benchmarks.md');
+    await writeFile(document, withResults(await readFile(document, 'utf8'), markdown));
+    await writeFile(join(root, 'docs/benchmarks.svg'), svg);
+  }
+  console.log(markdown);
 }
+
+/** The exit code. */
+async function main(args: string[]): Promise<number> {
+  let options: Options;
+  try {
+    options = readOptions(args);
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}\n\n${usage}`);
+    return 2;
+  }
+  if (options.help) {
+    console.log(usage);
+    return 0;
+  }
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(name, () => {
+      say('interrupted: ending what was started');
+      stop.abort();
+    });
+  }
+  const scope = await openScope(readConfig().temporary);
+  let results: Results | undefined;
+  try {
+    results = await Promise.race([
+      measure(options, args, scope, stop.signal),
+      aborted(stop.signal).then(() => undefined),
+    ]);
+    if (!results) return interruptedCode;
+    await publish(results, options);
+    return hasFailed(results) ? 1 : 0;
+  } finally {
+    await scope[Symbol.asyncDispose]();
+  }
+}
+
+process.exit(
+  await main(process.argv.slice(2)).catch((error: unknown) => {
+    console.error('bench:', error);
+    return 1;
+  }),
+);

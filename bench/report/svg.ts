@@ -1,0 +1,124 @@
+// The latencies as a picture: bars of the median on a log scale, marks at the minimum and p99. Pure.
+// Invariant: legible on a light and a dark page: the picture brings both sets of colours.
+import type { Row, RowKind } from '../measure/sample.ts';
+import type { Times } from '../measure/statistics.ts';
+
+export interface Picture {
+  title: string;
+  subtitle: string;
+  rows: Pick<Row, 'name' | 'kind' | 'times'>[];
+}
+
+const width = 960;
+const labelWidth = 220;
+const valueWidth = 96;
+const top = 96;
+const rowHeight = 30;
+const barHeight = 16;
+const bottom = 56;
+const plot = { left: labelWidth, right: width - valueWidth };
+
+const kinds: Record<RowKind, string> = {
+  peer: 'without a machine of its own',
+  bare: 'bare QEMU',
+  product: 'TVM',
+  stage: 'parts of it',
+};
+
+const style = `
+svg { --page: #ffffff; --ink: #1f2328; --faint: #656d76; --grid: #d8dee4;
+  --peer: #8c959f; --bare: #bf8700; --product: #0969da; --stage: #6cb6ff; }
+@media (prefers-color-scheme: dark) {
+  svg { --page: #0d1117; --ink: #e6edf3; --faint: #8d96a0; --grid: #30363d;
+    --peer: #6e7681; --bare: #d29922; --product: #4493f8; --stage: #1f4f8f; }
+}
+text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: var(--ink); }
+.title { font-size: 18px; font-weight: 600; }
+.faint { fill: var(--faint); font-size: 12px; }
+.page { fill: var(--page); } .grid { stroke: var(--grid); } .mark { stroke: var(--ink); stroke-width: 1.5; }
+.peer { fill: var(--peer); } .bare { fill: var(--bare); } .product { fill: var(--product); } .stage { fill: var(--stage); }
+`;
+
+/** A whole SVG document. Rows without times are left out. */
+export function toSvg({ title, subtitle, rows }: Picture): string {
+  const shown = rows.flatMap(({ name, kind, times }) => (times ? [{ name, kind, times }] : []));
+  const height = top + shown.length * rowHeight + bottom;
+  const scale = scaleOf(shown.map(({ times }) => times));
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img">`,
+    `<title>${escaped(title)}</title>`,
+    `<style>${style}</style>`,
+    `<rect class="page" width="${width}" height="${height}" rx="6"/>`,
+    text(16, 30, title, 'title'),
+    text(16, 50, subtitle, 'faint'),
+    ...legend(shown),
+    ...scale.ticks.flatMap((ms) => grid(scale.x(ms), label(ms), height)),
+    ...shown.flatMap((row, index) => bar(row, top + index * rowHeight, scale)),
+    text(plot.left, height - 14, 'milliseconds, log scale; bar: median, thin marks: minimum and p99', 'faint'),
+    '</svg>',
+    '',
+  ].join('\n');
+}
+
+interface Scale {
+  x: (ms: number) => number;
+  /** Whole powers of ten, the first and the last at the ends. */
+  ticks: number[];
+}
+
+export function scaleOf(times: readonly Times[]): Scale {
+  const low = Math.floor(Math.log10(Math.max(0.01, Math.min(1, ...times.map(({ minimumMs }) => minimumMs)))));
+  const high = Math.max(low + 1, Math.ceil(Math.log10(Math.max(10, ...times.map(({ p99Ms }) => p99Ms)))));
+  const at = (ms: number) => (Math.log10(Math.max(ms, 10 ** low)) - low) / (high - low);
+  return {
+    x: (ms) => round(plot.left + at(ms) * (plot.right - plot.left)),
+    ticks: Array.from({ length: high - low + 1 }, (_, index) => Number((10 ** (low + index)).toPrecision(1))),
+  };
+}
+
+type Shown = { name: string; kind: RowKind; times: Times };
+
+function bar({ name, kind, times }: Shown, y: number, { x }: Scale): string[] {
+  const middle = y + rowHeight / 2;
+  const barTop = middle - barHeight / 2;
+  const mark = (ms: number) =>
+    `<line class="mark" x1="${x(ms)}" x2="${x(ms)}" y1="${barTop - 3}" y2="${barTop + barHeight + 3}"/>`;
+  return [
+    text(plot.left - 10, middle + 4, name, '', 'end'),
+    `<rect class="${kind}" x="${plot.left}" y="${barTop}" width="${round(x(times.medianMs) - plot.left)}" height="${barHeight}"/>`,
+    mark(times.minimumMs),
+    mark(times.p99Ms),
+    text(plot.right + 10, middle + 4, `${label(times.medianMs)} ms`),
+  ];
+}
+
+function grid(x: number, name: string, height: number): string[] {
+  return [
+    `<line class="grid" x1="${x}" x2="${x}" y1="${top - 6}" y2="${height - bottom + 6}"/>`,
+    text(x, height - bottom + 22, name, 'faint', 'middle'),
+  ];
+}
+
+function legend(rows: readonly Shown[]): string[] {
+  const used = (Object.keys(kinds) as RowKind[]).filter((kind) => rows.some((row) => row.kind === kind));
+  return used.flatMap((kind, index) => {
+    const x = plot.left + index * 190;
+    return [`<rect class="${kind}" x="${x}" y="64" width="12" height="12"/>`, text(x + 18, 75, kinds[kind], 'faint')];
+  });
+}
+
+function text(x: number, y: number, content: string, name = '', anchor = 'start'): string {
+  const attributes = `${name === '' ? '' : ` class="${name}"`}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}`;
+  return `<text x="${round(x)}" y="${round(y)}"${attributes}>${escaped(content)}</text>`;
+}
+
+/** Three digits. */
+function label(ms: number): string {
+  return ms >= 100 ? ms.toFixed(0) : String(Number(ms.toPrecision(3)));
+}
+
+const round = (value: number) => Math.round(value * 10) / 10;
+
+function escaped(content: string): string {
+  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
+}
