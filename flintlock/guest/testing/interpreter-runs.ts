@@ -40,10 +40,10 @@ export function prepare(connection: GuestConnection, name: string, exercise = fa
   return callOnce(connection, { case: 'prepareInterpreter', value: { name, exercise } }, 'prepared');
 }
 
-/** Prepares, and fails when none waits then. Returns its process id. */
+/** Prepares one and exercises it, and fails when none waits then. Returns its process id. */
 export async function prepareOne(connection: GuestConnection, agent: number, name: string): Promise<number> {
   const before = new Set(childrenOf(agent));
-  const prepared = await prepare(connection, name);
+  const prepared = await prepare(connection, name, true);
   assert.deepEqual([prepared.waits, prepared.whyNot], [true, '']);
   const made = childrenOf(agent).filter((pid) => !before.has(pid));
   assert.equal(made.length, 1, 'one interpreter was started');
@@ -104,7 +104,7 @@ export function outcomeOf(ran: Ran): Omit<Ran, 'pid'> {
   const { pid, ...rest } = ran;
   const stable = (text: string) =>
     text
-      .replaceAll(String(pid), 'PID')
+      .replace(new RegExp(`\\b${pid}\\b`, 'g'), 'PID')
       .replace(/0x[0-9a-f]{6,}/g, 'ADDRESS')
       .replace(/repeated \d+ more/g, 'repeated N more');
   return { ...rest, stdout: stable(rest.stdout), stderr: stable(rest.stderr) };

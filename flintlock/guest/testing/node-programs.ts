@@ -44,7 +44,10 @@ console.log(process.getActiveResourcesInfo(), process.stdin.constructor.name, pr
     name: 'exits',
     source: 'process.on("exit", (code) => console.log("bye", code)); process.exit(5); console.log("never");',
   },
-  { name: 'exits while it writes', source: 'process.stdout.write("x".repeat(500000)); process.exit(0);' },
+  {
+    name: 'exits when it has written',
+    source: 'process.stdout.write("x".repeat(500000), () => process.exit(3));',
+  },
   {
     name: 'waits for nothing',
     source: 'process.on("beforeExit", () => console.log("before")); setTimeout(() => 0, 5).unref();',
@@ -108,8 +111,8 @@ console.log('now');`,
 const links = fs.readdirSync('/proc/self/fd').flatMap((fd) => {
   try { return [fs.readlinkSync('/proc/self/fd/' + fd).replace(/\d+/g, 'N')]; } catch { return []; }
 });
-console.log([...new Set(links)].sort(), [0, 1, 2].map((fd) => (fs.fstatSync(fd).mode & 0o170000).toString(8)));
-console.log(fs.readFileSync('/proc/self/status', 'utf8').split('\n').filter((l) => /^(Sig|Umask|Uid|Groups|Cap)/.test(l)));
+console.log(links.sort(), [0, 1, 2].map((fd) => (fs.fstatSync(fd).mode & 0o170000).toString(8)));
+console.log(fs.readFileSync('/proc/self/status', 'utf8').split('\n').filter((l) => /^(Sig[^Q]|Umask|Uid|Groups|Cap)/.test(l)));
 console.log(fs.readFileSync('/proc/self/limits', 'utf8'), fs.readFileSync('/proc/self/oom_score_adj', 'utf8'));`,
   },
   { name: 'is terminated', source: 'process.kill(process.pid, "SIGTERM"); setTimeout(() => 0, 1000);' },

@@ -105,7 +105,7 @@ print([(s, signal.getsignal(s)) for s in sorted(signal.valid_signals()) if signa
 print(signal.pthread_sigmask(signal.SIG_BLOCK, []), [resource.getrlimit(n) for n in range(16)])
 print(sorted(os.listdir('/proc/self/fd')), [stat.filemode(os.fstat(n).st_mode) for n in (0, 1, 2)])
 status = open('/proc/self/status').read().split('\n')
-print([line for line in status if line.startswith(('Sig', 'Umask', 'Groups', 'Uid', 'Cap', 'Threads', 'NoNewPrivs'))])
+print([line for line in status if line.startswith(('SigI', 'SigC', 'SigB', 'SigP', 'Umask', 'Groups', 'Uid', 'Cap', 'Threads', 'NoNewPrivs'))])
 print(open('/proc/self/oom_score_adj').read(), os.getsid(0) == os.getpid(), os.getpgid(0) == os.getpid(), os.nice(0))
 print([os.get_inheritable(n) for n in (0, 1, 2)], [os.get_blocking(n) for n in (0, 1, 2)], os.umask(0))`,
   },

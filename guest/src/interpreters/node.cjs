@@ -15,31 +15,10 @@ function wait() {
   const v8 = require('node:v8');
   const vm = require('node:vm');
 
-  const common = [
-    'assert',
-    'buffer',
-    'child_process',
-    'crypto',
-    'events',
-    'fs/promises',
-    'http',
-    'module',
-    'net',
-    'os',
-  ];
-  const alsoCommon = [
-    'perf_hooks',
-    'process',
-    'readline',
-    'stream',
-    'string_decoder',
-    'timers/promises',
-    'tty',
-    'url',
-    'util',
-    'zlib',
-  ];
-  for (const name of [...common, ...alsoCommon]) require(`node:${name}`);
+  // Not those that look at process.stderr when they are loaded, as assert does.
+  const common = 'buffer child_process crypto events fs/promises http module net os perf_hooks readline stream';
+  const alsoCommon = 'string_decoder timers/promises tty url util zlib';
+  for (const name of `${common} ${alsoCommon}`.split(' ')) require(`node:${name}`);
 
   const channel = Number(process.env.TVM_CHANNEL);
 
@@ -74,7 +53,8 @@ function wait() {
     const { Writable } = require('node:stream');
     const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
     const run = new vm.Script(sample, { filename: 'sample.js' }).runInThisContext();
-    run(new console.Console(nowhere, nowhere), require);
+    // Colours would be a look at process.stderr.
+    run(new console.Console({ stdout: nowhere, stderr: nowhere, colorMode: false }), require);
   }
 
   function become([folder, hasInput, options, count, ...rest]) {
