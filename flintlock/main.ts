@@ -1,7 +1,7 @@
 // The flintlock daemon: wiring alone.
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
-import { aborted, notifyReady, runMain } from '@tvm/kit/run-main.ts';
+import { aborted, notifyReady, runMain, settingsFrom } from '@tvm/kit/run-main.ts';
 import { readConfig } from './config.ts';
 import { openFlintlock } from './flintlock.ts';
 import { makeFakeDriver } from './vmm/fake/driver.ts';
@@ -9,7 +9,7 @@ import { FakeHost } from './vmm/fake/host.ts';
 import { makeFakeImages } from './vmm/fake/images.ts';
 import { makeQemuDriver } from './vmm/qemu/driver.ts';
 
-const config = readConfig();
+const config = await settingsFrom(readConfig);
 const log = makeLogger('flintlock', config.logLevel);
 
 await runMain(log, async (signal) => {

@@ -1,5 +1,6 @@
 // The life of a daemon's process: start, say ready, run until a signal, close what was opened, exit.
 // Invariant: resources of the body are closed before the process ends, within a deadline.
+import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from './log.ts';
 
 const closeDeadlineMs = 10_000;
@@ -7,6 +8,23 @@ const closeDeadlineMs = 10_000;
 /** Tells a parent that started this process with an IPC channel (the one-machine service) where it listens. */
 export function notifyReady(details: Record<string, string>): void {
   process.send?.({ ready: true, ...details });
+}
+
+/** Tells such a parent why this process ends without having served, then ends it. */
+async function endFailed(error: unknown): Promise<never> {
+  const { message } = TvmError.from(error);
+  await new Promise((resolve) => (process.send ? process.send({ failed: message }, resolve) : resolve(undefined)));
+  process.exit(1);
+}
+
+/** The daemon's settings. One that means nothing ends the process with its words, which need no stack. */
+export async function settingsFrom<T>(read: () => T): Promise<T> {
+  try {
+    return read();
+  } catch (error) {
+    process.stderr.write(`${TvmError.from(error).message}\n`);
+    return await endFailed(error);
+  }
 }
 
 /**
@@ -33,7 +51,7 @@ export async function runMain(log: Logger, body: (signal: AbortSignal) => Promis
     process.exit(0);
   } catch (error) {
     log.fatal({ err: error }, 'failed');
-    process.exit(1);
+    await endFailed(error);
   }
 }
 

@@ -46,14 +46,17 @@ export function startPart(deps: PartDeps): Part {
     });
     child = running;
     set({ pid: running.pid });
+    let failure: string | undefined;
     running.on('message', (message) => {
+      failure ??= failureIn(message);
       const details = readyDetails(message);
       if (!details) return;
       set({ state: 'running' });
       deps.onReady(details);
     });
     try {
-      return await ended(running);
+      const end = await ended(running);
+      return failure ?? end;
     } finally {
       child = undefined;
     }
@@ -91,6 +94,12 @@ function ended(child: ChildProcess): Promise<string> {
     child.once('error', (error) => resolve(`could not be started: ${error.message}`));
     child.once('exit', (code, signal) => resolve(signal ? `ended by ${signal}` : `exit code ${code}`));
   });
+}
+
+/** What a part says when it cannot serve. */
+function failureIn(message: unknown): string | undefined {
+  if (typeof message !== 'object' || message === null || !('failed' in message)) return undefined;
+  return typeof message.failed === 'string' ? message.failed : undefined;
 }
 
 function readyDetails(message: unknown): ReadyDetails | undefined {

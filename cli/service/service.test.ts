@@ -133,6 +133,11 @@ test('a part that cannot start is named, and nothing is left running', async (t)
   );
 });
 
+test('a part that says why it cannot start is quoted', async (t) => {
+  const config = configOf(t, { FAKE_FAILING: 'apiserver', FAKE_HOW: 'says why' });
+  await assert.rejects(up(config), /apiserver does not start: TVM_X: means nothing/);
+});
+
 test('purge removes the state and nothing else', async (t) => {
   const config = configOf(t);
   await up(config);

@@ -70,8 +70,13 @@ export class Service implements AsyncDisposable {
     return `${process.execPath} ${join(this.#root, 'cli/main.ts')}`;
   }
 
+  /** What the service says of itself; undefined when there is none, or its file is being replaced. */
+  stateIfAny(): ServiceState | undefined {
+    return readServiceFile(this.home)?.state;
+  }
+
   state(): ServiceState {
-    const state = readServiceFile(this.home)?.state;
+    const state = this.stateIfAny();
     assert.ok(state, 'no service.json');
     return state;
   }
@@ -95,6 +100,14 @@ export class Service implements AsyncDisposable {
 
   vmms() {
     return vmmsOf(this.home);
+  }
+
+  /** Virtual machines in which code is, or was, executed once. */
+  vmmsOfRuns() {
+    return this.vmms().filter(({ folder }) => {
+      const record = readOrEmpty(join(folder, 'machine.json'));
+      return record.includes('"used":true') && /"owner":"(pool|execute)"/.test(record);
+    });
   }
 
   /** Waits until the machine that booted with `bootId` has neither process nor folder. */

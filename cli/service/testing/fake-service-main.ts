@@ -1,4 +1,5 @@
-// A supervisor's process whose parts are fake-part.ts: what "vvm up" starts in tests. FAKE_PARTS says which of them fails.
+// A supervisor's process whose parts are fake-part.ts: what "vvm up" starts in tests. FAKE_FAILING says which of them
+// fails, FAKE_HOW in which way.
 import { join } from 'node:path';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { runMain } from '@tvm/kit/run-main.ts';
@@ -15,7 +16,12 @@ await runMain(log, (signal) =>
     untilUsable: async () => true,
     specOf: (name) => ({
       name,
-      argv: [program, name, journal, config.environment.FAKE_FAILING === name ? 'fails' : ''],
+      argv: [
+        program,
+        name,
+        journal,
+        config.environment.FAKE_FAILING === name ? (config.environment.FAKE_HOW ?? 'fails') : '',
+      ],
       environment: config.environment,
     }),
   }),
