@@ -3,7 +3,7 @@
 import { type ApiObject, isJsonObject, type ManagedFieldsEntry } from '../objects/api-object.ts';
 import { deepEqual } from '../objects/deep-equal.ts';
 import { appliedFields } from './applied-fields.ts';
-import { clientSideApplied } from './client-side-applied.ts';
+import { clientSideApplied, withNoteOf } from './client-side-applied.ts';
 import { compareValues } from './compare.ts';
 import { conflictError, type FieldConflict } from './conflicts.ts';
 import { type FieldSet, formatFields } from './field-set.ts';
@@ -32,7 +32,7 @@ export function applyPatch(tracking: Tracking, live: ApiObject, config: ApiObjec
   const object = keepIdentity(pruned as ApiObject, live);
   settleConflicts(tracking, managers, key, live, object, force);
   if (last && sameFields(last.fields, fields) && deepEqual(object, live)) managers.set(key, { ...last });
-  return { object, managedFields: formatManagers(managers) };
+  return { object: withNoteOf(config, tracking, object), managedFields: formatManagers(managers) };
 }
 
 function settleConflicts(

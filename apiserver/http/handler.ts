@@ -4,7 +4,7 @@ import type { Authenticator } from '../auth/tokens.ts';
 import type { Discovery } from '../discovery/discovery.ts';
 import type { Services } from '../objects/services.ts';
 import type { OpenApi } from '../openapi/documents.ts';
-import { badRequest, StatusError, unauthorized } from '../status/status-error.ts';
+import { badRequest, forbidden, StatusError, unauthorized } from '../status/status-error.ts';
 import { handleCollection } from './collection.ts';
 import { handleDiscovery } from './discovery-routes.ts';
 import { answerError, answerJson, answerText, type Exchange } from './exchange.ts';
@@ -41,14 +41,22 @@ async function route(deps: HandlerDeps, exchange: Exchange): Promise<void> {
   if (handleOpen(deps, exchange)) return;
   const user = deps.authenticator.userOf(exchange.request.headers.authorization);
   if (user === undefined) throw unauthorized();
+  refuseImpersonation(exchange);
   exchange.user = user;
   const review = findReview(path);
-  if (review) return handleReview(exchange, review);
+  if (review) return handleReview(deps.authenticator, exchange, review);
   const target = parseResourcePath(deps.services.registry, path);
   if (target) return handleResource(deps.services, exchange, target);
   if (exchange.method === 'GET' && handleDiscovery(deps.discovery, exchange)) return;
   if (exchange.method === 'GET' && handleOpenApi(deps.openApi, exchange)) return;
   notFound(exchange);
+}
+
+/** Who asks for the rights of another, who may have fewer, must not be answered with all rights. */
+function refuseImpersonation({ request }: Exchange): void {
+  const asked = Object.keys(request.headers).find((name) => name.startsWith('impersonate-'));
+  if (asked)
+    throw forbidden({ group: '', plural: 'users' }, String(request.headers[asked]), 'there is only one user here');
 }
 
 function handleOpen(deps: HandlerDeps, exchange: Exchange): boolean {

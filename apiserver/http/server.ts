@@ -26,6 +26,9 @@ const headersTimeoutMs = 10_000;
 /** For a request to arrive whole; answers may take as long as a watch. */
 const requestTimeoutMs = 60_000;
 const closeGraceMs = 1_000;
+/** So that a watch whose client vanished ends. */
+const peerCheckMs = 30_000;
+const maximumConnections = 1024;
 
 /** A listening server. Throws TvmError `unavailable` when the address is taken. */
 export async function startServer(options: ServerOptions): Promise<ApiServer> {
@@ -39,7 +42,10 @@ export async function startServer(options: ServerOptions): Promise<ApiServer> {
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: 120_000,
     maxHeaderSize: 32 * 1024,
+    keepAlive: true,
+    keepAliveInitialDelay: peerCheckMs,
   });
+  server.maxConnections = maximumConnections;
   server.on('request', (request, response) => {
     response.on('error', () => response.destroy());
     void handle(makeExchange(request, response));

@@ -6,7 +6,7 @@ import { type ApiObject, finalizersOf, isBeingDeleted, type ObjectMetadata, owne
 import { deepEqual } from './deep-equal.ts';
 import { labelKeyProblem, labelNameProblem, labelValueProblem, subdomainProblem } from './qualified-name.ts';
 
-const maximumAnnotationBytes = 256 * 1024;
+export const maximumAnnotationBytes = 256 * 1024;
 
 export function validateMetadata(resource: Resource, object: ApiObject, live: ApiObject | undefined): FieldError[] {
   const { metadata } = object;

@@ -98,24 +98,25 @@ const event: Message = {
   15: string('reportingInstance'),
 };
 
-const accessReview: Message = {
-  2: of('spec', {
+const accessAttributes: Message = {
+  1: of('resourceAttributes', {
     message: {
-      1: of('resourceAttributes', {
-        message: {
-          1: string('namespace'),
-          2: string('verb'),
-          3: string('group'),
-          4: string('version'),
-          5: string('resource'),
-          6: string('subresource'),
-          7: string('name'),
-        },
-      }),
-      2: of('nonResourceAttributes', { message: { 1: string('path'), 2: string('verb') } }),
+      1: string('namespace'),
+      2: string('verb'),
+      3: string('group'),
+      4: string('version'),
+      5: string('resource'),
+      6: string('subresource'),
+      7: string('name'),
     },
   }),
+  2: of('nonResourceAttributes', { message: { 1: string('path'), 2: string('verb') } }),
 };
+
+const subjectAttributes: Message = { ...accessAttributes, 3: string('user'), 4: strings('groups'), 6: string('uid') };
+
+/** A review, of which a client writes the spec alone. */
+const reviewOf = (spec: Message): Message => ({ 2: of('spec', { message: spec }) });
 
 const deleteOptions: Message = {
   1: of('gracePeriodSeconds', 'int'),
@@ -131,8 +132,10 @@ const byKind: Record<string, Message> = {
   'v1 Namespace': namespace,
   'v1 Event': event,
   'coordination.k8s.io/v1 Lease': lease,
-  'authorization.k8s.io/v1 SelfSubjectAccessReview': accessReview,
-  'authorization.k8s.io/v1 SelfSubjectRulesReview': { 2: of('spec', { message: { 1: string('namespace') } }) },
+  'authorization.k8s.io/v1 SelfSubjectAccessReview': reviewOf(accessAttributes),
+  'authorization.k8s.io/v1 SubjectAccessReview': reviewOf(subjectAttributes),
+  'authorization.k8s.io/v1 SelfSubjectRulesReview': reviewOf({ 1: string('namespace') }),
+  'authentication.k8s.io/v1 TokenReview': reviewOf({ 1: string('token'), 2: strings('audiences') }),
   'authentication.k8s.io/v1 SelfSubjectReview': {},
 };
 

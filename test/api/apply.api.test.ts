@@ -242,4 +242,18 @@ onEachTarget('server-side apply', (scope) => {
       message: 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
     });
   });
+
+  test("kubectl's apply keeps the note of its client-side apply right", async () => {
+    const note = 'kubectl.kubernetes.io/last-applied-configuration';
+    const metadata = { annotations: { [note]: '{"old":true}', other: 'x' } };
+    bodyOf(await scope.api.create(scope.path('microvms'), microVm('noted', { metadata })), 201);
+    const read = async () => bodyOf(await scope.api.get(scope.path('microvms', 'noted'))).metadata.annotations;
+    bodyOf(await apply('noted', 'somebody', { ttlSeconds: 5 }));
+    assert.equal((await read())[note], '{"old":true}');
+    bodyOf(await apply('noted', 'kubectl', { ttlSeconds: 5, args: ['b', 'a'] }));
+    const text = `{"apiVersion":"${apiVersion}","kind":"MicroVM","metadata":{"name":"noted"},"spec":{"args":["b","a"],"ttlSeconds":5}}\n`;
+    assert.deepEqual(await read(), { [note]: text, other: 'x' });
+    bodyOf(await apply('new', 'kubectl', base), 201);
+    assert.equal(bodyOf(await scope.api.get(scope.path('microvms', 'new'))).metadata.annotations, undefined);
+  });
 });

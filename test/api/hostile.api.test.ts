@@ -1,7 +1,9 @@
 // Requests made to do harm: keys that are special in JavaScript, depth, size, odd paths, many at once. Each gets a plain
 // answer, and the server goes on.
 import assert from 'node:assert/strict';
+import { request } from 'node:https';
 import { afterEach, test } from 'node:test';
+import { readKubeconfig } from '../cluster/kubeconfig.ts';
 import { assertFailure, bodyOf, configMap, microVm } from './objects.ts';
 import { customPath, onEachTarget } from './scope.ts';
 import { WatchStream } from './watch-stream.ts';
@@ -105,6 +107,35 @@ onEachTarget('hostile requests', (scope) => {
       const answer = await scope.api.get(scope.path('microvms'), { labelSelector });
       assert.ok([200, 400].includes(answer.status), answer.text.slice(0, 200));
     }
+  });
+
+  test('request targets that are no URL', async () => {
+    const { url, ca } = await readKubeconfig(scope.server.kubeconfig);
+    for (const path of ['//', '/?%zz=%', '/api/v1/%', 'http://[', '*']) {
+      const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
+      request(url, { path, ca, agent: false }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+      const status = await promise;
+      assert.ok(status && status >= 300 && status < 500, `${path}: ${status}`);
+    }
+  });
+
+  test('texts that are slow to scan: quotes without end, many keys', async () => {
+    const quotes = Buffer.from(`"${'\\"'.repeat(500_000)}`);
+    for (const contentType of ['application/json', 'application/yaml', 'application/apply-patch+yaml']) {
+      const method = contentType.includes('patch') ? 'PATCH' : 'POST';
+      const path = scope.path('configmaps', ...(method === 'PATCH' ? ['quotes'] : []));
+      const query = { fieldManager: 'm' };
+      const answer = await scope.api.send(path, { method, body: quotes, contentType, query });
+      assertFailure(answer, { code: 400, reason: 'BadRequest' });
+    }
+    const keys = Array.from({ length: 40_000 }, (_, i) => `  k${i}: v`).join('\n');
+    const body = `apiVersion: v1\nkind: ConfigMap\nmetadata: {name: keys-many}\ndata:\n${keys}\n`;
+    bodyOf(await scope.api.send(scope.path('configmaps'), { body, contentType: 'application/yaml' }), 201);
   });
 
   test('a body that is cut off, and one that is no UTF-8', async () => {

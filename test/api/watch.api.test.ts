@@ -214,4 +214,38 @@ onEachTarget('watch', (scope) => {
       for (const stream of streams) stream[Symbol.dispose]();
     }
   });
+
+  test('a watch is asked for in several ways', async () => {
+    await make('asked');
+    for (const watch of ['true', '1', 'True', 'yes', '']) {
+      const fieldSelector = 'metadata.name=asked';
+      using stream = await WatchStream.open(scope.api, scope.path('microvms'), { watch, fieldSelector });
+      assert.deepEqual(await stream.take(1), ['ADDED asked'], watch);
+    }
+    for (const watch of ['false', '0', 'False']) {
+      const list = bodyOf(await scope.api.get(scope.path('microvms'), { watch }));
+      assert.equal(list.kind, 'MicroVMList', watch);
+    }
+  });
+
+  test('a time without end is none', async () => {
+    using stream = await watch({ timeoutSeconds: 99_999_999, resourceVersion: await version() });
+    await make('late');
+    assert.deepEqual(await stream.take(1), ['ADDED late']);
+  });
+
+  test('more than any buffer holds, for a client that reads late', async () => {
+    const data = { a: 'x'.repeat(400_000) };
+    const names = Array.from({ length: 25 }, (_, i) => `large-${i}`);
+    for (const name of names) bodyOf(await scope.api.create(scope.path('configmaps'), configMap(name, data)), 201);
+    const query = { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan', allowWatchBookmarks: true };
+    using stream = await WatchStream.open(scope.api, scope.path('configmaps'), query);
+    for (const b of ['1', '2', '3']) {
+      bodyOf(await scope.api.patch(scope.path('configmaps', 'large-0'), 'merge', { data: { b } }));
+    }
+    const seen: string[] = [];
+    while (seen.filter((event) => event === 'MODIFIED large-0').length < 3) seen.push(...(await stream.take(1)));
+    const added = seen.filter((event) => event.startsWith('ADDED large-'));
+    assert.deepEqual(added.sort(), names.map((name) => `ADDED ${name}`).sort());
+  });
 });
