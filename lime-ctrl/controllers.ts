@@ -2,6 +2,7 @@
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
+import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { makeWorkQueue, type WorkQueue } from '@tvm/kit/controller/work-queue.ts';
 import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
@@ -10,10 +11,12 @@ import { aborted } from '@tvm/kit/run-main.ts';
 import type { Pool } from './engine/pool.ts';
 import type { Fleet, FleetEvent } from './flintlock/fleet.ts';
 import { makeMcpSessionReconcile } from './mcp-session/reconcile.ts';
+import type { Activity } from './microvm/activity.ts';
 import { makeFailureLog } from './microvm/failure-log.ts';
 import { makeMicroVmReconcile } from './microvm/reconcile.ts';
 import { ownerLabel } from './microvm/world.ts';
 import { runMicroVmPools } from './microvm-pool/controller.ts';
+import { runMicroVmSnapshots } from './microvm-snapshot/controller.ts';
 import { type LoopDeps, runLoop } from './run-loop.ts';
 
 /** Room that machines leave gathers for this long. */
@@ -26,20 +29,27 @@ export interface ControllersDeps extends LoopDeps {
   pool: Pool;
   microVms: Reflector<MicroVm>;
   pools: Reflector<MicroVmPool>;
+  snapshots: Reflector<MicroVmSnapshot>;
   sessions: Reflector<McpSession>;
   recorder: EventRecorder;
+  activity: Activity;
 }
 
 /** Runs until the signal aborts. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const synced = [deps.microVms, deps.pools].map(({ whenSynced }) => whenSynced);
+  const synced = [deps.microVms, deps.pools, deps.snapshots].map(({ whenSynced }) => whenSynced);
   await Promise.race([Promise.all(synced), aborted(signal)]);
   if (signal.aborted) return;
-  await Promise.all([runMicroVms(deps, signal), runMicroVmPools(deps, signal), runSessions(deps, signal)]);
+  await Promise.all([
+    runMicroVms(deps, signal),
+    runMicroVmPools(deps, signal),
+    runMicroVmSnapshots(deps, signal),
+    runSessions(deps, signal),
+  ]);
 }
 
 async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const { client, fleet, microVms, recorder, clock } = deps;
+  const { client, fleet, microVms, snapshots, recorder, activity, clock } = deps;
   const queue = makeWorkQueue(clock);
   const keys = () => [...new Set([...microVms.list().map(keyOf), ...fleet.machines().flatMap(machineKey)])];
   const addAll = () => {
@@ -47,6 +57,9 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
   };
   const unsubscribe = [
     microVms.subscribe(({ key }) => queue.add(key)),
+    snapshots.subscribe(({ key }) => {
+      for (const vm of microVms.list()) if (waitsForSnapshot(vm, key)) queue.add(keyOf(vm));
+    }),
     fleet.subscribe((event) => {
       if (event.type === 'node') return addAll();
       addMachine(queue, event);
@@ -58,7 +71,9 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     client,
     fleet,
     cached: microVms.get,
+    snapshot: snapshots.get,
     failures: makeFailureLog(),
+    activity,
     recorder,
     clock,
     onNoRoom: deps.pool.yieldRoom,
@@ -83,6 +98,10 @@ async function runSessions(deps: ControllersDeps, signal: AbortSignal): Promise<
   const reconcile = makeMcpSessionReconcile({ client, session: sessions.get, microVm: microVms.get, recorder, clock });
   await runLoop(deps, { name: 'mcpsession', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
+}
+
+function waitsForSnapshot({ metadata, spec, status }: MicroVm, key: string): boolean {
+  return spec.snapshot !== undefined && !status?.host && `${metadata.namespace}/${spec.snapshot}` === key;
 }
 
 /** Those that wait for the end of other machines. */

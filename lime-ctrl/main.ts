@@ -4,7 +4,7 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import { runWhileLeading } from '@tvm/kit/controller/leader-election.ts';
 import { makeReflector } from '@tvm/kit/controller/reflector.ts';
 import { serveHealth } from '@tvm/kit/health.ts';
-import { mcpSessions, microVmPools, microVms } from '@tvm/kit/kube/client.ts';
+import { mcpSessions, microVmPools, microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
@@ -19,6 +19,7 @@ import { makePool } from './engine/pool.ts';
 import { makeFlintlockClient } from './flintlock/client.ts';
 import { makeFleet } from './flintlock/fleet.ts';
 import { makeLimeMetrics, watchEngine } from './metrics.ts';
+import { makeActivity } from './microvm/activity.ts';
 import manifest from './package.json' with { type: 'json' };
 import { makeKeptProcesses } from './rest/kept-processes.ts';
 import { serveRest } from './rest/server.ts';
@@ -38,8 +39,10 @@ await runMain(log, async (signal) => {
   const reflectors = {
     microVms: makeReflector({ client, resource: microVms, clock, log }),
     pools: makeReflector({ client, resource: microVmPools, clock, log }),
+    snapshots: makeReflector({ client, resource: microVmSnapshots, clock, log }),
     sessions: makeReflector({ client, resource: mcpSessions, clock, log }),
   };
+  const activity = makeActivity({ fleet, clock });
   const admission = makeAdmission({ running: config.maxExecutions, queued: config.maxQueuedExecutions });
   const warm = config.warmImages.map((image) => ({
     image,
@@ -70,11 +73,13 @@ await runMain(log, async (signal) => {
     fleet.run(signal),
     reflectors.microVms.run(signal),
     reflectors.pools.run(signal),
+    reflectors.snapshots.run(signal),
     reflectors.sessions.run(signal),
     pool.run(signal),
     runWhileLeading(
       { client, clock, log, namespace: config.leaseNamespace, name: 'lime-ctrl', identity: config.replica },
-      (term) => runControllers({ client, fleet, ...reflectors, recorder, clock, log, pool, ...metrics }, term),
+      (term) =>
+        runControllers({ client, fleet, ...reflectors, recorder, activity, clock, log, pool, ...metrics }, term),
       signal,
     ),
   ];
@@ -82,7 +87,8 @@ await runMain(log, async (signal) => {
   const kept = makeKeptProcesses({ clock, log });
   const { version } = manifest;
   {
-    const deps = { client, fleet, pool, engine, microVms: reflectors.microVms, tokens, kept, clock, log, version };
+    const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, tokens, kept };
+    const deps = { ...parts, clock, log, version };
     await using rest = await serveRest(deps, config.listen);
     log.info({ url: rest.url, flintlocks: [...config.flintlocks.keys()] }, 'serving');
     notifyReady({ url: rest.url });

@@ -5,12 +5,9 @@ import { machineShape } from './microvm.ts';
 
 const poolMachine = z.object({
   ...machineShape,
-  interpreter: z
-    .enum(['python', 'node', 'none'])
-    .optional()
-    .meta({
-      description: 'What waits in each machine for a script. Default: what its image is for, tvm/python or tvm/node.',
-    }),
+  interpreter: z.enum(['python', 'node', 'none']).optional().meta({
+    description: 'What waits in each machine for a script. Default: what its image is for, tvm/python or tvm/node.',
+  }),
 });
 
 export const microVmPoolSpec = z

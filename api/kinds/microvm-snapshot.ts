@@ -21,11 +21,17 @@ export const microVmSnapshotStatus = z.object({
   phase: z.enum(['Pending', 'InProgress', 'Ready', 'Failed']).optional(),
   readyToUse: z.boolean().optional(),
   sizeBytes: z.int().optional(),
-  hosts: z.array(z.string()).optional().meta({ description: 'The flintlocks that hold the files.' }),
+  hosts: z.array(z.string()).optional().meta({ description: 'The flintlocks that hold the files, or write them.' }),
+  image: z.string().optional().meta({ description: 'Of the machine; a MicroVM that starts from it has the same.' }),
+  cpu: z.int().optional(),
+  memory: z.int().optional().meta({ description: 'MB' }),
   createdAt: z.string().optional().meta({ format: 'date-time' }),
   observedGeneration: z.int().optional(),
   conditions: conditions.optional(),
 });
+
+/** Holds a MicroVMSnapshot back until its files are gone from the nodes, or are retained. */
+export const snapshotFinalizer = 'vvm.tvm.github.com/snapshot';
 
 export type MicroVmSnapshotSpec = z.infer<typeof microVmSnapshotSpec>;
 export type MicroVmSnapshotStatus = z.infer<typeof microVmSnapshotStatus>;
@@ -44,6 +50,7 @@ export const microVmSnapshotKind: Kind = {
     { name: 'Source', type: 'string', jsonPath: '.spec.source.microVM' },
     { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
     { name: 'Ready', type: 'boolean', jsonPath: '.status.readyToUse' },
+    { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
     { name: 'Bytes', type: 'integer', jsonPath: '.status.sizeBytes' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   ],

@@ -58,9 +58,33 @@ export const microVmSpec = z
       .enum(['Running', 'Paused', 'Stopped'])
       .default('Running')
       .meta({ description: 'What the machine should be doing.' }),
+    snapshot: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .meta({
+        description: 'Name of a MicroVMSnapshot of the same namespace that the machine continues, instead of booting.',
+        ...celRules({ rule: 'self == oldSelf', message: 'snapshot is immutable: make a new MicroVM' }),
+      }),
+    idleTimeoutSeconds: z
+      .int()
+      .min(1)
+      .optional()
+      .meta({ description: 'Do onIdle when no exec and no file request was open for this long. None: never.' }),
+    onIdle: z.enum(['Pause', 'Stop', 'Delete']).optional().meta({
+      description:
+        'What to do with an idle machine; one that was paused resumes with the next exec or file request. None: Pause.',
+    }),
     ttlSeconds: z.int().min(1).optional().meta({ description: 'Delete the MicroVM this long after it was created.' }),
   })
-  .meta({ description: 'What the machine should be.' });
+  .meta({
+    description: 'What the machine should be.',
+    ...celRules({
+      rule: 'has(self.snapshot) == has(oldSelf.snapshot)',
+      message: 'snapshot is immutable: make a new MicroVM',
+    }),
+  });
 
 export const microVmStatus = z
   .object({

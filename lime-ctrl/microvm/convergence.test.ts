@@ -14,6 +14,7 @@ import { type ManualClock, makeManualClock } from '@tvm/kit/manual-clock.ts';
 import fc from 'fast-check';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from '../testing/fake-flintlock.ts';
+import { type Activity, makeActivity } from './activity.ts';
 import { executeAction, writeStatus } from './execute.ts';
 import { makeFailureLog } from './failure-log.ts';
 import { observeMicroVm } from './observe.ts';
@@ -22,6 +23,7 @@ import { planMicroVm } from './plan.ts';
 type Step =
   | { type: 'reconcile'; crashAfter: number; twice: boolean }
   | { type: 'want'; state: 'Running' | 'Paused' | 'Stopped' }
+  | { type: 'idle'; onIdle: 'Pause' | 'Stop' | undefined }
   | { type: 'die' }
   | { type: 'wipe' }
   | { type: 'delete' };
@@ -35,6 +37,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     type: fc.constant('want' as const),
     state: fc.constantFrom('Running' as const, 'Paused' as const, 'Stopped' as const),
   }),
+  fc.record({
+    type: fc.constant('idle' as const),
+    onIdle: fc.constantFrom('Pause' as const, 'Stop' as const, undefined),
+  }),
   fc.constant({ type: 'die' as const }),
   fc.constant({ type: 'wipe' as const }),
   fc.constant({ type: 'delete' as const }),
@@ -46,6 +52,7 @@ interface World {
   fleet: Fleet;
   clock: ManualClock;
   failures: ReturnType<typeof makeFailureLog>;
+  activity: Activity;
 }
 
 const read = ({ kube }: World): Promise<MicroVm | undefined> =>
@@ -56,10 +63,10 @@ const read = ({ kube }: World): Promise<MicroVm | undefined> =>
 
 /** Gives how many actions were planned. */
 async function reconcile(world: World, crashAfter = Number.POSITIVE_INFINITY, twice = false): Promise<number> {
-  const { kube, fleet, clock, failures } = world;
+  const { kube, fleet, clock, failures, activity } = world;
   const cached = await read(world);
   const { observed, secretEnv } = await observeMicroVm(
-    { client: kube, fleet, failures, clock, cached: () => cached },
+    { client: kube, fleet, failures, activity, clock, cached: () => cached, snapshot: () => undefined },
     'default/demo',
   );
   const plan = planMicroVm(observed);
@@ -91,7 +98,10 @@ async function disturb(world: World, change: Exclude<Step, { type: 'reconcile' }
   const uid = (await read(world))?.metadata.uid;
   if (!uid) return;
   if (change.type === 'want') await kube.patch(microVms, 'default', 'demo', { spec: { desiredState: change.state } });
-  else if (change.type === 'delete') await kube.delete(microVms, 'default', 'demo');
+  else if (change.type === 'idle') {
+    const spec = change.onIdle ? { idleTimeoutSeconds: 1, onIdle: change.onIdle } : { idleTimeoutSeconds: null };
+    await kube.patch(microVms, 'default', 'demo', { spec });
+  } else if (change.type === 'delete') await kube.delete(microVms, 'default', 'demo');
   else if (change.type === 'die') flintlock.change(uid, { state: MachineState.FAILED, reason: 'VmmExited' });
   else await flintlock.client.destroyMachine({ uid });
 }
@@ -103,7 +113,8 @@ function matches(vm: MicroVm | undefined, flintlock: FakeFlintlock): boolean {
   const wanted = vm.spec.desiredState;
   if (wanted === 'Stopped')
     return machine === undefined || machine.state === MachineState.STOPPED || machine.state === MachineState.FAILED;
-  return machine?.state === (wanted === 'Paused' ? MachineState.PAUSED : MachineState.RUNNING);
+  const rests = wanted === 'Paused' || vm.status?.reason === 'Idle';
+  return machine?.state === (rests ? MachineState.PAUSED : MachineState.RUNNING);
 }
 
 test('whatever happened, it converges', async () => {
@@ -114,7 +125,8 @@ test('whatever happened, it converges', async () => {
       const flintlock = makeFakeFlintlock();
       const log = makeLogger('test', 'silent');
       const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock: systemClock, log });
-      const world: World = { kube, flintlock, fleet, clock, failures: makeFailureLog() };
+      const activity = makeActivity({ fleet, clock });
+      const world: World = { kube, flintlock, fleet, clock, failures: makeFailureLog(), activity };
       const stop = new AbortController();
       const running = fleet.run(stop.signal);
       await kube.create(microVms, {

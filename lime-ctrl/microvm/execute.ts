@@ -41,11 +41,15 @@ export async function executeAction(
     case 'deleteObject':
       await ignoreNotFound(client.delete(microVms, namespace, name, { uid: change.uid }));
       return vm;
+    case 'declareStopped': {
+      const patch = { metadata: { uid: change.uid }, spec: { desiredState: 'Stopped' } };
+      return client.patch(microVms, namespace, name, patch);
+    }
     case 'assignHost':
       return writeStatus(client, vm, { ...vm.status, host: action.node });
     case 'createMachine': {
       const labels = { [ownerLabel]: 'microvm', namespace, name };
-      const request = { ...change, spec: machineSpec(vm), labels, env: envOf(vm, secretEnv) };
+      const request = { ...change, spec: machineSpec(vm, action.snapshot), labels, env: envOf(vm, secretEnv) };
       return told(action.node, fleet.client(action.node).createMachine(request, options));
     }
     case 'startMachine':
@@ -91,13 +95,14 @@ async function ignoreNotFound(call: Promise<void>): Promise<void> {
   }
 }
 
-function machineSpec({ spec, metadata }: MicroVm) {
+function machineSpec({ spec, metadata }: MicroVm, snapshot: string) {
   return {
     image: spec.image,
     cpus: spec.cpu,
     memoryMib: spec.memory,
     command: spec.command ? [...spec.command, ...(spec.args ?? [])] : [],
     hostname: metadata.name,
+    snapshot,
   };
 }
 

@@ -3,19 +3,27 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import { type KubeClient, microVms, secrets, splitKey } from '@tvm/kit/kube/client.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import { observeNodes } from '../placement/observe-nodes.ts';
+import type { Activity } from './activity.ts';
 import type { FailureLog } from './failure-log.ts';
+import { startFrom } from './start-from.ts';
 import { type Observed, type ObservedMachine, ownerLabel } from './world.ts';
+
+const callDeadlineMs = 5_000;
 
 export interface ObserveDeps {
   client: KubeClient;
   fleet: Fleet;
   /** The object as the cache has it. */
   cached: (key: string) => MicroVm | undefined;
+  /** A MicroVMSnapshot as the cache has it. */
+  snapshot: (key: string) => MicroVmSnapshot | undefined;
   failures: FailureLog;
+  activity: Activity;
   clock: Clock;
 }
 
@@ -35,23 +43,34 @@ const stateNames: Partial<Record<MachineState, ObservedMachine['state']>> = {
 };
 
 export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Observation> {
-  const { fleet, clock, failures } = deps;
+  const { fleet, clock, failures, activity } = deps;
   const vm = deps.cached(key);
   const uid = vm?.metadata.uid ?? '';
-  const placed = uid === '' ? undefined : fleet.machine(uid);
+  const placed = await placedMachine(fleet, vm);
   if (vm && !placed && !vm.metadata.deletionTimestamp) await fleet.refresh();
   const { env, missing } = vm && needsEnv(placed) ? await readSecrets(deps.client, vm) : { env: {}, missing: [] };
   const nowMs = clock.now();
   const observed: Observed = {
     vm,
-    machine: placed && observedMachine(placed),
+    machine: placed && observedMachine(placed, activity.atMs(uid)),
     strays: await straysOf(deps, key, vm),
     nodes: observeNodes(fleet),
+    from: vm ? startFrom(vm.spec, deps.snapshot(`${vm.metadata.namespace}/${vm.spec.snapshot}`)) : { type: 'image' },
     missingSecrets: missing,
     failures: failures.note(uid, placed?.machine, nowMs),
     nowMs,
   };
   return { observed, secretEnv: env };
+}
+
+/** Where idleness counts the node is asked, since it tells of every change but not of every use. */
+async function placedMachine(fleet: Fleet, vm: MicroVm | undefined): Promise<PlacedMachine | undefined> {
+  const placed = vm?.metadata.uid === undefined ? undefined : fleet.machine(vm.metadata.uid);
+  if (!placed || vm?.spec.idleTimeoutSeconds === undefined) return placed;
+  const { node, machine } = placed;
+  const isUp = machine.state === MachineState.RUNNING || machine.state === MachineState.PAUSED;
+  if (!isUp || !fleet.nodes().some(({ name, reachable }) => name === node && reachable)) return placed;
+  return { node, machine: await fleet.client(node).getMachine({ uid: machine.uid }, { timeoutMs: callDeadlineMs }) };
 }
 
 /** Machines made for this name that no object stands behind. The API server is asked, since the cache may be behind. */
@@ -63,7 +82,7 @@ async function straysOf(deps: ObserveDeps, key: string, vm: MicroVm | undefined)
   });
   if (candidates.length === 0) return [];
   const currentUid = await liveUid(deps.client, namespace, name);
-  return candidates.filter(({ machine }) => machine.uid !== currentUid).map(observedMachine);
+  return candidates.filter(({ machine }) => machine.uid !== currentUid).map((placed) => observedMachine(placed));
 }
 
 async function liveUid(client: KubeClient, namespace: string, name: string): Promise<string | undefined> {
@@ -95,7 +114,11 @@ async function readSecrets(client: KubeClient, vm: MicroVm) {
   return { env, missing };
 }
 
-export function observedMachine({ node, machine }: { node: string; machine: Machine }): ObservedMachine {
+/** `wantedAtMs`: when this process last knew it to be wanted. */
+export function observedMachine(
+  { node, machine }: { node: string; machine: Machine },
+  wantedAtMs = 0,
+): ObservedMachine {
   const { uid, reason, message, bootMs, imageDigest, exitCode } = machine;
   return {
     uid,
@@ -107,6 +130,7 @@ export function observedMachine({ node, machine }: { node: string; machine: Mach
     bootMs,
     imageDigest,
     startedAtMs: Number(machine.startedAtMs),
+    lastActiveAtMs: Math.max(wantedAtMs, Number(machine.lastActiveAtMs)),
     exitCode,
   };
 }

@@ -54,6 +54,7 @@ function observe({ spec, status, metadata, machine, observed }: Given): Observed
     bootMs: 5,
     imageDigest: 'sha256:1',
     startedAtMs: nowMs - 1000,
+    lastActiveAtMs: 0,
     exitCode: undefined,
     ...machine,
   };
@@ -62,6 +63,7 @@ function observe({ spec, status, metadata, machine, observed }: Given): Observed
     machine: full,
     strays: [],
     nodes: [node],
+    from: { type: 'image' },
     missingSecrets: [],
     failures: { count: 0, atMs: 0 },
     nowMs,
@@ -69,6 +71,7 @@ function observe({ spec, status, metadata, machine, observed }: Given): Observed
   };
 }
 
+const idle = { startedAtMs: nowMs - 100_000, lastActiveAtMs: nowMs - 60_000 };
 const away = { ...node, reachable: false, sinceMs: nowMs - 1000 };
 const longGone = { ...node, reachable: false, sinceMs: nowMs - nodeGoneGraceMs };
 const deleted = { deletionTimestamp: at(nowMs - nodeGoneGraceMs) };
@@ -190,6 +193,100 @@ const rows: { name: string; given: Given; actions: string[]; phase: string; reas
     actions: [],
     phase: 'Running',
     reason: 'NodeUnreachable',
+  },
+  {
+    name: 'its snapshot is not there',
+    given: {
+      spec: { snapshot: 's' },
+      observed: { from: { type: 'blocked', reason: 'SnapshotNotFound', message: 'there is none' } },
+    },
+    actions: [],
+    phase: 'Pending',
+    reason: 'SnapshotNotFound',
+  },
+  {
+    name: 'its snapshot is on the node',
+    given: {
+      spec: { snapshot: 's' },
+      observed: { from: { type: 'snapshot', nameOnNode: 'x', hosts: ['n1'] }, nodes: [{ ...node, name: 'n0' }, node] },
+    },
+    actions: ['assignHost', 'createMachine'],
+    phase: 'Creating',
+    reason: 'Creating',
+  },
+  {
+    name: 'its snapshot is on a node that does not answer',
+    given: {
+      spec: { snapshot: 's' },
+      observed: { from: { type: 'snapshot', nameOnNode: 'x', hosts: ['n2'] }, nodes: [node, { ...away, name: 'n2' }] },
+    },
+    actions: [],
+    phase: 'Pending',
+    reason: 'NoNode',
+  },
+  {
+    name: 'running, used a while ago, not idle yet',
+    given: { spec: { idleTimeoutSeconds: 60 }, machine: { ...idle, lastActiveAtMs: nowMs - 59_999 } },
+    actions: [],
+    phase: 'Running',
+    reason: 'Running',
+  },
+  {
+    name: 'running, idle: to pause',
+    given: { spec: { idleTimeoutSeconds: 60 }, machine: idle },
+    actions: ['pauseMachine'],
+    phase: 'Running',
+    reason: 'Running',
+  },
+  {
+    name: 'paused, idle',
+    given: { spec: { idleTimeoutSeconds: 60, onIdle: 'Pause' }, machine: { ...idle, state: 'Paused' } },
+    actions: [],
+    phase: 'Paused',
+    reason: 'Idle',
+  },
+  {
+    name: 'paused, used again',
+    given: {
+      spec: { idleTimeoutSeconds: 60 },
+      status: { phase: 'Paused', reason: 'Idle' },
+      machine: { ...idle, state: 'Paused', lastActiveAtMs: nowMs },
+    },
+    actions: ['resumeMachine'],
+    phase: 'Paused',
+    reason: 'Paused',
+  },
+  {
+    name: 'paused by its owner, with an idle policy',
+    given: { spec: { idleTimeoutSeconds: 60, desiredState: 'Paused' }, machine: { ...idle, state: 'Paused' } },
+    actions: [],
+    phase: 'Paused',
+    reason: 'Paused',
+  },
+  {
+    name: 'idle: to stop',
+    given: { spec: { idleTimeoutSeconds: 60, onIdle: 'Stop' }, machine: idle },
+    actions: ['declareStopped'],
+    phase: 'Running',
+    reason: 'Idle',
+  },
+  {
+    name: 'stopped for idleness',
+    given: {
+      spec: { idleTimeoutSeconds: 60, onIdle: 'Stop', desiredState: 'Stopped' },
+      status: { phase: 'Running', reason: 'Idle', message: 'not used' },
+      machine: { ...idle, state: 'Stopped', reason: 'Requested' },
+    },
+    actions: [],
+    phase: 'Stopped',
+    reason: 'Idle',
+  },
+  {
+    name: 'idle: to delete',
+    given: { spec: { idleTimeoutSeconds: 60, onIdle: 'Delete' }, machine: idle },
+    actions: ['deleteObject'],
+    phase: 'Terminating',
+    reason: 'Idle',
   },
   {
     name: 'ttl over',

@@ -6,10 +6,12 @@
 //                └── room, node, Secret     │  ▼        ▼ VMM died
 //                                  start ── Failed ◀────┘           desiredState Stopped, or command ended
 //                            (after backoff)            Running, Paused ─────────────────────▶ Stopped
+//   Running ──idle──▶ Paused (reason Idle) ──used──▶ Running; or Stopped, or deleted, as onIdle says
 //   any ──deleted──▶ Terminating ──machine destroyed, or its node gone for good──▶ (no object)
 import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { backoffMs } from '@tvm/kit/backoff.ts';
 import { place } from '../placement/place.ts';
+import { idleLeftMs } from './idleness.ts';
 import { eventsBetween, type Situation, statusOf } from './status.ts';
 import type { Action, Observed, ObservedMachine, Plan } from './world.ts';
 
@@ -82,20 +84,26 @@ function withFinalizer(vm: MicroVm, observed: Observed): Step {
   return machine ? converge(vm, machine, observed) : bringUp(vm, observed);
 }
 
-function bringUp(vm: MicroVm, { nodes, missingSecrets }: Observed): Step {
+function bringUp(vm: MicroVm, { nodes, missingSecrets, from }: Observed): Step {
   const host = vm.status?.host;
   if (vm.spec.desiredState === 'Stopped') return { actions: [], situation: { type: 'neverStarted' } };
   if (missingSecrets.length > 0) {
     return { actions: [], situation: { type: 'noSecret', names: missingSecrets }, requeueAfterMs: secretPollMs };
   }
-  const placement = place(vm.spec, nodes, host);
+  if (from.type === 'blocked') {
+    const { reason, message } = from;
+    return { actions: [], situation: { type: 'unplaced', reason, message }, requeueAfterMs: placementPollMs };
+  }
+  const usable = from.type === 'snapshot' ? nodes.filter(({ name }) => from.hosts.includes(name)) : nodes;
+  const placement = place(vm.spec, usable, host);
   if (placement.node === undefined) {
     return { actions: [], situation: { type: 'unplaced', ...placement }, requeueAfterMs: placementPollMs };
   }
   const { node } = placement;
   const assign: Action[] = node === host ? [] : [{ type: 'assignHost', node }];
   const lost = vm.status?.startedAt !== undefined;
-  return { actions: [...assign, { type: 'createMachine', node }], situation: { type: 'making', node, lost } };
+  const create: Action = { type: 'createMachine', node, snapshot: from.type === 'snapshot' ? from.nameOnNode : '' };
+  return { actions: [...assign, create], situation: { type: 'making', node, lost } };
 }
 
 function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): Step {
@@ -109,12 +117,34 @@ function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): St
       return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
     case 'Running':
       if (wanted === 'Paused') return { ...steady, actions: [{ type: 'pauseMachine', node }] };
-      return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
+      return wanted === 'Stopped'
+        ? { ...steady, actions: [{ type: 'stopMachine', node }] }
+        : unlessIdle(vm, machine, observed);
     case 'Paused':
-      if (wanted === 'Running') return { ...steady, actions: [{ type: 'resumeMachine', node }] };
+      if (wanted === 'Running') return unlessIdle(vm, machine, observed);
       return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
     default:
       return wanted === 'Stopped' ? { ...steady, situation: { type: 'stopped' } } : startAgain(vm, machine, observed);
+  }
+}
+
+/** A machine that should run, and runs or is paused: it may rest while nobody uses it. */
+function unlessIdle(vm: MicroVm, { state, node }: ObservedMachine, observed: Observed): Step {
+  const { machine, nowMs } = observed;
+  const leftMs = machine && idleLeftMs(vm, machine, nowMs);
+  const steady: Step = { actions: [], situation: { type: 'machine' } };
+  if (leftMs !== 0) {
+    const resume: Action[] = state === 'Paused' ? [{ type: 'resumeMachine', node }] : [];
+    return { ...steady, actions: resume, ...(leftMs !== undefined && { requeueAfterMs: leftMs }) };
+  }
+  switch (vm.spec.onIdle) {
+    case 'Stop':
+      return { actions: [{ type: 'declareStopped' }], situation: { type: 'idle', outcome: 'stopped' } };
+    case 'Delete':
+      return { actions: [{ type: 'deleteObject' }], situation: { type: 'idle', outcome: 'deleted' } };
+    default:
+      if (state === 'Paused') return { actions: [], situation: { type: 'idle', outcome: 'paused' } };
+      return { ...steady, actions: [{ type: 'pauseMachine', node }] };
   }
 }
 

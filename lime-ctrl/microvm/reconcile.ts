@@ -18,6 +18,7 @@ export interface MicroVmDeps extends ObserveDeps, ExecuteDeps {
 
 export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promise<ReconcileResult> {
   return async (key) => {
+    noteChange(deps, deps.cached(key));
     const observation = await observeMicroVm(deps, key);
     const plan = planMicroVm(observation.observed);
     const { vm } = observation.observed;
@@ -26,6 +27,11 @@ export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promis
     if (plan.status?.reason === 'NoRoom') deps.onNoRoom?.();
     return { requeueAfterMs: plan.requeueAfterMs };
   };
+}
+
+/** Whoever changes the object, to resume its machine for one, uses it. */
+function noteChange({ activity }: MicroVmDeps, vm: MicroVm | undefined): void {
+  if (vm?.metadata.uid && vm.metadata.generation !== vm.status?.observedGeneration) activity.note(vm.metadata.uid);
 }
 
 async function destroyStrays({ fleet }: MicroVmDeps, actions: Action[]): Promise<void> {

@@ -16,6 +16,7 @@ export type Situation =
   | { type: 'neverStarted' }
   | { type: 'stopped' }
   | { type: 'expired' }
+  | { type: 'idle'; outcome: 'paused' | 'stopped' | 'deleted' }
   | { type: 'nodeAway'; node: string; deleting: boolean }
   | { type: 'terminating' }
   | { type: 'destroyed' }
@@ -44,7 +45,7 @@ export function statusOf(
   nowMs: number,
 ): MicroVmStatus {
   const before = vm.status ?? {};
-  const standing = standingOf(before, machine, situation);
+  const standing = standingOf(vm, machine, situation);
   const observedGeneration = vm.metadata.generation;
   const intents = conditionsOf(standing, machine, situation, before).map((intent) =>
     observedGeneration === undefined ? intent : { ...intent, observedGeneration },
@@ -92,10 +93,12 @@ function factsOf(machine: ObservedMachine): MicroVmStatus {
   };
 }
 
-function standingOf(before: MicroVmStatus, machine: ObservedMachine | undefined, situation: Situation): Standing {
+function standingOf(vm: MicroVm, machine: ObservedMachine | undefined, situation: Situation): Standing {
+  const { status: before = {} } = vm;
   switch (situation.type) {
     case 'machine':
-      return machine ? machineStanding(machine) : { phase: 'Pending', reason: 'Unknown', message: '' };
+      if (!machine) return { phase: 'Pending', reason: 'Unknown', message: '' };
+      return { ...machineStanding(machine), ...stillIdle(vm) };
     case 'unplaced':
       return { phase: 'Pending', reason: situation.reason, message: situation.message };
     case 'noSecret':
@@ -107,7 +110,7 @@ function standingOf(before: MicroVmStatus, machine: ObservedMachine | undefined,
       return { phase: 'Creating', reason: 'Starting', message: 'being started again' };
     case 'neverStarted':
     case 'stopped':
-      return { phase: 'Stopped', reason: 'Requested', message: 'stopped, as desiredState asks' };
+      return { phase: 'Stopped', reason: 'Requested', message: 'stopped, as desiredState asks', ...stillIdle(vm) };
     case 'nodeAway':
       return {
         phase: situation.deleting ? 'Terminating' : (before.phase ?? 'Pending'),
@@ -116,12 +119,30 @@ function standingOf(before: MicroVmStatus, machine: ObservedMachine | undefined,
       };
     case 'expired':
       return { phase: 'Terminating', reason: 'Expired', message: 'ttlSeconds have passed' };
+    case 'idle':
+      return idleStanding(vm, situation.outcome);
     case 'terminating':
     case 'destroyed':
       return { phase: 'Terminating', reason: 'Deleted', message: 'the machine is being destroyed' };
     case 'abandoned':
       return { phase: 'Terminating', reason: 'NodeGone', message: `node ${situation.node} did not come back` };
   }
+}
+
+function idleStanding({ spec }: MicroVm, outcome: 'paused' | 'stopped' | 'deleted'): Standing {
+  const idle = `not used for ${spec.idleTimeoutSeconds} s`;
+  const reason = 'Idle';
+  if (outcome === 'paused')
+    return { phase: 'Paused', reason, message: `${idle}; the next exec or file request resumes it` };
+  if (outcome === 'stopped')
+    return { phase: 'Running', reason, message: `${idle}: stopped, until it is started again` };
+  return { phase: 'Terminating', reason, message: `${idle}: deleted` };
+}
+
+/** A machine that idleness stopped keeps saying so, until somebody wants it again. */
+function stillIdle({ spec, status }: MicroVm): Partial<Standing> {
+  if (spec.desiredState !== 'Stopped' || status?.reason !== 'Idle') return {};
+  return { reason: status.reason, message: status.message ?? '' };
 }
 
 function machineStanding({ state, reason, message, node }: ObservedMachine): Standing {
@@ -201,10 +222,13 @@ function phaseEvent(before: MicroVmStatus, { phase, reason = '', message = '', b
       return before.phase === 'Creating' ? undefined : normal('Creating', message || 'the machine is being made');
     case 'Running':
       if (reason === 'NodeUnreachable') return warning(reason, message);
+      if (reason === 'Idle') return normal(reason, message);
       if (before.phase === 'Paused') return normal('Resumed', message);
       return before.phase === 'Running' ? undefined : normal('Started', `${message}, booted in ${bootMs ?? 0} ms`);
     case 'Paused':
-      return reason === 'NodeUnreachable' ? warning(reason, message) : normal('Paused', message);
+      return reason === 'NodeUnreachable'
+        ? warning(reason, message)
+        : normal(reason === 'Idle' ? reason : 'Paused', message);
     case 'Stopped':
       if (reason === 'CommandExited')
         return normal(reason, message || `the command ended with exit code ${exitCode ?? 0}`);

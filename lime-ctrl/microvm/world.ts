@@ -3,6 +3,7 @@
 import type { MicroVm, MicroVmStatus } from '@tvm/api/kinds/microvm.ts';
 import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
 import type { ObservedNode } from '../placement/place.ts';
+import type { StartFrom } from './start-from.ts';
 
 export const ownerLabel = 'owner';
 export const machineStates = ['Creating', 'Running', 'Paused', 'Stopped', 'Failed', 'Destroying'] as const;
@@ -17,6 +18,8 @@ export interface ObservedMachine {
   bootMs: number;
   imageDigest: string;
   startedAtMs: number;
+  /** When it was last used, as its node and this process know. */
+  lastActiveAtMs: number;
   exitCode: number | undefined;
 }
 
@@ -34,6 +37,7 @@ export interface Observed {
   /** Machines made for an object of this name with another uid. */
   strays: ObservedMachine[];
   nodes: ObservedNode[];
+  from: StartFrom;
   /** Secrets named by envFrom that do not exist. */
   missingSecrets: string[];
   failures: FailureRecord;
@@ -44,9 +48,12 @@ export type Action =
   | { type: 'addFinalizer' }
   | { type: 'removeFinalizer' }
   | { type: 'deleteObject' }
+  /** Sets desiredState: an idle machine that was stopped stays so until somebody starts it. */
+  | { type: 'declareStopped' }
   /** Written before the machine is made: a crash in between cannot lose a machine. */
   | { type: 'assignHost'; node: string }
-  | { type: 'createMachine'; node: string }
+  /** `snapshot`: its name on the node; empty: none. */
+  | { type: 'createMachine'; node: string; snapshot: string }
   | { type: 'startMachine'; node: string }
   | { type: 'pauseMachine'; node: string }
   | { type: 'resumeMachine'; node: string }

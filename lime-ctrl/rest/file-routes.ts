@@ -6,11 +6,9 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { FileOperationRequestSchema, ReadFileResponse } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { FileInfo } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
 import { fileOperation, fileView } from '@tvm/api/rest/microvms.ts';
-import type { KubeClient } from '@tvm/kit/kube/client.ts';
-import type { Fleet } from '../flintlock/fleet.ts';
 import { type App, addEndpoint } from './endpoint.ts';
 import { fileViewOf } from './file-view.ts';
-import { type FoundMachine, findMachine } from './machine-lookup.ts';
+import { type FoundMachine, findMachineToUse, type LookupDeps } from './machine-lookup.ts';
 import { nameParams, namespaceQuery } from './microvm-routes.ts';
 import { jsonResponse, streamResponse } from './responses.ts';
 
@@ -19,12 +17,7 @@ const callDeadlineMs = 60_000;
 const pathQuery = namespaceQuery.extend({ path: z.string().min(1).max(4096) });
 const oneFile = { status: 200, description: 'The file.', content: { 'application/json': fileView } };
 
-interface Deps {
-  client: KubeClient;
-  fleet: Fleet;
-}
-
-export function addFileRoutes(app: App, deps: Deps): void {
+export function addFileRoutes(app: App, deps: LookupDeps): void {
   const files = '/v1/microvms/{name}/files';
   addEndpoint(app, {
     method: 'get',
@@ -38,7 +31,7 @@ export function addFileRoutes(app: App, deps: Deps): void {
       content: { 'application/json': z.object({ files: z.array(fileView) }) },
     },
     handle: async ({ params, query }) => {
-      const machine = await findMachine(deps, query.namespace, params.name);
+      const machine = await findMachineToUse(deps, query.namespace, params.name);
       const value = { path: query.path, depth: query.depth };
       return jsonResponse({ files: (await operate(machine, { case: 'list', value })).map(fileViewOf) });
     },
@@ -51,7 +44,7 @@ export function addFileRoutes(app: App, deps: Deps): void {
     query: pathQuery,
     answers: oneFile,
     handle: async ({ params, query }) => {
-      const machine = await findMachine(deps, query.namespace, params.name);
+      const machine = await findMachineToUse(deps, query.namespace, params.name);
       return oneOf(await operate(machine, { case: 'stat', value: { path: query.path } }));
     },
   });
@@ -64,7 +57,7 @@ export function addFileRoutes(app: App, deps: Deps): void {
     body: fileOperation,
     answers: oneFile,
     handle: async ({ params, query, body }) =>
-      oneOf(await operate(await findMachine(deps, query.namespace, params.name), operationOf(body))),
+      oneOf(await operate(await findMachineToUse(deps, query.namespace, params.name), operationOf(body))),
   });
   addEndpoint(app, {
     method: 'delete',
@@ -74,7 +67,7 @@ export function addFileRoutes(app: App, deps: Deps): void {
     query: pathQuery.extend({ recursive: z.stringbool().default(false) }),
     answers: { status: 204, description: 'It is gone.' },
     handle: async ({ params, query }) => {
-      const machine = await findMachine(deps, query.namespace, params.name);
+      const machine = await findMachineToUse(deps, query.namespace, params.name);
       await operate(machine, { case: 'remove', value: { path: query.path, recursive: query.recursive } });
       return new Response(null, { status: 204 });
     },
@@ -82,7 +75,7 @@ export function addFileRoutes(app: App, deps: Deps): void {
   addContentRoutes(app, deps, `${files}/content`);
 }
 
-function addContentRoutes(app: App, deps: Deps, path: string): void {
+function addContentRoutes(app: App, deps: LookupDeps, path: string): void {
   addEndpoint(app, {
     method: 'get',
     path,
@@ -91,7 +84,7 @@ function addContentRoutes(app: App, deps: Deps, path: string): void {
     query: pathQuery,
     answers: { status: 200, description: 'The bytes.', content: { 'application/octet-stream': z.string() } },
     handle: async ({ params, query, gone }) => {
-      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+      const { client, uid } = await findMachineToUse(deps, query.namespace, params.name);
       const stream = client.readFile({ uid, file: { path: query.path } }, { signal: gone });
       const messages = stream[Symbol.asyncIterator]();
       const first = await messages.next();
@@ -112,7 +105,7 @@ function addContentRoutes(app: App, deps: Deps, path: string): void {
     }),
     answers: oneFile,
     handle: async ({ params, query, context, gone }) => {
-      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+      const { client, uid } = await findMachineToUse(deps, query.namespace, params.name);
       const file = {
         path: query.path,
         mode: query.mode ?? 0,

@@ -1,11 +1,10 @@
 // What can be looked at: processes, logs and use of a machine; nodes, pools and images of the whole.
 import { z } from '@hono/zod-openapi';
 import { processView, statusView, usageView } from '@tvm/api/rest/microvms.ts';
-import type { KubeClient } from '@tvm/kit/kube/client.ts';
 import type { Pool } from '../engine/pool.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
 import { type App, addEndpoint } from './endpoint.ts';
-import { findMachine } from './machine-lookup.ts';
+import { findMachine, type LookupDeps } from './machine-lookup.ts';
 import { nameParams, namespaceQuery } from './microvm-routes.ts';
 import { jsonResponse, streamResponse } from './responses.ts';
 
@@ -18,9 +17,7 @@ const imageView = z.object({
   createdAt: z.string(),
 });
 
-export interface InspectDeps {
-  client: KubeClient;
-  fleet: Fleet;
+export interface InspectDeps extends LookupDeps {
   pool: Pool;
   version: string;
 }

@@ -13,6 +13,7 @@ import {
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
 import { type App, addEndpoint } from './endpoint.ts';
+import { type LookupDeps, wakeMicroVm } from './machine-lookup.ts';
 import { viewOf, watchStream } from './microvm-view.ts';
 import { jsonResponse, streamResponse } from './responses.ts';
 
@@ -20,8 +21,7 @@ export const nameParams = z.object({ name: z.string().min(1).max(253) });
 export const namespaceQuery = z.strictObject({ namespace: objectName.default('default') });
 const desiredStates = { start: 'Running', resume: 'Running', stop: 'Stopped', pause: 'Paused' } as const;
 
-export interface MicroVmRouteDeps {
-  client: KubeClient;
+export interface MicroVmRouteDeps extends LookupDeps {
   microVms: Reflector<MicroVm>;
 }
 
@@ -54,7 +54,7 @@ export function addMicroVmRoutes(app: App, deps: MicroVmRouteDeps): void {
     answers: { status: 202, description: 'It will be gone.', content: { 'application/json': microVmView } },
     handle: async ({ params, query }) => jsonResponse(await remove(client, query.namespace, params.name), 202),
   });
-  for (const verb of Object.keys(desiredStates) as (keyof typeof desiredStates)[]) addVerbRoute(app, client, verb);
+  for (const verb of Object.keys(desiredStates) as (keyof typeof desiredStates)[]) addVerbRoute(app, deps, verb);
 }
 
 function addListRoute(app: App, { client, microVms: reflector }: MicroVmRouteDeps): void {
@@ -82,7 +82,8 @@ function addListRoute(app: App, { client, microVms: reflector }: MicroVmRouteDep
   });
 }
 
-function addVerbRoute(app: App, client: KubeClient, verb: keyof typeof desiredStates): void {
+function addVerbRoute(app: App, deps: LookupDeps, verb: keyof typeof desiredStates): void {
+  const { client } = deps;
   const patch = { spec: { desiredState: desiredStates[verb] } };
   addEndpoint(app, {
     method: 'post',
@@ -91,8 +92,12 @@ function addVerbRoute(app: App, client: KubeClient, verb: keyof typeof desiredSt
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 200, description: 'As it is declared now.', content: { 'application/json': microVmView } },
-    handle: async ({ params, query }) =>
-      jsonResponse(viewOf(await client.patch(microVms, query.namespace, params.name, patch))),
+    handle: async ({ params, query }) => {
+      const vm = await client.patch(microVms, query.namespace, params.name, patch);
+      // A machine that rests because nobody used it is declared to run already.
+      if (desiredStates[verb] === 'Running') await wakeMicroVm(deps, vm);
+      return jsonResponse(viewOf(vm));
+    },
   });
 }
 

@@ -6,23 +6,19 @@ import type { Duplex } from 'node:stream';
 import { TvmError } from '@tvm/api/errors.ts';
 import { toProblem } from '@tvm/api/rest/problem.ts';
 import { maxStreamMessageBytes, streamSubprotocol } from '@tvm/api/rest/stream.ts';
-import type { KubeClient } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Engine } from '../engine/engine.ts';
-import type { Fleet } from '../flintlock/fleet.ts';
 import { check } from './endpoint.ts';
 import { type ExecSocketDeps, serveExecSocket } from './exec-socket.ts';
 import { serveExecuteSocket } from './execute-socket.ts';
-import { findMachine } from './machine-lookup.ts';
+import { findMachineToUse, type LookupDeps } from './machine-lookup.ts';
 import { namespaceQuery } from './microvm-routes.ts';
 import { problemHeaders } from './responses.ts';
 import { makeSocketSession, type SocketSession } from './socket-session.ts';
 import type { Tokens } from './tokens.ts';
 
-export interface SocketServerDeps extends ExecSocketDeps {
-  client: KubeClient;
-  fleet: Fleet;
+export interface SocketServerDeps extends ExecSocketDeps, LookupDeps {
   engine: Engine;
   tokens: Tokens;
   log: Logger;
@@ -69,7 +65,7 @@ async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<
   const name = /^\/v1\/microvms\/([^/]+)\/exec$/.exec(url.pathname)?.[1];
   if (name === undefined) throw new TvmError('not_found', `no stream is served at ${url.pathname}`);
   const { namespace } = check(namespaceQuery, Object.fromEntries(url.searchParams), 'query');
-  const machine = await findMachine(deps, namespace, decoded(name));
+  const machine = await findMachineToUse(deps, namespace, decoded(name));
   return (session) => serveExecSocket(deps, session, machine);
 }
 

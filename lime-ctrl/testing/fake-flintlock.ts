@@ -1,5 +1,5 @@
 // A flintlock in memory for tests: machines that change state at once, a tiny command language for Exec, faults on demand.
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type ConnectRouter, createRouterTransport, type Interceptor } from '@connectrpc/connect';
 import { TvmError } from '@tvm/api/errors.ts';
 import {
@@ -11,6 +11,8 @@ import {
   MachineSchema,
   type MachineSpec,
   MachineState,
+  type Snapshot,
+  SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { toConnectError } from '@tvm/api/rpc-errors.ts';
 import { type FlintlockClient, flintlockClientOver } from '../flintlock/client.ts';
@@ -33,6 +35,9 @@ export interface FakeFlintlock {
   /** The most memory that machines had at once, the most machines that were CREATING at once. */
   mostMiB: number;
   mostMaking: number;
+  snapshots: Map<string, Snapshot>;
+  /** What snapshotMachine fails with. */
+  snapshotError: TvmError | undefined;
   /** Environment given to each machine. */
   envs: Map<string, Record<string, string>>;
   /** Changes a machine as its VMM would: a crash, an end. */
@@ -60,6 +65,8 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
     boot: Promise.resolve(),
     templates: false,
     deaf: new Set(),
+    snapshots: new Map(),
+    snapshotError: undefined,
     mostMiB: 0,
     mostMaking: 0,
     envs: new Map(),
@@ -109,7 +116,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
       }
       fake.change(uid, {
         state: spec.standby ? MachineState.PAUSED : MachineState.RUNNING,
-        restored: fake.templates,
+        restored: fake.templates || spec.snapshot !== '',
         reason: '',
         message: '',
         bootMs: 7,
@@ -150,6 +157,9 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         const existing = machines.get(uid);
         if (existing) return existing;
         if (!spec) throw new TvmError('invalid_argument', 'no spec');
+        if (spec.snapshot !== '' && !fake.snapshots.has(spec.snapshot)) {
+          throw new TvmError('not_found', `snapshot ${spec.snapshot} is not on this node`);
+        }
         if (usedMiB() + spec.memoryMib > fake.memoryMiB) throw new TvmError('resource_exhausted', 'no room');
         revision += 1n;
         const machine = create(MachineSchema, {
@@ -185,6 +195,28 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         if (!machine) return {};
         machines.delete(uid);
         emit(machine, MachineEventKind.REMOVED);
+        return {};
+      },
+      snapshotMachine: ({ uid, generation, name }) => {
+        fake.calls.push(`snapshot ${uid}`);
+        const machine = find(uid, generation);
+        if (fake.snapshotError) throw fake.snapshotError;
+        if (machine.state !== MachineState.RUNNING && machine.state !== MachineState.PAUSED)
+          throw new TvmError('failed_precondition', `machine ${uid} is not up`);
+        const taken = { name, machineUid: uid, spec: machine.spec, sizeBytes: 5n, createdAtMs: BigInt(Date.now()) };
+        const snapshot =
+          fake.snapshots.get(name) ?? create(SnapshotSchema, taken as MessageInitShape<typeof SnapshotSchema>);
+        fake.snapshots.set(name, snapshot);
+        return snapshot;
+      },
+      listSnapshots: () => {
+        if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
+        return { snapshots: [...fake.snapshots.values()] };
+      },
+      deleteSnapshot: ({ name }) => {
+        fake.calls.push(`deleteSnapshot ${name}`);
+        if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
+        fake.snapshots.delete(name);
         return {};
       },
       getMachine: ({ uid }) => find(uid),

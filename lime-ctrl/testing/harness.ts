@@ -7,7 +7,7 @@ import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import { systemClock } from '@tvm/kit/clock.ts';
 import { makeReflector } from '@tvm/kit/controller/reflector.ts';
-import { mcpSessions, microVmPools, microVms } from '@tvm/kit/kube/client.ts';
+import { mcpSessions, microVmPools, microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { type MemoryKube, makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
@@ -17,6 +17,7 @@ import { type Engine, makeEngine } from '../engine/engine.ts';
 import { makePool, type Pool } from '../engine/pool.ts';
 import type { Shape } from '../engine/shape.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
+import { makeActivity } from '../microvm/activity.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
 import { makeTokens } from '../rest/tokens.ts';
@@ -54,9 +55,11 @@ export async function startHarness(
   const reflectors = {
     microVms: makeReflector({ client: kube, resource: microVms, clock, log }),
     pools: makeReflector({ client: kube, resource: microVmPools, clock, log }),
+    snapshots: makeReflector({ client: kube, resource: microVmSnapshots, clock, log }),
     sessions: makeReflector({ client: kube, resource: mcpSessions, clock, log }),
   };
   const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
+  const activity = makeActivity({ fleet, clock });
   const admission = makeAdmission({ running: options.maxExecutions ?? 8, queued: options.maxQueued ?? 8 });
   const engine = makeEngine({ fleet, pool, admission, clock, bootDeadlineMs: 5_000 });
   const recorder = makeEventRecorder({ client: kube, clock, log, component: 'lime-ctrl', instance: 'test' });
@@ -64,16 +67,15 @@ export async function startHarness(
     fleet.run(stop.signal),
     reflectors.microVms.run(stop.signal),
     reflectors.pools.run(stop.signal),
+    reflectors.snapshots.run(stop.signal),
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
-    runControllers({ client: kube, fleet, ...reflectors, recorder, clock, log, pool }, stop.signal),
+    runControllers({ client: kube, fleet, ...reflectors, recorder, activity, clock, log, pool }, stop.signal),
   ];
   const tokens = makeTokens(join(folder, 'tokens'), clock);
   const kept = makeKeptProcesses({ clock, log });
-  const rest = await serveRest(
-    { client: kube, fleet, pool, engine, microVms: reflectors.microVms, tokens, kept, clock, log, version: 'test' },
-    { host: '127.0.0.1', port: 0 },
-  );
+  const parts = { client: kube, fleet, pool, engine, activity, microVms: reflectors.microVms, tokens, kept };
+  const rest = await serveRest({ ...parts, clock, log, version: 'test' }, { host: '127.0.0.1', port: 0 });
   await eventually(() => fleet.nodes().every((node) => node.reachable));
   return {
     url: rest.url,

@@ -1,0 +1,43 @@
+// Runs the reconcile of MicroVMSnapshots, woken by them, by their sources and by nodes that come and go.
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
+import type { Reflector } from '@tvm/kit/controller/reflector.ts';
+import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
+import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
+import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
+import type { Fleet } from '../flintlock/fleet.ts';
+import { type LoopDeps, runLoop } from '../run-loop.ts';
+import { makeMicroVmSnapshotReconcile } from './reconcile.ts';
+
+export interface MicroVmSnapshotsDeps extends LoopDeps {
+  client: KubeClient;
+  fleet: Fleet;
+  microVms: Reflector<MicroVm>;
+  snapshots: Reflector<MicroVmSnapshot>;
+  recorder: EventRecorder;
+}
+
+/** Runs until the signal aborts. The reflectors are synced. */
+export async function runMicroVmSnapshots(deps: MicroVmSnapshotsDeps, signal: AbortSignal): Promise<void> {
+  const { fleet, microVms, snapshots, clock } = deps;
+  const queue = makeWorkQueue(clock);
+  const keys = () => snapshots.list().map(keyOf);
+  const addAll = () => {
+    for (const key of keys()) queue.add(key);
+  };
+  const unsubscribe = [
+    snapshots.subscribe(({ key }) => queue.add(key)),
+    microVms.subscribe(({ key }) => {
+      for (const snapshot of snapshots.list()) if (isWaitingFor(snapshot, key)) queue.add(keyOf(snapshot));
+    }),
+    fleet.subscribe((event) => event.type === 'node' && addAll()),
+  ];
+  addAll();
+  const reconcile = makeMicroVmSnapshotReconcile({ ...deps, snapshot: snapshots.get, microVm: microVms.get });
+  await runLoop(deps, { name: 'microvmsnapshot', queue, reconcile, keys }, signal);
+  for (const stop of unsubscribe) stop();
+}
+
+function isWaitingFor({ metadata, spec, status }: MicroVmSnapshot, microVmKey: string): boolean {
+  return !status?.readyToUse && `${metadata.namespace}/${spec.source.microVM}` === microVmKey;
+}
