@@ -5,10 +5,8 @@ import { openApiSchemaOf, type StructuralSchema } from './structural-schema.ts';
 
 export { openApiSchemaOf, type StructuralSchema } from './structural-schema.ts';
 
-const apiVersionDescription =
-  'APIVersion defines the versioned schema of this representation of an object. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources';
-const kindDescription =
-  'Kind is a string value representing the REST resource this object represents. Cannot be updated. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds';
+const apiVersionDescription = 'The group and version of the schema that this object follows.';
+const kindDescription = 'The kind of this object.';
 
 /** The structural schema of a whole object: apiVersion, kind, metadata, spec (required) and status. */
 export function objectSchemaOf(kind: Kind): StructuralSchema {

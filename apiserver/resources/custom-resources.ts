@@ -43,8 +43,7 @@ function columnOf(column: PrinterColumn): Column {
   return { ...shown, description, cell };
 }
 
-const creationDescription =
-  'CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed to be set in happens-before order across separate operations. Clients may not set this value. It is represented in RFC3339 form and is in UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata';
+const creationDescription = 'How long ago the object was created.';
 
 function descriptionOf(jsonPath: string): string {
   if (jsonPath === '.metadata.creationTimestamp') return creationDescription;
