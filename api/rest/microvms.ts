@@ -15,6 +15,7 @@
 //   PUT    /v1/microvms/{name}/files/content?path=&mode=&mtimeMs=&makeParents=   bytes -> fileView
 //   POST   /v1/microvms/{name}/files         fileOperation -> fileView
 //   DELETE /v1/microvms/{name}/files?path=&recursive=      204
+//   POST   /v1/microvms/{name}/{snapshot|fork}             see snapshots.ts
 //   GET    /v1/status                        statusView
 import { z } from 'zod';
 import { microVmSpec, microVmStatus } from '../kinds/microvm.ts';

@@ -11,6 +11,7 @@ import { addFileRoutes } from './file-routes.ts';
 import { addInspectRoutes, type InspectDeps } from './inspect-routes.ts';
 import { addMicroVmRoutes, type MicroVmRouteDeps } from './microvm-routes.ts';
 import { jsonResponse, problemResponse } from './responses.ts';
+import { addSnapshotRoutes } from './snapshot-routes.ts';
 import type { Tokens } from './tokens.ts';
 
 export interface AppDeps extends MicroVmRouteDeps, InspectDeps {
@@ -49,6 +50,7 @@ export function makeApp(deps: AppDeps): App {
   });
   addExecuteRoutes(app, deps);
   addMicroVmRoutes(app, deps);
+  addSnapshotRoutes(app, deps);
   addFileRoutes(app, deps);
   addInspectRoutes(app, deps);
   addDescription(app, deps.version);
