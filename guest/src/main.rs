@@ -88,6 +88,7 @@ fn run(agent: Rc<Agent>, serve: impl AsyncFnOnce(&Rc<Agent>) -> Outcome<()>) -> 
     let runtime = builder.build().during(|| "start")?;
     runtime.spawn_blocking(|| ());
     runtime.block_on(LocalSet::new().run_until(async {
+        tokio::task::spawn_local(process::run_memory_watch(agent.clone()));
         tokio::select! {
             served = serve(&agent) => served,
             reaped = process::run_reaper(agent.clone()) => reaped.during(|| "wait for processes"),

@@ -4,7 +4,7 @@ use crate::failure::{During, Outcome};
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const CONTROLLERS: [&str; 3] = ["pids", "memory", "cpu"];
 
@@ -33,6 +33,11 @@ impl Cgroups {
         let _ = fs::write(root.join("pids.max"), max_processes.to_string());
         let _ = fs::write(root.join("memory.max"), max_memory_bytes.to_string());
         Ok(Cgroups { root, made: Cell::new(0), lingering: RefCell::default() })
+    }
+
+    /// The group of all processes.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Makes a group for one process, under a number that is not used again.
