@@ -13,8 +13,9 @@ import type { Driver } from '../vmm/driver.ts';
 import { checkDeclaration, checkRoom, type NodeLimits } from './admission.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { guestOf, type Images, makeExecutor } from './execute.ts';
+import { type Executor, guestOf, type Images, makeExecutor } from './execute.ts';
 import { Machine } from './machine.ts';
+import { up } from './plan.ts';
 import { makeReconcile } from './reconcile.ts';
 import { type Declaration, type MachineRecord, newRecord, newRun } from './record.ts';
 import type { RecordStore } from './record-store.ts';
@@ -40,17 +41,19 @@ export interface GuestCall extends Disposable {
 }
 
 export const outputFile = 'output.log';
+const takeUpTimeoutMs = 10_000;
 
 export class Machines implements AsyncDisposable {
   readonly #deps: MachinesDeps;
   readonly #machines = new Map<string, Machine>();
   readonly #feed = new ChangeFeed();
+  readonly #execute: Executor;
   readonly #reconcile: ReturnType<typeof makeReconcile>;
 
   constructor(deps: MachinesDeps) {
     this.#deps = deps;
-    const execute = makeExecutor({ ...deps, forget: (machine) => this.#forget(machine) });
-    this.#reconcile = makeReconcile(deps.driver, execute);
+    this.#execute = makeExecutor({ ...deps, forget: (machine) => this.#forget(machine) });
+    this.#reconcile = makeReconcile(deps.driver, this.#execute);
   }
 
   /** Takes over a record that exists on disk. */
@@ -189,16 +192,24 @@ export class Machines implements AsyncDisposable {
    */
   async openUse(uid: string, signal: AbortSignal): Promise<GuestCall> {
     const machine = this.#find(uid);
-    const { state, desired, spec, used } = machine.record;
-    const waits = spec.standby && !used && state === 'paused' && desired === 'paused';
-    if (waits) {
-      machine.change({ used: true, desired: 'running' });
-      machine.wake();
-    }
-    if (machine.record.state === 'paused' && machine.record.desired === 'running') await machine.settled();
+    if (waits(machine.record)) await machine.exclusively(() => this.#takeUp(machine));
     const call = await this.openCall(uid, signal);
     if (!machine.record.used) machine.change({ used: true });
     return call;
+  }
+
+  /** The action that the plan has for it, without looking at the VM before and after: somebody waits for every millisecond. */
+  async #takeUp(machine: Machine): Promise<void> {
+    if (!waits(machine.record)) return;
+    machine.change({ used: true, desired: 'running' });
+    try {
+      const deadline = AbortSignal.timeout(takeUpTimeoutMs);
+      await this.#execute(machine, { do: 'resumeVmm' }, deadline);
+      await this.#execute(machine, up('running'), deadline);
+    } catch (error) {
+      machine.wake();
+      throw error;
+    }
   }
 
   output(uid: string): BoundedLog {
@@ -285,4 +296,9 @@ export class Machines implements AsyncDisposable {
     const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
     return new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'WrongState' });
   }
+}
+
+/** Ready, paused, and nobody's yet. */
+function waits({ spec, used, state, desired }: MachineRecord): boolean {
+  return spec.standby && !used && state === 'paused' && desired === 'paused';
 }

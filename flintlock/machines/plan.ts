@@ -105,7 +105,8 @@ function planStop(observed: Observed): Action {
   return canAsk ? { do: 'shutDownGuest' } : { do: 'killVmm' };
 }
 
-function up(state: 'running' | 'paused'): Action {
+/** The machine is up, and all is well. */
+export function up(state: 'running' | 'paused'): Extract<Action, { do: 'settle' }> {
   return { do: 'settle', outcome: { state, reason: '', message: '', errorCode: '' } };
 }
 

@@ -25,15 +25,12 @@ test('the first of a kind boots, the next is restored with an identity of its ow
   const first = await machineOf(harness, 'first');
   assert.equal(first.restored, false);
   await untilTemplates(harness, 1);
+  while ((await harness.client.listMachines({})).machines.length > 1) await sleep(10);
   const [second, third] = [await machineOf(harness, 'second'), await machineOf(harness, 'third')];
   assert.ok(second.restored && third.restored);
   assert.equal(new Set([first, second, third].map(({ bootId }) => bootId)).size, 3);
   const other = await machineOf(harness, 'other', { memoryMib: 128 });
   assert.equal(other.restored, false);
-  assert.deepEqual(
-    (await harness.client.listMachines({})).machines.map(({ uid }) => uid).filter((uid) => uid.startsWith('template-')),
-    [],
-  );
 });
 
 test('a damaged template is not used, but made anew', async () => {
