@@ -48,6 +48,12 @@ async function idleFigures(pids: number[]): Promise<Figure[]> {
       value: mean((each) => each.beyondSharedBytes),
       unit: 'MB',
     },
+    {
+      id: 'copied',
+      name: 'of that, memory of the guest that it wrote to',
+      value: mean((each) => each.copiedBytes),
+      unit: 'MB',
+    },
     { id: 'pss', name: 'share of all memory (Pss)', value: mean((each) => each.pssBytes), unit: 'MB' },
     { id: 'private', name: 'private memory', value: mean((each) => each.privateBytes), unit: 'MB' },
     { id: 'cpu', name: 'of a processor', value: cpuPercent, unit: '%' },

@@ -26,11 +26,16 @@ test('of the shared file only what was copied counts', () => {
   const kib = 1024;
   assert.deepEqual(
     memoryOf(smaps, (path) => path.endsWith('/memory')),
-    { pssBytes: 9540 * kib, privateBytes: (80 + 8192 + 100 + 40) * kib, beyondSharedBytes: (8192 + 500 + 40) * kib },
+    {
+      pssBytes: 9540 * kib,
+      privateBytes: (80 + 8192 + 100 + 40) * kib,
+      beyondSharedBytes: (8192 + 500 + 40) * kib,
+      copiedBytes: 8192 * kib,
+    },
   );
   assert.deepEqual(
     memoryOf('', () => true),
-    { pssBytes: 0, privateBytes: 0, beyondSharedBytes: 0 },
+    { pssBytes: 0, privateBytes: 0, beyondSharedBytes: 0, copiedBytes: 0 },
   );
 });
 

@@ -14,6 +14,7 @@ const snapshots: Resource<MicroVmSnapshot> = {
 };
 const namespace = 'default';
 const mib = 1024 * 1024;
+const deadlineMs = 60_000;
 
 export function makeSnapshotProbe(service: () => Promise<Service>): Probe {
   return {
@@ -29,7 +30,7 @@ export function makeSnapshotProbe(service: () => Promise<Service>): Probe {
         await client.create(snapshots, { apiVersion, kind: 'MicroVMSnapshot', metadata: { name, namespace }, spec });
         try {
           const status = async () => (await client.get(snapshots, namespace, name)).status ?? {};
-          await until('the snapshot is ready', async () => (await status()).readyToUse === true);
+          await until('the snapshot is ready', async () => isReady(await status()), deadlineMs);
           const tookMs = performance.now() - began;
           const { sizeBytes = 0 } = await status();
           return [
@@ -42,4 +43,10 @@ export function makeSnapshotProbe(service: () => Promise<Service>): Probe {
       });
     },
   };
+}
+
+function isReady({ readyToUse, phase, conditions }: NonNullable<MicroVmSnapshot['status']>): boolean {
+  if (phase === 'Failed')
+    throw new Error(`the snapshot failed: ${conditions?.map(({ message }) => message).join(', ')}`);
+  return readyToUse === true;
 }
