@@ -240,3 +240,20 @@ test('exec -it: raw terminal with its size, keys as they are, and the terminal i
   assert.equal(states[0], states[1]);
   assert.match(stdout, /code 4/);
 });
+
+test('fork, pool and create: what cannot be is said before anything is asked', async () => {
+  for (const [argv, words] of [
+    [['fork', 'demo', '--count', '65'], /count/],
+    [['fork', 'demo', 'a', 'b', '--count', '3'], /as many names as machines/],
+    [['fork', 'demo', 'a', 'a'], /each name once/],
+    [['pool', 'scale', 'demo'], /nothing is to change/],
+    [['pool', 'scale', 'demo', '--min', '3', '--max', '2'], /not less than minReady/],
+    [['pool', 'create', 'Demo'], /name: lower-case letters/],
+    [['create', '--on-idle', 'stop'], /without --idle-timeout/],
+    [['create', '--idle-timeout', '5m', '--on-idle', 'explode'], /pause, stop, delete/],
+  ] as const) {
+    const ended = await start('http://127.0.0.1:1', [...argv]).ended;
+    assert.equal(ended.code, 2, argv.join(' '));
+    assert.match(ended.stderr, words);
+  }
+});

@@ -10,6 +10,8 @@ import * as machines from './machine-client.ts';
 import { machineTable } from './machine-table.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
+const idleActions = ['Pause', 'Stop', 'Delete'] as const;
+
 export interface WaitOptions {
   namespace?: string;
   wait: boolean;
@@ -24,6 +26,8 @@ export interface CreateOptions extends WaitOptions {
   label?: string[];
   mcp?: boolean;
   ttl?: string;
+  idleTimeout?: string;
+  onIdle?: string;
   output: string;
 }
 
@@ -61,12 +65,23 @@ function createRequest(name: string | undefined, command: string[], options: Cre
       ...(command.length > 0 && { command }),
       ...(env.length > 0 && { env: env.map(([key, value]) => ({ name: key, value })) }),
       ...(options.ttl !== undefined && { ttlSeconds: Math.ceil(parseSeconds(options.ttl)) }),
+      ...idlenessOf(options),
     },
   };
   const checked = microVmCreate.safeParse(request);
   if (checked.success) return request;
   const [first] = checked.error.issues;
   throw usageError(`${first?.path.join('.') || 'request'}: ${first?.message ?? 'wrong'}`, 'See vvm create --help.');
+}
+
+function idlenessOf({ idleTimeout, onIdle }: CreateOptions): Partial<MicroVmCreate['spec']> {
+  if (idleTimeout === undefined) {
+    if (onIdle === undefined) return {};
+    throw usageError('--on-idle is given without --idle-timeout', 'Add --idle-timeout 10m.');
+  }
+  const action = idleActions.find((each) => each.toLowerCase() === (onIdle ?? 'pause').toLowerCase());
+  if (action) return { idleTimeoutSeconds: Math.ceil(parseSeconds(idleTimeout)), onIdle: action };
+  throw usageError(`unknown --on-idle "${onIdle}"`, `Known: ${idleActions.join(', ').toLowerCase()}.`);
 }
 
 function labelsOf(pairs: string[]): Record<string, string> {
@@ -79,7 +94,8 @@ function labelsOf(pairs: string[]): Record<string, string> {
   );
 }
 
-async function waitUntilSettled(context: Context, client: RestClient, created: MicroVmView, timeoutMs: number) {
+/** Waits until the machine runs, or has ended. Throws TvmError when it failed, is gone, or takes too long. */
+export async function waitUntilSettled(context: Context, client: RestClient, created: MicroVmView, timeoutMs: number) {
   const { name, namespace } = created;
   const machine = await machines.waitForMachine(client, name, namespace, timeoutMs, (seen) => {
     if (!seen) return true;

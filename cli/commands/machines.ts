@@ -21,6 +21,8 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--label <name=value>', 'label of the object; may be repeated', collect)
     .option('--mcp', 'let MCP sessions be bound to it')
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')
+    .option('--idle-timeout <time>', 'do --on-idle when it was not used for this long')
+    .option('--on-idle <what>', 'pause (until it is used again), stop or delete (default: pause)')
     .option('-n, --namespace <name>', 'namespace')
     .option('--no-wait', 'do not wait until it runs')
     .option('--timeout <time>', 'wait at most this long', '5m')

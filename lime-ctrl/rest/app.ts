@@ -10,6 +10,7 @@ import { addExecuteRoutes } from './execute-routes.ts';
 import { addFileRoutes } from './file-routes.ts';
 import { addInspectRoutes, type InspectDeps } from './inspect-routes.ts';
 import { addMicroVmRoutes, type MicroVmRouteDeps } from './microvm-routes.ts';
+import { addPoolRoutes } from './pool-routes.ts';
 import { jsonResponse, problemResponse } from './responses.ts';
 import { addSnapshotRoutes } from './snapshot-routes.ts';
 import type { Tokens } from './tokens.ts';
@@ -51,6 +52,7 @@ export function makeApp(deps: AppDeps): App {
   addExecuteRoutes(app, deps);
   addMicroVmRoutes(app, deps);
   addSnapshotRoutes(app, deps);
+  addPoolRoutes(app, deps);
   addFileRoutes(app, deps);
   addInspectRoutes(app, deps);
   addDescription(app, deps.version);
