@@ -1,5 +1,5 @@
 // Forks of a machine that runs: how long until all of them run.
-import type { MicroVmView } from '@tvm/api/rest/microvms.ts';
+import type { ForkView } from '@tvm/api/rest/snapshots.ts';
 import type { Service } from '../product/service.ts';
 import { deleteMachines, untilRunning, withDeclaredMachine } from './declared-machine.ts';
 import type { Figure, Probe } from './probe.ts';
@@ -15,16 +15,16 @@ export function makeForkProbe(service: () => Promise<Service>, counts: readonly 
         const figures: Figure[] = [];
         for (const count of counts) {
           const began = performance.now();
-          const { items } = await rest.json<{ items: MicroVmView[] }>('POST', `/v1/microvms/${name}/fork`, { count });
-          const children = items.map((child) => child.name);
-          await untilRunning(rest, children);
+          const names = Array.from({ length: count }, (_, index) => `${name}-${count}-${index}`);
+          await rest.json<ForkView>('POST', `/v1/microvms/${name}/fork`, { names });
+          await untilRunning(rest, names);
           figures.push({
             id: `fork-${count}`,
             name: `${count}, all run`,
             value: performance.now() - began,
             unit: 'ms',
           });
-          await deleteMachines(rest, (each) => children.includes(each));
+          await deleteMachines(rest, (each) => names.includes(each));
         }
         return figures;
       });

@@ -100,7 +100,7 @@ async function setUp(track: Track, options: SampleOptions): Promise<void> {
   try {
     await track.scenario.setup?.();
   } catch (error) {
-    fail(track, error, options);
+    if (!options.signal.aborted) fail(track, error, options);
     track.open = false;
   }
 }

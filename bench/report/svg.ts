@@ -25,19 +25,41 @@ const kinds: Record<RowKind, string> = {
   stage: 'parts of it',
 };
 
-const style = `
-svg { --page: #ffffff; --ink: #1f2328; --faint: #656d76; --grid: #d8dee4;
-  --peer: #8c959f; --bare: #bf8700; --product: #0969da; --stage: #6cb6ff; }
-@media (prefers-color-scheme: dark) {
-  svg { --page: #0d1117; --ink: #e6edf3; --faint: #8d96a0; --grid: #30363d;
-    --peer: #6e7681; --bare: #d29922; --product: #4493f8; --stage: #1f4f8f; }
+interface Palette extends Record<RowKind, string> {
+  page: string;
+  ink: string;
+  faint: string;
+  grid: string;
 }
-text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: var(--ink); }
+
+const light: Palette = {
+  ...{ page: '#ffffff', ink: '#1f2328', faint: '#59636e', grid: '#d8dee4' },
+  ...{ peer: '#8c959f', bare: '#bf8700', product: '#0969da', stage: '#6cb6ff' },
+};
+const dark: Palette = {
+  ...{ page: '#0d1117', ink: '#e6edf3', faint: '#9198a1', grid: '#30363d' },
+  ...{ peer: '#7d8590', bare: '#d29922', product: '#4493f8', stage: '#2f5f9f' },
+};
+
+/** Plain rules: not every viewer knows variables, or what a dark page is. */
+const style = `
+text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
 .title { font-size: 18px; font-weight: 600; }
-.faint { fill: var(--faint); font-size: 12px; }
-.page { fill: var(--page); } .grid { stroke: var(--grid); } .mark { stroke: var(--ink); stroke-width: 1.5; }
-.peer { fill: var(--peer); } .bare { fill: var(--bare); } .product { fill: var(--product); } .stage { fill: var(--stage); }
+.faint { font-size: 12px; }
+.mark { stroke-width: 1.5; }
+${rules(light)}
+@media (prefers-color-scheme: dark) {
+${rules(dark)}
+}
 `;
+
+function rules({ page, ink, faint, grid, ...fills }: Palette): string {
+  return [
+    `text { fill: ${ink}; } .faint { fill: ${faint}; } .page { fill: ${page}; }`,
+    `.grid { stroke: ${grid}; } .mark { stroke: ${ink}; }`,
+    ...Object.entries(fills).map(([kind, colour]) => `.${kind} { fill: ${colour}; }`),
+  ].join('\n');
+}
 
 /** A whole SVG document. Rows without times are left out. */
 export function toSvg({ title, subtitle, rows }: Picture): string {
