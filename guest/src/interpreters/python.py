@@ -10,6 +10,7 @@ has_script_folder = sys.path[:1] == ['']
 if has_script_folder:
     del sys.path[0]
 
+import atexit
 import ctypes
 import gc
 import io
@@ -21,23 +22,25 @@ from operator import methodcaller
 
 # Cheap and often used. None keeps a time or random numbers from when it is loaded, but `random`, which is seeded anew.
 COMMON = """argparse ast base64 bisect collections.abc contextlib copy csv dataclasses datetime decimal enum fractions
-functools glob hashlib heapq inspect io itertools json linecache math operator pathlib pprint queue random re shutil
+functools glob heapq inspect io itertools json linecache math operator pathlib pprint queue random re shutil
 statistics string struct subprocess tempfile textwrap threading time traceback types typing unicodedata urllib.parse
 uuid warnings weakref zlib"""
 
+# Few things of each kind: in a machine that is emulated each costs most when it is done for the first time.
 SAMPLE = b"""
-import collections, dataclasses, datetime, json, math, random, re, traceback
-@dataclasses.dataclass
+import json, math, sys
 class Point:
-    x: float
-    y: float = 0.0
-print(json.loads(json.dumps({'point': vars(Point(math.pi)), 'list': [*map(str, range(50))]})))
-print(collections.Counter(re.findall(r'[a-z]+', 'a quick brown fox, a dog')).most_common(1), f'{random.random():.3f}')
-print(datetime.datetime.now().isoformat(), sum(i * i for i in range(1000)), sorted({3, 1, 2}))
+    def __init__(self, x):
+        self.x = x
+def double(points):
+    return [point.x * 2 for point in points if point.x != 1]
+numbers = {str(number): math.sqrt(number) for number in range(4)}
+print(f'{sum(double(map(Point, range(9)))):.2f}', sorted(numbers), sys.argv)
+print(json.loads(json.dumps(numbers)))
 try:
-    [].pop()
-except IndexError:
-    traceback.print_exc()
+    numbers['missing']
+except KeyError as error:
+    print(error, file=sys.stderr)
 """
 
 channel = int(sys.argv[2])
@@ -54,6 +57,20 @@ def load_common():
             __import__(name)
         except ImportError:
             pass  # An image may have less than the whole library.
+
+
+def spare_common():
+    """To take modules apart at the end takes longer than most programs: those that nobody finds any more are spared."""
+    common = {name: sys.modules[name] for name in sys.modules.keys() - bare}
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(common))
+    # What is registered first is called last.
+    atexit.register(hide, common)
+
+
+def hide(modules):
+    for name, module in modules.items():
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 def read(length):
@@ -75,6 +92,7 @@ def receive():
 def wait():
     """The first of the three steps: waits, answers, and prepares the others."""
     load_common()
+    spare_common()
     gc.collect()
     gc.freeze()
     while True:
@@ -85,7 +103,7 @@ def wait():
         if os.fork() == 0:
             return become_sample()
         if os.wait()[1] != 0:
-            os._exit(1)
+            sys.exit('the sample has failed')
 
 
 def become_sample():
@@ -139,12 +157,16 @@ def replace_input():
 
 def is_unusual(script):
     """Whether it is a package, or lies beside a module that is named like one that is loaded already."""
-    from pkgutil import get_importer
-    if get_importer(os.fsdecode(script)) is not None:
+    path = os.fsdecode(script)
+    for find in sys.path_hooks:
+        try:
+            find(path)
+        except ImportError:
+            continue
         return True
     if not has_script_folder:
         return False
-    sys.path.insert(0, os.path.dirname(os.path.realpath(os.fsdecode(script))))
+    sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
     loaded = {name.partition('.')[0] for name in sys.modules.keys() - bare}
     return any(name.partition('.')[0] in loaded for name in os.listdir(sys.path[0]))
 
