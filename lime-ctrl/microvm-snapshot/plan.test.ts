@@ -35,6 +35,7 @@ function observe({ spec, metadata, status, source, observed }: Given): Observed 
     imageDigest: '',
     startedAtMs: 1,
     lastActiveAtMs: 0,
+    openCalls: 0,
     exitCode: undefined,
     ...source,
   };

@@ -13,8 +13,6 @@ import type { FailureLog } from './failure-log.ts';
 import { startFrom } from './start-from.ts';
 import { type Observed, type ObservedMachine, ownerLabel } from './world.ts';
 
-const callDeadlineMs = 5_000;
-
 export interface ObserveDeps {
   client: KubeClient;
   fleet: Fleet;
@@ -46,7 +44,7 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
   const { fleet, clock, failures, activity } = deps;
   const vm = deps.cached(key);
   const uid = vm?.metadata.uid ?? '';
-  const placed = await placedMachine(fleet, vm);
+  const placed = uid === '' ? undefined : fleet.machine(uid);
   if (vm && !placed && !vm.metadata.deletionTimestamp) await fleet.refresh();
   const { env, missing } = vm && needsEnv(placed) ? await readSecrets(deps.client, vm) : { env: {}, missing: [] };
   const nowMs = clock.now();
@@ -61,16 +59,6 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
     nowMs,
   };
   return { observed, secretEnv: env };
-}
-
-/** Where idleness counts the node is asked, since it tells of every change but not of every use. */
-async function placedMachine(fleet: Fleet, vm: MicroVm | undefined): Promise<PlacedMachine | undefined> {
-  const placed = vm?.metadata.uid === undefined ? undefined : fleet.machine(vm.metadata.uid);
-  if (!placed || vm?.spec.idleTimeoutSeconds === undefined) return placed;
-  const { node, machine } = placed;
-  const isUp = machine.state === MachineState.RUNNING || machine.state === MachineState.PAUSED;
-  if (!isUp || !fleet.nodes().some(({ name, reachable }) => name === node && reachable)) return placed;
-  return { node, machine: await fleet.client(node).getMachine({ uid: machine.uid }, { timeoutMs: callDeadlineMs }) };
 }
 
 /** Machines made for this name that no object stands behind. The API server is asked, since the cache may be behind. */
@@ -119,7 +107,7 @@ export function observedMachine(
   { node, machine }: { node: string; machine: Machine },
   wantedAtMs = 0,
 ): ObservedMachine {
-  const { uid, reason, message, bootMs, imageDigest, exitCode } = machine;
+  const { uid, reason, message, bootMs, imageDigest, openCalls, exitCode } = machine;
   return {
     uid,
     node,
@@ -131,6 +119,7 @@ export function observedMachine(
     imageDigest,
     startedAtMs: Number(machine.startedAtMs),
     lastActiveAtMs: Math.max(wantedAtMs, Number(machine.lastActiveAtMs)),
+    openCalls,
     exitCode,
   };
 }

@@ -55,6 +55,7 @@ function observe({ spec, status, metadata, machine, observed }: Given): Observed
     imageDigest: 'sha256:1',
     startedAtMs: nowMs - 1000,
     lastActiveAtMs: 0,
+    openCalls: 0,
     exitCode: undefined,
     ...machine,
   };
@@ -227,6 +228,13 @@ const rows: { name: string; given: Given; actions: string[]; phase: string; reas
   {
     name: 'running, used a while ago, not idle yet',
     given: { spec: { idleTimeoutSeconds: 60 }, machine: { ...idle, lastActiveAtMs: nowMs - 59_999 } },
+    actions: [],
+    phase: 'Running',
+    reason: 'Running',
+  },
+  {
+    name: 'running, in use since long ago',
+    given: { spec: { idleTimeoutSeconds: 60 }, machine: { ...idle, openCalls: 1 } },
     actions: [],
     phase: 'Running',
     reason: 'Running',

@@ -20,6 +20,8 @@ export interface ObservedMachine {
   startedAtMs: number;
   /** When it was last used, as its node and this process know. */
   lastActiveAtMs: number;
+  /** Execs and file requests that are open. */
+  openCalls: number;
   exitCode: number | undefined;
 }
 
