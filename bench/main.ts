@@ -14,7 +14,7 @@ import { sample } from './measure/sample.ts';
 import { choose, type Options, readOptions, usage } from './options.ts';
 import { withResults } from './report/docs.ts';
 import { toMarkdown } from './report/markdown.ts';
-import { describe, hasFailed, machineWith, type Results } from './report/results.ts';
+import { describeBriefly, hasFailed, machineWith, type Results } from './report/results.ts';
 import { toSvg } from './report/svg.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -49,7 +49,7 @@ async function measure(options: Options, args: string[], scope: Scope, signal: A
 async function publish(results: Results, options: Options): Promise<void> {
   const out = join(root, 'bench/out');
   const markdown = toMarkdown(results);
-  const subtitle = describe(results).replaceAll('`', '');
+  const subtitle = describeBriefly(results);
   const svg = toSvg({ title: 'print(1), from the request to the output', subtitle, rows: results.rows });
   await mkdir(out, { recursive: true });
   await writeFile(join(out, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);

@@ -40,6 +40,12 @@ export function hasFailed({ rows, probes }: Pick<Results, 'rows' | 'probes'>): b
   return rows.some(({ failures }) => failures > 0) || probes.some(({ error }) => error !== undefined);
 }
 
+/** In few words, for a picture. */
+export function describeBriefly({ takenAt, machine: { cores, cpu, accelerator, qemu, guestKernel } }: Results): string {
+  const guests = `guests on QEMU ${qemu} (${accelerator === 'tcg' ? 'emulated' : accelerator}), Linux ${guestKernel}`;
+  return `${takenAt.slice(0, 10)}, ${cores} cores of ${cpu}; ${guests}`;
+}
+
 /** One line for a person. */
 export function describe({ takenAt, command, machine }: Results): string {
   const { cores, cpu, memoryGiB, kernel, node, accelerator, qemu, guestKernel } = machine;

@@ -16,6 +16,8 @@ const top = 96;
 const rowHeight = 30;
 const barHeight = 16;
 const bottom = 56;
+/** About what a letter of the legend takes; it need not be exact. */
+const legendLetterWidth = 6.6;
 const plot = { left: labelWidth, right: width - valueWidth };
 
 const kinds: Record<RowKind, string> = {
@@ -61,9 +63,12 @@ function rules({ page, ink, faint, grid, ...fills }: Palette): string {
   ].join('\n');
 }
 
-/** A whole SVG document. Rows without times are left out. */
+/** A whole SVG document, rows by kind. Rows without times are left out. */
 export function toSvg({ title, subtitle, rows }: Picture): string {
-  const shown = rows.flatMap(({ name, kind, times }) => (times ? [{ name, kind, times }] : []));
+  const order = Object.keys(kinds);
+  const shown = rows
+    .flatMap(({ name, kind, times }) => (times ? [{ name, kind, times }] : []))
+    .toSorted((a, b) => order.indexOf(a.kind) - order.indexOf(b.kind));
   const height = top + shown.length * rowHeight + bottom;
   const scale = scaleOf(shown.map(({ times }) => times));
   return [
@@ -124,7 +129,8 @@ function grid(x: number, name: string, height: number): string[] {
 function legend(rows: readonly Shown[]): string[] {
   const used = (Object.keys(kinds) as RowKind[]).filter((kind) => rows.some((row) => row.kind === kind));
   return used.flatMap((kind, index) => {
-    const x = plot.left + index * 190;
+    const before = used.slice(0, index).reduce((sum, each) => sum + kinds[each].length, 0);
+    const x = plot.left + index * 44 + before * legendLetterWidth;
     return [`<rect class="${kind}" x="${x}" y="64" width="12" height="12"/>`, text(x + 18, 75, kinds[kind], 'faint')];
   });
 }
