@@ -21,11 +21,6 @@ const cases: Record<string, CommandLineInput> = {
     spec,
     ...{ accelerator: 'tcg', memory: { kind: 'clone', path: '/snap/memory' }, boots: false, tscKhz: 2600000 },
   },
-  'restore-anonymous': {
-    id: 'a1',
-    spec,
-    ...{ accelerator: 'tcg', memory: { kind: 'anonymous' }, boots: false, tscKhz: undefined },
-  },
 };
 
 for (const [name, input] of Object.entries(cases)) {

@@ -6,9 +6,7 @@ export type MemoryBacking =
   /** A file of its own that a snapshot can copy. */
   | { kind: 'file' }
   /** A private copy-on-write view of a snapshot's file. */
-  | { kind: 'clone'; path: string }
-  /** Anonymous: the memory comes in with the state. */
-  | { kind: 'anonymous' };
+  | { kind: 'clone'; path: string };
 
 export interface CommandLineInput {
   id: string;
@@ -65,8 +63,7 @@ function kernelCommandLine({ spec, accelerator, tscKhz }: CommandLineInput): str
 function memoryBackend(memory: MemoryBacking, memoryMiB: number): string {
   const size = `id=mem,size=${memoryMiB}M`;
   if (memory.kind === 'file') return `memory-backend-file,${size},mem-path=${files.memory},share=on`;
-  if (memory.kind === 'clone') return `memory-backend-file,${size},mem-path=${escaped(memory.path)},share=off`;
-  return `memory-backend-ram,${size}`;
+  return `memory-backend-file,${size},mem-path=${escaped(memory.path)},share=off`;
 }
 
 /** Relative: QEMU runs in the VM's folder. */

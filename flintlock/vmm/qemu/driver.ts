@@ -1,5 +1,5 @@
 // The QEMU driver: microvm machines, one process each, run by QMP.
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
@@ -32,7 +32,7 @@ import {
   type VmmIdentity,
 } from './process.ts';
 import { connected, openQmp, type Qmp } from './qmp.ts';
-import { factsOf, load, readFacts, save } from './snapshot.ts';
+import { checkFacts, factsOf, load, save } from './snapshot.ts';
 
 export interface QemuDriverDeps {
   /** Absolute; the probe's answer is kept there. */
@@ -42,6 +42,8 @@ export interface QemuDriverDeps {
 }
 
 const consoleTailBytes = 4096;
+/** Of the folder of a VMM that only separates memory from state: it has no record, and is swept when flintlock starts. */
+const separatorSuffix = 's';
 
 export async function makeQemuDriver(deps: QemuDriverDeps): Promise<Driver> {
   const version = await qemuVersion();
@@ -88,7 +90,7 @@ class QemuDriver implements Driver {
   }
 
   checkFolder(folder: string): void {
-    checkSocketPath(folder, files.console);
+    checkSocketPath(`${folder}${separatorSuffix}`, files.console);
   }
 
   async start(vm: Vm, spec: VmSpec): Promise<void> {
@@ -98,14 +100,11 @@ class QemuDriver implements Driver {
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
     if (this.#alive(vm)) return;
     const { accelerator } = await this.probe(spec.boot);
-    const facts = await readFacts(snapshotFolder, factsOf(spec, accelerator, this.#probeDeps.qemuVersion));
-    const memory: MemoryBacking =
-      facts.memory === 'file'
-        ? { kind: 'clone', path: join(snapshotFolder, snapshotFiles.memory) }
-        : { kind: 'anonymous' };
+    await checkFacts(snapshotFolder, factsOf(spec, accelerator, this.#probeDeps.qemuVersion));
+    const memory = { kind: 'clone', path: join(snapshotFolder, snapshotFiles.memory) } as const;
     using qmp = await this.#launch(vm, spec, memory, false);
     if (!qmp) return;
-    await load(vm, qmp, snapshotFolder);
+    await load(vm, qmp, snapshotFolder, 'file');
     await qmp.execute('cont');
   }
 
@@ -118,16 +117,36 @@ class QemuDriver implements Driver {
   }
 
   async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {
-    const { shape } = this.#require(vm, 'snapshot');
+    const identity = this.#require(vm, 'snapshot');
     await this.#converse(vm, 'snapshot', async (qmp) => {
       const wasRunning = await isRunning(qmp);
       await qmp.execute('stop');
       try {
-        await save(vm, qmp, snapshotFolder, shape);
+        await save(vm, qmp, snapshotFolder, identity.shape);
       } finally {
         if (wasRunning) await qmp.execute('cont');
       }
     });
+    if (identity.shape.memory === 'state') await this.#separateMemory(vm, identity, snapshotFolder);
+  }
+
+  /**
+   * A VM that was itself restored has its memory in its state. It is loaded once more by a VMM that keeps memory in a file,
+   * so that what starts from the snapshot maps that file and shares it.
+   */
+  async #separateMemory(vm: Vm, { shape, rootDiskPath }: VmmIdentity, snapshotFolder: string): Promise<void> {
+    const { cpus, memoryMiB, needsAcpi } = shape;
+    const boot = { kernelPath: '', initrdPath: '', kernelArgs: [], needsAcpi };
+    const other = { id: `${vm.id}${separatorSuffix}`, folder: `${vm.folder}${separatorSuffix}` };
+    try {
+      using qmp = await this.#launch(other, { cpus, memoryMiB, rootDiskPath, boot }, { kind: 'file' }, false);
+      if (!qmp) throw new TvmError('internal', `${other.folder} is in use`);
+      await load(other, qmp, snapshotFolder, 'state');
+      await save(other, qmp, snapshotFolder, { ...shape, memory: 'file' });
+    } finally {
+      await this.destroy(other);
+      rmSync(other.folder, { recursive: true, force: true });
+    }
   }
 
   async kill(vm: Vm): Promise<void> {
@@ -189,7 +208,7 @@ class QemuDriver implements Driver {
       ...factsOf(spec, accelerator, this.#probeDeps.qemuVersion),
       memory: memory.kind === 'file' ? ('file' as const) : ('state' as const),
     };
-    this.#children.set(vm.folder, launch(vm, args, spec.memoryMiB, shape));
+    this.#children.set(vm.folder, launch(vm, args, { shape, rootDiskPath: spec.rootDiskPath }));
     try {
       return await openQmp(join(vm.folder, files.qmp), () => this.#alive(vm) !== undefined);
     } catch (cause) {

@@ -18,7 +18,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import type { Vm } from '../driver.ts';
 import { files } from './files.ts';
-import { type SnapshotFacts, snapshotFacts } from './snapshot.ts';
+import { snapshotFacts } from './snapshot.ts';
 
 export const qemuProgram = 'qemu-system-x86_64';
 
@@ -26,7 +26,7 @@ const processIdentity = z.strictObject({ pid: z.int(), startTicks: z.string() })
 export type ProcessIdentity = z.infer<typeof processIdentity>;
 
 /** A VM's process, and what its snapshots have to say of it. */
-const identity = processIdentity.extend({ shape: snapshotFacts });
+const identity = processIdentity.extend({ shape: snapshotFacts, rootDiskPath: z.string() });
 export type VmmIdentity = z.infer<typeof identity>;
 
 /** What a parent learns of its child's end. */
@@ -42,8 +42,8 @@ const deathPollMs = 5;
 const deathDeadlineMs = 10_000;
 
 /** Limits keep what the process writes (its messages, its memory file) within bounds; no core dumps. */
-export function launch(vm: Vm, args: string[], memoryMiB: number, shape: SnapshotFacts): Promise<ChildEnd> {
-  const limits = [`--fsize=${(memoryMiB + otherFilesMiB) * mib}`, '--core=0', '--nofile=1024'];
+export function launch(vm: Vm, args: string[], facts: Pick<VmmIdentity, 'shape' | 'rootDiskPath'>): Promise<ChildEnd> {
+  const limits = [`--fsize=${(facts.shape.memoryMiB + otherFilesMiB) * mib}`, '--core=0', '--nofile=1024'];
   const stderr = openSync(join(vm.folder, files.stderr), 'w', 0o600);
   try {
     const child = spawn('prlimit', [...limits, '--', qemuProgram, ...args], {
@@ -59,7 +59,7 @@ export function launch(vm: Vm, args: string[], memoryMiB: number, shape: Snapsho
     if (child.pid === undefined)
       throw new TvmError('failed_precondition', 'prlimit (package util-linux) cannot be run');
     child.unref();
-    const record: VmmIdentity = { pid: child.pid, startTicks: startTicksOf(child.pid) ?? '', shape };
+    const record: VmmIdentity = { pid: child.pid, startTicks: startTicksOf(child.pid) ?? '', ...facts };
     writeFileSync(join(vm.folder, files.process), JSON.stringify(record), { mode: 0o600 });
     return ended;
   } finally {

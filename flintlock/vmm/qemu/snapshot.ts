@@ -23,7 +23,7 @@ export const snapshotFacts = z.strictObject({
   cpus: z.int(),
   memoryMiB: z.int(),
   needsAcpi: z.boolean(),
-  /** Memory is a file beside the state, or in it. */
+  /** Memory is a file beside the state, or (of a VM that was restored, until it is separated) in it. */
   memory: z.enum(['file', 'state']),
 });
 export type SnapshotFacts = z.infer<typeof snapshotFacts>;
@@ -35,7 +35,7 @@ const migrationAddress = { uri: `unix:${files.migration}` };
 
 /** Of a stopped VM. */
 export async function save(vm: Vm, qmp: Qmp, folder: string, facts: SnapshotFacts): Promise<void> {
-  await ignoreSharedMemory(qmp);
+  await leaveMemoryOut(qmp, facts.memory === 'file');
   const socketPath = join(vm.folder, files.migration);
   rmSync(socketPath, { force: true });
   const server = createServer();
@@ -55,8 +55,8 @@ export async function save(vm: Vm, qmp: Qmp, folder: string, facts: SnapshotFact
 }
 
 /** Into a VM that was started to wait for it; leaves it stopped. */
-export async function load(vm: Vm, qmp: Qmp, folder: string): Promise<void> {
-  await ignoreSharedMemory(qmp);
+export async function load(vm: Vm, qmp: Qmp, folder: string, memory: SnapshotFacts['memory']): Promise<void> {
+  await leaveMemoryOut(qmp, memory === 'file');
   await qmp.execute('migrate-incoming', migrationAddress);
   const socket = await connected(join(vm.folder, files.migration));
   // QEMU closes its end as soon as it has read enough: whether that was all is for QEMU to say.
@@ -67,14 +67,14 @@ export async function load(vm: Vm, qmp: Qmp, folder: string): Promise<void> {
 }
 
 /** Throws `failed_precondition` when such a VM cannot go on from the snapshot. */
-export async function readFacts(folder: string, wanted: Omit<SnapshotFacts, 'memory'>): Promise<SnapshotFacts> {
+export async function checkFacts(folder: string, machine: Omit<SnapshotFacts, 'memory'>): Promise<void> {
+  const wanted: SnapshotFacts = { ...machine, memory: 'file' };
   const facts = snapshotFacts.parse(JSON.parse(await readFile(join(folder, snapshotFiles.about), 'utf8')));
   for (const key of Object.keys(wanted) as (keyof typeof wanted)[]) {
     if (facts[key] === wanted[key]) continue;
     const message = `the snapshot was made with ${key} ${facts[key]}, the machine has ${wanted[key]}`;
     throw new TvmError('failed_precondition', message, { reason: 'SnapshotIncompatible' });
   }
-  return facts;
 }
 
 export function factsOf(
@@ -86,8 +86,8 @@ export function factsOf(
   return { qemuVersion, accelerator, cpus, memoryMiB, needsAcpi: boot.needsAcpi };
 }
 
-async function ignoreSharedMemory(qmp: Qmp): Promise<void> {
-  const capabilities = [{ capability: 'x-ignore-shared', state: true }];
+async function leaveMemoryOut(qmp: Qmp, state: boolean): Promise<void> {
+  const capabilities = [{ capability: 'x-ignore-shared', state }];
   await qmp.execute('migrate-set-capabilities', { capabilities });
 }
 
