@@ -1,7 +1,7 @@
 // Request bodies: bounded, then JSON, YAML or protobuf by Content-Type.
 import type { IncomingMessage } from 'node:http';
 import { decodeEnvelope } from '../protobuf/envelope.ts';
-import { badRequest, bodyTooLarge, unsupportedMediaType } from '../status/status-error.ts';
+import { badRequest, bodyTooLarge, StatusError, unsupportedMediaType } from '../status/status-error.ts';
 import { parseMediaTypes } from './accept.ts';
 import { checkDepth, duplicateKeys } from './json-scan.ts';
 import { parseYaml } from './yaml-body.ts';
@@ -16,16 +16,21 @@ export interface Body {
   bytes: Buffer;
 }
 
-/** Throws StatusError 413 above 3 MiB. */
+/** Throws StatusError 413 above 3 MiB, 400 when the client leaves before the end. */
 export async function readBody(request: IncomingMessage): Promise<Body> {
   const mediaType = parseMediaTypes(request.headers['content-type'])[0]?.type ?? '';
   if (Number(request.headers['content-length'] ?? 0) > maximumBodyBytes) throw bodyTooLarge(maximumBodyBytes);
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of request) {
-    size += (chunk as Buffer).length;
-    if (size > maximumBodyBytes) throw bodyTooLarge(maximumBodyBytes);
-    chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of request) {
+      size += (chunk as Buffer).length;
+      if (size > maximumBodyBytes) throw bodyTooLarge(maximumBodyBytes);
+      chunks.push(chunk as Buffer);
+    }
+  } catch (error) {
+    if (error instanceof StatusError) throw error;
+    throw badRequest(`error reading the body: ${error instanceof Error ? error.message : String(error)}`);
   }
   return { mediaType, bytes: Buffer.concat(chunks) };
 }

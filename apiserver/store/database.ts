@@ -1,6 +1,7 @@
 // The SQLite file: its tables and how it is opened. What a committed statement wrote survives the end of the process.
 import { closeSync, openSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
+import { TvmError } from '@tvm/api/errors.ts';
 
 const schema = `
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -41,12 +42,27 @@ CREATE INDEX IF NOT EXISTS owners_dependent ON owners (dependent);
 /** The journal may grow beyond in one transaction, and is cut to it after. */
 const maximumJournalBytes = 16 * 1024 * 1024;
 
-/** Opens or creates the database at `path` (mode 0600; `:memory:` for tests). */
-export function openDatabase(path: string): DatabaseSync {
+/** For a process that is ending to let go of the file. */
+const defaultBusyTimeoutMs = 2_000;
+const busyCode = 5;
+
+/**
+ * Opens or creates the database at `path` (mode 0600; `:memory:` for tests) for this process alone. Throws TvmError
+ * `failed_precondition` when another process has it.
+ */
+export function openDatabase(path: string, busyTimeoutMs = defaultBusyTimeoutMs): DatabaseSync {
   if (path !== ':memory:') closeSync(openSync(path, 'a', 0o600)); // SQLite gives its other files the same mode
   const database = new DatabaseSync(path);
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000');
-  database.exec(`PRAGMA journal_size_limit = ${maximumJournalBytes}`);
-  database.exec(schema);
+  try {
+    database.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA locking_mode = EXCLUSIVE`);
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+    database.exec(`PRAGMA journal_size_limit = ${maximumJournalBytes}`);
+    database.exec(schema);
+  } catch (cause) {
+    database.close();
+    if (!(cause instanceof Error && 'errcode' in cause && cause.errcode === busyCode)) throw cause;
+    const hint = 'end it, or choose another TVM_HOME';
+    throw new TvmError('failed_precondition', `${path} is in use by another API server`, { cause, hint });
+  }
   return database;
 }

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { TvmError } from '@tvm/api/errors.ts';
 import fc from 'fast-check';
 import type { ApiObject } from '../objects/api-object.ts';
 import type { Change } from './change.ts';
@@ -55,18 +56,23 @@ test('a change has one revision, is in the history, and listeners hear it', () =
   assert.equal(store.changesAfter(0, 's', 10).length, 2);
 });
 
-test('what was committed is there after the process ended without closing', () => {
+test('what was committed is in the files at once, which are private and of one process', () => {
   const folder = mkdtempSync(join(tmpdir(), 'tvm-store-'));
   try {
     const path = join(folder, 'state.db');
-    const abandoned = new Store(openDatabase(path));
-    write(abandoned, 'a', 1);
-    assert.equal(statSync(path).mode & 0o777, 0o600);
-    assert.equal(statSync(`${path}-wal`).mode & 0o777, 0o600);
-    using again = new Store(openDatabase(path));
+    using store = new Store(openDatabase(path));
+    write(store, 'a', 1);
+    for (const file of [path, `${path}-wal`]) {
+      assert.equal(statSync(file).mode & 0o777, 0o600);
+      copyFileSync(file, file.replace('state', 'crashed'));
+    }
+    assert.throws(
+      () => openDatabase(path, 0),
+      (error) => error instanceof TvmError && error.code === 'failed_precondition',
+    );
+    using again = new Store(openDatabase(join(folder, 'crashed.db')));
     assert.equal(again.get(key('a'))?.value, 1);
-    assert.equal(again.revision, abandoned.revision);
-    abandoned[Symbol.dispose]();
+    assert.equal(again.revision, store.revision);
   } finally {
     rmSync(folder, { recursive: true });
   }

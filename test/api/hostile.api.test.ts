@@ -124,6 +124,18 @@ onEachTarget('hostile requests', (scope) => {
     }
   });
 
+  test('a client that leaves in the middle of a body', async () => {
+    const { url, token, ca } = await readKubeconfig(scope.server.kubeconfig);
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'content-length': 1000 };
+    const leaving = request(url, { path: scope.path('configmaps'), method: 'POST', ca, agent: false, headers });
+    leaving.on('error', () => undefined); // it is cut off from this side
+    const { promise: sent, resolve } = Promise.withResolvers<void>();
+    leaving.write('{"apiVersion"', () => resolve());
+    await sent;
+    leaving.destroy();
+    bodyOf(await scope.api.create(scope.path('configmaps'), configMap('after-leaving')), 201);
+  });
+
   test('texts that are slow to scan: quotes without end, many keys', async () => {
     const quotes = Buffer.from(`"${'\\"'.repeat(500_000)}`);
     for (const contentType of ['application/json', 'application/yaml', 'application/apply-patch+yaml']) {

@@ -48,10 +48,11 @@ onEachKubectl('that reads, waits and deletes', (scope) => {
   });
 
   test('get -w sees a change', async () => {
-    await make('watched');
+    await make('watched', { metadata: { labels: { watch: 'me' } } });
     const setPhase = (phase: string) =>
       scope.api.patch(scope.path('microvms', 'watched', 'status'), 'merge', { status: { phase } });
-    const { stdout } = await scope.kubectl(['get', 'mvm', 'watched', '-w'], {
+    // By a label, since a watch of one name begins anew after what was printed.
+    const { stdout } = await scope.kubectl(['get', 'mvm', '-l', 'watch=me', '-w'], {
       onOutput: (output, stop) => {
         if (output.split('\n').length === 3) void setPhase('Creating');
         if (output.includes('Creating')) stop();
@@ -120,8 +121,12 @@ onEachKubectl('that reads, waits and deletes', (scope) => {
     const again = await scope.kubectl(['delete', 'mvm', 'd2']);
     assert.match(again.stderr, /^Error from server \(NotFound\)/);
     assert.equal(await kubectl(['delete', 'mvm', 'd2', '--ignore-not-found']), '');
-    await make('d3');
-    assert.match(await kubectl(['delete', 'mvm', 'd3', '--cascade=foreground']), /"d3" deleted/);
+    for (const policy of ['foreground', 'background', 'orphan']) {
+      await make('d3');
+      assert.match(await kubectl(['delete', 'mvm', 'd3', `--cascade=${policy}`]), /"d3" deleted/);
+    }
+    await make('d4');
+    assert.match(await kubectl(['delete', 'mvm', '--all']), /"d4" deleted/);
   });
 
   test('explain and api-resources', async () => {
