@@ -78,7 +78,8 @@ test('the VMM of a run is killed: the run ends with the reason', async () => {
 });
 
 test('the same as JSON has a code', async () => {
-  await using program = service.start(bash(`${bootIdCode} > /dev/ttyS0; sleep 100`));
+  await until('runs before are gone', () => service.vmmsOfRuns().length === 0);
+  await using program = service.start(bash('sleep 100'));
   const used = await until('its machine is used', () => service.vmmsOfRuns()[0]);
   process.kill(used.pid, 'SIGKILL');
   const { code, stdout } = await program.finished;

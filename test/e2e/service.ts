@@ -112,12 +112,15 @@ export class Service implements AsyncDisposable {
 
   /** Waits until the machine that booted with `bootId` has neither process nor folder. */
   async untilGone(bootId: string): Promise<void> {
-    await until(`the machine of boot ${bootId} is gone`, () => vmmOfBoot(this.home, bootId) === undefined, 20_000);
-    const records = filesBelow(join(this.home, 'flintlock/machines')).filter((file) => file.endsWith('machine.json'));
-    for (const record of records) {
-      const text = readOrEmpty(join(this.home, 'flintlock/machines', record));
-      assert.ok(!text.includes(bootId), `${record} is left`);
-    }
+    const machines = join(this.home, 'flintlock/machines');
+    const records = () => filesBelow(machines).filter((file) => file.endsWith('machine.json'));
+    await until(
+      `the machine of boot ${bootId} is gone`,
+      () =>
+        vmmOfBoot(this.home, bootId) === undefined &&
+        records().every((record) => !readOrEmpty(join(machines, record)).includes(bootId)),
+      30_000,
+    );
   }
 
   /** Waits until an unused machine of the image is ready for the next run. */
