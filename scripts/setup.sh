@@ -27,7 +27,7 @@ needed=(
   gcc:gcc
   libc6-dev:/usr/include/stdio.h
 )
-needed_by_tests=(docker-registry:docker-registry runc:runc tmux:tmux git:git kubernetes-client:/usr/bin/kubectl)
+needed_by_tests=(docker-registry:docker-registry runc:runc tmux:tmux git:git)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

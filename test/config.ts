@@ -24,8 +24,8 @@ export interface TestConfig {
   kubernetesArchive: string | undefined;
   /** Where such an archive may lie beside the checkout; used when it is there. */
   neighbourArchive: string;
-  /** An older kubectl that many have, Debian's (TVM_SYSTEM_KUBECTL). */
-  systemKubectl: string;
+  /** A kubectl to take for Debian's own (TVM_DEBIAN_KUBECTL). */
+  debianKubectl: string | undefined;
   /** What the API suite runs against (TVM_API_TARGET=embedded|real, both when unset). */
   targets: readonly TargetName[];
   /** Servers that the test run has started already, see cluster/global-setup.ts. */
@@ -45,7 +45,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): TestConfig {
     kubernetesBin: env.TVM_KUBERNETES_BIN || undefined,
     kubernetesArchive: env.TVM_KUBERNETES_ARCHIVE || undefined,
     neighbourArchive: join(root, '../shared/kubernetes/k8sbox.tar.xz'),
-    systemKubectl: env.TVM_SYSTEM_KUBECTL || '/usr/bin/kubectl',
+    debianKubectl: env.TVM_DEBIAN_KUBECTL || undefined,
     targets,
     running: {
       ...(env.TVM_TEST_EMBEDDED && { embedded: JSON.parse(env.TVM_TEST_EMBEDDED) }),

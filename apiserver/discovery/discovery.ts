@@ -115,8 +115,8 @@ function entriesOf(resource: Resource) {
   return [main, ...subresources, ...(resource.scale ? [scale] : [])];
 }
 
-function verbsOf({ plural }: Resource): string[] {
-  return plural === 'namespaces' ? objectVerbs.filter((verb) => verb !== 'deletecollection') : objectVerbs;
+function verbsOf({ rules }: Resource): string[] {
+  return rules.deletedOneByOne ? objectVerbs.filter((verb) => verb !== 'deletecollection') : objectVerbs;
 }
 
 function reviewEntry({ plural, kind }: ReviewKind) {

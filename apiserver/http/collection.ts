@@ -36,8 +36,7 @@ export async function handleCollection(services: Services, exchange: Exchange, t
   }
   if (method === 'GET' || method === 'HEAD') return answerList(services, exchange, target);
   if (method === 'POST') return answerCreate(services, exchange, target);
-  if (method === 'DELETE' && target.resource.plural !== 'namespaces')
-    return answerDeleteAll(services, exchange, target);
+  if (method === 'DELETE' && !target.resource.rules.deletedOneByOne) return answerDeleteAll(services, exchange, target);
   if (method === 'PUT' && target.resource.custom) throw badRequest('name must be provided');
   throw methodNotAllowed();
 }

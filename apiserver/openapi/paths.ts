@@ -1,7 +1,8 @@
 // The paths of an OpenAPI v3 document: which verbs a resource has, and the parameters that clients look for before they
 // use them (fieldValidation, dryRun).
-import { acceptedPatches } from '../objects/patch.ts';
+import { acceptedPatches, patchTypes } from '../objects/patch.ts';
 import type { Resource } from '../resources/resource.ts';
+import { scaleSchemaName } from './kubernetes/groups.ts';
 import { metaPackage, schemaPrefix } from './kubernetes/shapes.ts';
 import type { Operation, Parameter, PathItem } from './swagger.ts';
 
@@ -42,56 +43,70 @@ const pathParameter = (name: string, description: string): Parameter => ({
   schema: { type: 'string', uniqueItems: true },
 });
 
+/** What the documents say of a resource or of the scale of one. */
+type Described = Pick<Resource, 'group' | 'version' | 'kind' | 'schemaName'>;
+
 export function pathsOf(resource: Resource): Record<string, PathItem> {
   const { group, version, plural, namespaced } = resource;
   const root = group ? `/apis/${group}/${version}` : `/api/${version}`;
   const collection = namespaced ? `${root}/namespaces/{namespace}/${plural}` : `${root}/${plural}`;
   const inNamespace = namespaced ? [pathParameter('namespace', 'object name and auth scope')] : [];
   const single = [pathParameter('name', `name of the ${resource.kind}`), ...inNamespace];
-  const subresources = [...resource.subresources, ...(resource.scale ? ['scale'] : [])];
   const paths: Record<string, PathItem> = {
     [collection]: { ...collectionOperations(resource), parameters: inNamespace },
     [`${collection}/{name}`]: { ...singleOperations(resource), parameters: single },
-    ...Object.fromEntries(
-      subresources.map((name) => [
-        `${collection}/{name}/${name}`,
-        { ...subresourceOperations(resource), parameters: single },
-      ]),
-    ),
   };
+  for (const name of resource.subresources) {
+    paths[`${collection}/{name}/${name}`] = { ...subresourceOperations(name, resource), parameters: single };
+  }
+  if (resource.scale) paths[`${collection}/{name}/scale`] = { ...scaleOperations(resource), parameters: single };
   if (namespaced) paths[`${root}/${plural}`] = { get: operation(resource, 'list', listParameters) };
   return paths;
 }
 
 function collectionOperations(resource: Resource): PathItem {
+  const deletion = { delete: operation(resource, 'deletecollection', listParameters) };
   return {
     get: operation(resource, 'list', listParameters),
     post: { ...operation(resource, 'post', writeParameters), requestBody: bodyOf(resource) },
-    delete: operation(resource, 'deletecollection', listParameters),
+    ...(!resource.rules.deletedOneByOne && deletion),
   };
 }
 
 function singleOperations(resource: Resource): PathItem {
   return {
-    ...subresourceOperations(resource),
+    ...changeOperations(resource, acceptedPatches(resource)),
     delete: operation(resource, 'delete', [parameter('propagationPolicy', 'string', 'What becomes of dependents.')]),
   };
 }
 
-function subresourceOperations(resource: Resource): PathItem {
-  const patches = Object.fromEntries(acceptedPatches(resource).map((type) => [type, { schema: patchSchema }]));
+function subresourceOperations(name: string, resource: Resource): PathItem {
+  if (name !== 'finalize') return changeOperations(resource, acceptedPatches(resource));
+  return { put: { ...operation(resource, 'put', writeParameters), requestBody: bodyOf(resource) } };
+}
+
+function scaleOperations(resource: Resource): PathItem {
+  return changeOperations({ ...resource, schemaName: scaleSchemaName }, [patchTypes.json, patchTypes.merge]);
+}
+
+function changeOperations(type: Described, patches: readonly string[]): PathItem {
+  const content = Object.fromEntries(patches.map((mediaType) => [mediaType, { schema: patchSchema }]));
   return {
-    get: operation(resource, 'get', []),
-    put: { ...operation(resource, 'put', writeParameters), requestBody: bodyOf(resource) },
-    patch: { ...operation(resource, 'patch', patchParameters), requestBody: { content: patches, required: true } },
+    get: operation(type, 'get', []),
+    put: { ...operation(type, 'put', writeParameters), requestBody: bodyOf(type) },
+    patch: { ...operation(type, 'patch', patchParameters), requestBody: { content, required: true } },
   };
 }
 
-function bodyOf({ schemaName }: Resource) {
+function bodyOf({ schemaName }: Described) {
   return { content: { '*/*': { schema: { $ref: `${schemaPrefix}${schemaName}` } } }, required: true };
 }
 
-function operation({ group, version, kind, schemaName }: Resource, action: string, parameters: Parameter[]): Operation {
+function operation(
+  { group, version, kind, schemaName }: Described,
+  action: string,
+  parameters: Parameter[],
+): Operation {
   const answers = action.startsWith('delete')
     ? statusSchema
     : { $ref: `${schemaPrefix}${schemaName}${action === 'list' ? 'List' : ''}` };

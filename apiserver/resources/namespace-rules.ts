@@ -9,6 +9,7 @@ const nameLabel = 'kubernetes.io/metadata.name';
 
 export const namespaceRules: Rules = {
   nameIsLabel: true,
+  deletedOneByOne: true,
   prepareCreate(object) {
     const spec = isJsonObject(object.spec) ? object.spec : {};
     const finalizers = new Set([...((spec.finalizers as string[]) ?? []), namespaceFinalizer]);

@@ -142,6 +142,11 @@ onEachTarget('discovery', (scope) => {
     assert.equal(none.body.kind, 'Status');
   });
 
+  test('who asks for the rights of another is not answered with all rights', async () => {
+    const answer = await scope.api.get(scope.path('secrets'), {}, { headers: { 'impersonate-user': 'bob' } });
+    assertFailure(answer, { code: 403, reason: 'Forbidden' });
+  });
+
   test('unknown groups, resources and paths are 404', async () => {
     for (const path of ['/apis/none', '/none', `/apis/${group}/v1alpha1/none`, `/apis/${group}/v9/microvms`]) {
       assert.equal((await scope.api.get(path)).status, 404, path);

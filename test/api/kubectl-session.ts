@@ -1,24 +1,17 @@
 // kubectl as the tests of it use it: two versions, commands that must succeed, and the manifest of a MicroVM.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import type { ApiObject } from '../api-client.ts';
-import { kubernetesVersion } from '../cluster/build.ts';
+import { obtainDebianKubectl } from '../cluster/debian-kubectl.ts';
+import { say } from '../cluster/open-server.ts';
 import type { CommandOptions } from '../cluster/run-command.ts';
 import { readConfig } from '../config.ts';
 import { bodyOf, microVm } from './objects.ts';
 import { onEachTarget, type Scope } from './scope.ts';
 
-/** Describes tests for every wanted target and each kubectl: that of the cluster's version, and the system's older one. */
+/** Describes tests for every wanted target and each kubectl: that of the cluster's version, and Debian's older one. */
 export function onEachKubectl(title: string, body: (scope: Scope) => void): void {
-  const { systemKubectl } = readConfig();
-  onEachTarget(`kubectl v${kubernetesVersion} ${title}`, body);
-  onEachTarget(`kubectl ${versionOf(systemKubectl)} ${title}`, body, systemKubectl);
-}
-
-function versionOf(program: string): string {
-  const { stdout } = spawnSync(program, ['version', '--client', '-o', 'json'], { encoding: 'utf8' });
-  if (!stdout) throw new Error(`${program} does not run; scripts/setup.sh --tests installs it`);
-  return JSON.parse(stdout).clientVersion.gitVersion;
+  onEachTarget(`kubectl ${title}`, body);
+  onEachTarget(`Debian's kubectl ${title}`, body, () => obtainDebianKubectl(readConfig(), say));
 }
 
 /** YAML of a MicroVM; `spec` is more lines of its spec, indented by two. */

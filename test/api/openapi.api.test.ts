@@ -30,6 +30,9 @@ onEachTarget('OpenAPI', (scope) => {
     const item = document.paths[`/apis/${group}/v1alpha1/namespaces/{namespace}/microvms/{name}`];
     const parameters = item.patch.parameters.map((each: ApiObject) => each.name);
     assert.ok(parameters.includes('fieldValidation') && parameters.includes('dryRun'));
+    const scale = document.paths[`/apis/${group}/v1alpha1/namespaces/{namespace}/microvmpools/{name}/scale`];
+    const [scaleBody] = Object.values<ApiObject>(scale.put.requestBody.content);
+    assert.match(scaleBody.schema.$ref, /autoscaling\.v1\.Scale$/);
     assert.ok(index.paths['api/v1'] && index.paths['apis/coordination.k8s.io/v1']);
   });
 

@@ -33,23 +33,27 @@ export interface Scope {
 }
 
 /**
- * Describes tests for every wanted target. Inside tests (not before) the fields of `scope` are filled. `kubectl` is the
- * program to use, that of the cluster's own version when absent.
+ * Describes tests for every wanted target. Inside tests (not before) the fields of `scope` are filled. `obtainKubectl` gives
+ * the program to use, that of the cluster's own version when absent.
  */
-export function onEachTarget(title: string, body: (scope: Scope) => void, kubectl?: string): void {
+export function onEachTarget(title: string, body: (scope: Scope) => void, obtainKubectl = clusterKubectl): void {
   const config = readConfig();
   for (const target of config.targets) {
     describe(`${title} on ${target}`, () => {
       const scope = {} as Scope;
       const opened = new AsyncDisposableStack();
-      before(async () => Object.assign(scope, await openScope(target, opened, kubectl)));
+      before(async () => Object.assign(scope, await openScope(target, opened, obtainKubectl)));
       after(() => opened.disposeAsync());
       body(scope);
     });
   }
 }
 
-async function openScope(target: TargetName, opened: AsyncDisposableStack, kubectl?: string): Promise<Scope> {
+async function openScope(
+  target: TargetName,
+  opened: AsyncDisposableStack,
+  obtainKubectl: () => Promise<string>,
+): Promise<Scope> {
   const config = readConfig();
   const { server } = opened.use(await openServer(target, config));
   const api = opened.use(new ApiClient(await readKubeconfig(server.kubeconfig)));
@@ -67,11 +71,15 @@ async function openScope(target: TargetName, opened: AsyncDisposableStack, kubec
     path: (resource, ...parts) =>
       [groupPaths[resource] ?? customPath, 'namespaces', namespace, resource, ...parts].join('/'),
     kubectl: async (args, options = {}) => {
-      const program = kubectl ?? join(await obtainKubernetes(config, say), 'kubectl');
+      const program = await obtainKubectl();
       const env = environmentWith({ HOME: home, KUBECONFIG: server.kubeconfig, ...definedOnly(options.env) });
       return runCommand(program, ['--namespace', namespace, ...args], { ...options, env });
     },
   };
+}
+
+async function clusterKubectl(): Promise<string> {
+  return join(await obtainKubernetes(readConfig(), say), 'kubectl');
 }
 
 function definedOnly(env: NodeJS.ProcessEnv = {}): Record<string, string> {
