@@ -1,7 +1,16 @@
 // What a service has on the host and in its API at one moment: what must not grow. Read from /proc and the API.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { events, leases, microVms, type Resource, secrets } from '@tvm/kit/kube/client.ts';
+import {
+  events,
+  leases,
+  mcpSessions,
+  microVmPools,
+  microVmSnapshots,
+  microVms,
+  type Resource,
+  secrets,
+} from '@tvm/kit/kube/client.ts';
 import { makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { loadKubeConfig } from '@tvm/kit/kube/kube-config.ts';
 import { processesOf, residentMiB } from '@tvm/test/e2e/host-facts.ts';
@@ -33,7 +42,7 @@ export async function footprintOf(service: Service): Promise<Footprint> {
 
 async function countObjects(kubeconfig: string): Promise<number> {
   using client = makeHttpsClient(loadKubeConfig(kubeconfig));
-  const kinds: Resource<never>[] = [microVms, secrets, events, leases] as Resource<never>[];
+  const kinds = [microVms, microVmPools, microVmSnapshots, mcpSessions, secrets, events, leases] as Resource<never>[];
   const counts = await Promise.all(kinds.map(async (kind) => (await client.list(kind)).items.length));
   return counts.reduce((sum, count) => sum + count, 0);
 }
@@ -44,20 +53,20 @@ const total = (byPart: Record<string, number>) => Object.values(byPart).reduce((
 export function growthOf(before: Footprint, after: Footprint): Figure[] {
   const parts = Object.keys(before.residentMiB).map((part) => {
     const [was, is] = [before.residentMiB[part] ?? 0, after.residentMiB[part] ?? 0];
-    return { id: `memory-${part}`, name: `${part}, memory: ${was.toFixed(0)} MB before, now`, value: is, unit: 'MB' };
+    return { id: `memory-${part}`, name: `memory of ${part} (${was.toFixed(0)} before)`, value: is, unit: 'MB' };
   });
   const growth = (id: 'processes' | 'machineFolders' | 'objects', name: string) => ({
-    ...{ id, name: `${name}: ${before[id]} before, more now`, value: after[id] - before[id], unit: '' },
+    ...{ id, name: `${name}, growth (${before[id]} before)`, value: after[id] - before[id], unit: '' },
   });
   const [descriptorsBefore, descriptorsAfter] = [total(before.descriptors), total(after.descriptors)];
   return [
     ...parts,
     {
-      ...{ id: 'memory', name: 'memory of all parts, growth', unit: '%' },
+      ...{ id: 'memory', name: 'memory of all, growth', unit: '%' },
       value: (100 * (total(after.residentMiB) - total(before.residentMiB))) / total(before.residentMiB),
     },
     {
-      ...{ id: 'descriptors', name: `open descriptors: ${descriptorsBefore} before, more now`, unit: '' },
+      ...{ id: 'descriptors', name: `open descriptors, growth (${descriptorsBefore} before)`, unit: '' },
       value: descriptorsAfter - descriptorsBefore,
     },
     growth('processes', 'processes'),

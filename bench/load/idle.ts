@@ -54,6 +54,12 @@ async function idleFigures(pids: number[]): Promise<Figure[]> {
       value: mean((each) => each.copiedBytes),
       unit: 'MB',
     },
+    {
+      id: 'translated',
+      name: 'of that, code that the emulator has translated',
+      value: mean((each) => each.translatedBytes),
+      unit: 'MB',
+    },
     { id: 'pss', name: 'share of all memory (Pss)', value: mean((each) => each.pssBytes), unit: 'MB' },
     { id: 'private', name: 'private memory', value: mean((each) => each.privateBytes), unit: 'MB' },
     { id: 'cpu', name: 'of a processor', value: cpuPercent, unit: '%' },

@@ -59,7 +59,10 @@ function growthGoal(probes: readonly ProbeResult[]): Goal {
   const grown = ids.slice(1).flatMap((id, index) => ((counts[index] ?? 0) > 0 ? [`${id} +${counts[index]}`] : []));
   return {
     ...base,
-    measured: [`memory ${memory.toFixed(1)} %`, ...(grown.length > 0 ? grown : ['nothing else'])].join(', '),
+    measured: [
+      `memory ${memory >= 0 ? '+' : ''}${memory.toFixed(1)} %`,
+      ...(grown.length > 0 ? grown : ['nothing else']),
+    ].join(', '),
     reached: memory < memoryGrowthPercent && grown.length === 0,
   };
 }

@@ -72,7 +72,7 @@ function probeTable(probes: ProbeResult[]): string[] {
 }
 
 function format(value: number, unit: string): string {
-  const text = unit === '' ? String(value) : value.toFixed(value >= 100 ? 0 : 1);
+  const text = unit === '' ? String(value) : value.toFixed(value >= 100 ? 0 : 1).replace(/^-(0\.0)$/, '$1');
   return unit.startsWith('/') ? `${text} ${unit.slice(1) === 's' ? 'a second' : unit}` : `${text} ${unit}`.trim();
 }
 

@@ -25,7 +25,7 @@ test('goals are ratios within the run, and what was not measured is not judged',
 test('growth of any kind is told by name', () => {
   const last = judge({ rows: [], probes: [endurance({ objects: 3, memory: 2 })] }).at(-1);
   assert.equal(last?.reached, false);
-  assert.match(last?.measured ?? '', /memory 2\.0 %, objects \+3/);
+  assert.match(last?.measured ?? '', /memory \+2\.0 %, objects \+3/);
   assert.equal(judge({ rows: [], probes: [endurance({ memory: 11 })] }).at(-1)?.reached, false);
 });
 
