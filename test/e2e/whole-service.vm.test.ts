@@ -54,7 +54,7 @@ test('down in the middle of a run ends it with an error, and every machine', asy
   await demoReturns(before);
 });
 
-test('SIGTERM ends the service in order, also when it comes many times', async () => {
+test('SIGTERM ends the service in order', async () => {
   const before = await bootIdOf('demo');
   await using run = await begin();
   const { pid } = service.state();
