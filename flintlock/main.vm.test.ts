@@ -1,70 +1,28 @@
 // The real daemon with real VMs, killed in the middle of what it does.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
-import { makeImageStore } from '@tvm/images/store.ts';
-import { makeLogger } from '@tvm/kit/log.ts';
-import { readConfig } from './config.ts';
-import { makeTestClient, type TestClient, untilState } from './testing/flintlock-harness.ts';
-import { killProcess, processesBelow } from './vmm/qemu/process.ts';
+import { type Daemon, startDaemon } from './testing/daemon.ts';
+import { untilState } from './testing/flintlock-harness.ts';
+import { killProcess } from './vmm/qemu/process.ts';
 
 const spec = { image: 'tvm/python', cpus: 1, memoryMib: 256 };
-const mainPath = fileURLToPath(new URL('main.ts', import.meta.url));
-let home: string;
-let machinesFolder: string;
-let daemon: ChildProcess | undefined;
-let client: TestClient;
-
-async function startDaemon(): Promise<void> {
-  const env = { ...process.env, TVM_HOME: home, TVM_LOG_LEVEL: 'warn' };
-  daemon = spawn(process.execPath, [mainPath], { env, stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
-  await once(daemon, 'message');
-  client = makeTestClient(`unix:${home}/run/flintlock.sock`);
-}
-
-async function endDaemon(signal: NodeJS.Signals): Promise<void> {
-  if (!daemon) return;
-  const ended = once(daemon, 'exit');
-  daemon.kill(signal);
-  client[Symbol.dispose]();
-  await ended;
-  daemon = undefined;
-}
-
-function vmmOf(id: string) {
-  return processesBelow(machinesFolder).find((found) => found.id === id)?.process;
-}
+let daemon: Daemon;
 
 before(async () => {
-  const { cacheDir, kernel } = readConfig();
-  const images = makeImageStore({ cacheDir, kernel, log: makeLogger('images', 'warn') });
-  await images.ensure(spec.image, () => {});
-  await images.bootFiles(() => {});
-  home = await mkdtemp(join(tmpdir(), 'tvm-'));
-  machinesFolder = join(home, 'flintlock/machines');
-  await startDaemon();
+  daemon = await startDaemon(spec.image, { TVM_TEMPLATES: 'off' });
 });
-
-after(async () => {
-  await endDaemon('SIGKILL');
-  for (const { process } of processesBelow(machinesFolder)) await killProcess(process);
-  await rm(home, { recursive: true, force: true });
-});
+after(async () => await daemon?.[Symbol.asyncDispose]());
 
 test('a VMM that is killed is noticed at once, with its reason; its machine starts anew', async () => {
-  const { flintlock } = client;
+  const { flintlock } = daemon;
   await flintlock.createMachine({ uid: 'killed', spec });
   const running = await untilState(flintlock, 'killed', MachineState.RUNNING);
-  const [folder = ''] = readdirSync(machinesFolder);
-  const vmm = vmmOf(folder);
+  const [folder = ''] = readdirSync(daemon.machinesFolder);
+  const vmm = daemon.vmms().find(({ id }) => id === folder)?.process;
   assert.ok(vmm);
   await killProcess(vmm);
   const failed = await untilState(flintlock, 'killed', MachineState.FAILED);
@@ -76,54 +34,54 @@ test('a VMM that is killed is noticed at once, with its reason; its machine star
 });
 
 test('running VMs survive a killed and a stopped daemon, and their end is noticed by the next one', async () => {
-  await client.flintlock.createMachine({ uid: 'kept', spec });
-  const { bootId } = await untilState(client.flintlock, 'kept', MachineState.RUNNING);
+  await daemon.flintlock.createMachine({ uid: 'kept', spec });
+  const { bootId } = await untilState(daemon.flintlock, 'kept', MachineState.RUNNING);
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
-    await endDaemon(signal);
-    await startDaemon();
-    assert.equal((await client.flintlock.getMachine({ uid: 'kept' })).bootId, bootId);
-    await client.flintlock.listProcesses({ uid: 'kept' });
+    await daemon.end(signal);
+    await daemon.start();
+    assert.equal((await daemon.flintlock.getMachine({ uid: 'kept' })).bootId, bootId);
+    await daemon.flintlock.listProcesses({ uid: 'kept' });
   }
-  for (const { process } of processesBelow(machinesFolder)) await killProcess(process);
-  assert.equal((await untilState(client.flintlock, 'kept', MachineState.FAILED)).reason, 'VmmExited');
-  await client.flintlock.destroyMachine({ uid: 'kept' });
+  for (const { process } of daemon.vmms()) await killProcess(process);
+  assert.equal((await untilState(daemon.flintlock, 'kept', MachineState.FAILED)).reason, 'VmmExited');
+  await daemon.flintlock.destroyMachine({ uid: 'kept' });
 });
 
 for (const delayMs of [0, 20, 60, 120, 250, 500, 1000]) {
   test(`killed ${delayMs} ms into making a machine, the daemon leaves nothing that the next one does not clear`, async () => {
     const uid = `half-${delayMs}`;
-    await client.flintlock.createMachine({ uid, generation: 1n, spec });
+    await daemon.flintlock.createMachine({ uid, generation: 1n, spec });
     await sleep(delayMs);
-    await endDaemon('SIGKILL');
-    await startDaemon();
-    const { machines } = await client.flintlock.listMachines({});
+    await daemon.end('SIGKILL');
+    await daemon.start();
+    const { machines } = await daemon.flintlock.listMachines({});
     const up = machines.filter(({ state }) => state === MachineState.RUNNING);
-    while ((await client.flintlock.listMachines({})).machines.length > up.length) await sleep(10);
-    assert.equal(processesBelow(machinesFolder).length, up.length);
-    await client.flintlock.destroyMachine({ uid, generation: 1n });
-    assert.deepEqual(readdirSync(machinesFolder), []);
-    assert.equal(processesBelow(machinesFolder).length, 0);
+    while ((await daemon.flintlock.listMachines({})).machines.length > up.length) await sleep(10);
+    assert.equal(daemon.vmms().length, up.length);
+    await daemon.flintlock.destroyMachine({ uid, generation: 1n });
+    assert.deepEqual(readdirSync(daemon.machinesFolder), []);
+    assert.equal(daemon.vmms().length, 0);
   });
 }
 
 test('a daemon that is killed while it destroys leaves nothing either', async () => {
-  await client.flintlock.createMachine({ uid: 'gone', spec });
-  await untilState(client.flintlock, 'gone', MachineState.RUNNING);
-  client.flintlock.destroyMachine({ uid: 'gone' }).catch(() => undefined);
+  await daemon.flintlock.createMachine({ uid: 'gone', spec });
+  await untilState(daemon.flintlock, 'gone', MachineState.RUNNING);
+  daemon.flintlock.destroyMachine({ uid: 'gone' }).catch(() => undefined);
   await sleep(5);
-  await endDaemon('SIGKILL');
-  await startDaemon();
-  await client.flintlock.destroyMachine({ uid: 'gone' });
-  assert.deepEqual(readdirSync(machinesFolder), []);
-  assert.equal(processesBelow(machinesFolder).length, 0);
+  await daemon.end('SIGKILL');
+  await daemon.start();
+  await daemon.flintlock.destroyMachine({ uid: 'gone' });
+  assert.deepEqual(readdirSync(daemon.machinesFolder), []);
+  assert.equal(daemon.vmms().length, 0);
 });
 
 test('a gigabyte printed to a client that does not read stays in the guest', async () => {
-  const { flintlock } = client;
+  const { flintlock } = daemon;
   await flintlock.createMachine({ uid: 'loud', spec });
   await untilState(flintlock, 'loud', MachineState.RUNNING);
   const residentMiB = () => {
-    const status = readFileSync(`/proc/${daemon?.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${daemon.pid}/status`, 'utf8');
     return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
   };
   const leave = new AbortController();
@@ -143,7 +101,7 @@ test('a gigabyte printed to a client that does not read stays in the guest', asy
 });
 
 test('clones of a snapshot have identities, clocks and random numbers of their own', async () => {
-  const { flintlock } = client;
+  const { flintlock } = daemon;
   await flintlock.createMachine({ uid: 'template', spec });
   await untilState(flintlock, 'template', MachineState.RUNNING);
   await flintlock.snapshotMachine({ uid: 'template', name: 'warm' });
@@ -163,7 +121,7 @@ test('clones of a snapshot have identities, clocks and random numbers of their o
     await flintlock.destroyMachine({ uid });
   }
   await flintlock.deleteSnapshot({ name: 'warm' });
-  assert.equal(existsSync(join(home, 'flintlock/snapshots/warm')), false);
+  assert.equal(existsSync(join(daemon.home, 'flintlock/snapshots/warm')), false);
 });
 
 async function print(uid: string, script: string): Promise<string> {
@@ -171,7 +129,7 @@ async function print(uid: string, script: string): Promise<string> {
     yield { body: { case: 'start' as const, value: { uid, process: { argv: ['sh', '-c', script] } } } };
   }
   let text = '';
-  for await (const { output } of client.flintlock.exec(start())) {
+  for await (const { output } of daemon.flintlock.exec(start())) {
     if (output?.body.case === 'stdout') text += Buffer.from(output.body.value).toString();
   }
   return text;

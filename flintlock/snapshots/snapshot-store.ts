@@ -103,7 +103,7 @@ export function makeSnapshotStore(root: string): SnapshotStore {
         return manifest;
       } catch (error) {
         await rm(staging, { recursive: true, force: true });
-        throw error;
+        throw isNoSpace(error) ? noSpace(facts.name, root, error) : error;
       }
     },
 
@@ -151,6 +151,17 @@ export function checkSnapshotName(name: string): void {
   if (namePattern.test(name)) return;
   const hint = 'Use 1 to 63 lower-case letters, digits, - and ., beginning and ending with a letter or digit.';
   throw new TvmError('invalid_argument', `${JSON.stringify(name)} is no name for a snapshot`, { hint });
+}
+
+/** Also when a program that was run for it says so. */
+function isNoSpace(error: unknown): boolean {
+  return error instanceof Error && /ENOSPC|EDQUOT|No space left on device|quota exceeded/i.test(error.message);
+}
+
+function noSpace(name: string, root: string, cause: unknown): TvmError {
+  const hint = `Make room in ${root}, or delete snapshots.`;
+  const message = `no space left on the disk for snapshot ${name}`;
+  return new TvmError('resource_exhausted', message, { cause, hint, ...about(name), reason: 'NoSpace' });
 }
 
 function about(name: string) {

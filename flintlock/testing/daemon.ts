@@ -1,0 +1,76 @@
+// The real daemon as a process of its own, to be killed in the middle of what it does. For tests with real VMs.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { makeImageStore } from '@tvm/images/store.ts';
+import { makeLogger } from '@tvm/kit/log.ts';
+import { readConfig } from '../config.ts';
+import { killProcess, processesBelow } from '../vmm/qemu/process.ts';
+import { type FlintlockClient, makeTestClient, type TestClient } from './flintlock-harness.ts';
+
+const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url));
+
+export class Daemon implements AsyncDisposable {
+  readonly home: string;
+  readonly machinesFolder: string;
+  readonly #env: NodeJS.ProcessEnv;
+  #process: ChildProcess | undefined;
+  #client: TestClient | undefined;
+
+  constructor(home: string, env: NodeJS.ProcessEnv) {
+    this.home = home;
+    this.machinesFolder = join(home, 'flintlock/machines');
+    this.#env = { ...process.env, TVM_HOME: home, TVM_LOG_LEVEL: 'warn', ...env };
+  }
+
+  get flintlock(): FlintlockClient {
+    if (!this.#client) throw new Error('the daemon does not run');
+    return this.#client.flintlock;
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  async start(): Promise<void> {
+    const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
+    this.#process = spawn(process.execPath, [mainPath], { env: this.#env, stdio: [...stdio] });
+    await once(this.#process, 'message');
+    this.#client = makeTestClient(`unix:${this.home}/run/flintlock.sock`);
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.#process) return;
+    const ended = once(this.#process, 'exit');
+    this.#process.kill(signal);
+    this.#client?.[Symbol.dispose]();
+    this.#client = undefined;
+    await ended;
+    this.#process = undefined;
+  }
+
+  /** Machines whose VMM runs. */
+  vmms() {
+    return processesBelow(this.machinesFolder);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL');
+    for (const { process } of this.vmms()) await killProcess(process);
+    await rm(this.home, { recursive: true, force: true });
+  }
+}
+
+/** Running, with the image in the cache. */
+export async function startDaemon(image: string, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
+  const { cacheDir, kernel } = readConfig();
+  const images = makeImageStore({ cacheDir, kernel, log: makeLogger('images', 'warn') });
+  await images.ensure(image, () => {});
+  await images.bootFiles(() => {});
+  const daemon = new Daemon(await mkdtemp(join(tmpdir(), 'tvm-')), env);
+  await daemon.start();
+  return daemon;
+}
