@@ -45,12 +45,15 @@ function sinkOf(
       response.write(`${JSON.stringify({ type, object: shown })}\n`);
     },
     isFull,
-    async drained() {
-      if (!isFull() || gone.signal.aborted) return;
-      await new Promise<void>((resolve) => {
-        response.once('drain', resolve);
-        response.once('close', resolve);
-      });
+    async drained(signal) {
+      if (!isFull() || signal.aborted) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const done = () => resolve();
+      response.on('drain', done);
+      signal.addEventListener('abort', done);
+      await promise;
+      response.off('drain', done);
+      signal.removeEventListener('abort', done);
     },
     end: () => (isFull() ? response.destroy() : response.end()),
   };

@@ -73,23 +73,19 @@ export interface Parameter {
 
 export type PathItem = Partial<Record<(typeof swaggerMethods)[number], Operation>> & { parameters?: Parameter[] };
 
-/** The keys of a schema whose values are schemas by name, a schema, or not for v2. */
-const named = new Set(['properties']);
-const single = new Set(['items', 'additionalProperties']);
 const unknownToSwagger = new Set(['allOf', 'anyOf', 'oneOf', 'not', 'nullable']);
 
 export function swaggerSchemaOf(schema: JsonObject): SwaggerSchema {
   const entries = Object.entries(schema)
     .filter(([key]) => !unknownToSwagger.has(key))
-    .map(([key, value]) => [key, convertedValue(key, value)]);
+    .map(([key, value]) => [key, isJsonObject(value) ? convertedValue(key, value) : value]);
   const target = referenceOf(schema);
   return { ...Object.fromEntries(entries), ...(target !== undefined && { $ref: target }) };
 }
 
-function convertedValue(key: string, value: unknown): unknown {
-  if (single.has(key) && isJsonObject(value)) return swaggerSchemaOf(value);
-  if (!named.has(key) || !isJsonObject(value)) return value;
-  return mapValues(value as Record<string, JsonObject>, swaggerSchemaOf);
+function convertedValue(key: string, value: JsonObject): unknown {
+  if (key === 'items' || key === 'additionalProperties') return swaggerSchemaOf(value);
+  return key === 'properties' ? mapValues(value as Record<string, JsonObject>, swaggerSchemaOf) : value;
 }
 
 /** v3 puts a description beside a reference by `allOf`; v2 puts it beside `$ref` itself. */

@@ -64,9 +64,12 @@ class Client implements WatchSink {
     return this.unread >= this.window;
   }
 
-  drained(): Promise<void> {
-    if (!this.isFull() || this.signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+  drained(signal: AbortSignal): Promise<void> {
+    if (!this.isFull() || signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
   }
 
   read(): void {
@@ -125,11 +128,12 @@ test('initial objects come page by page, then what changed meanwhile', async () 
   const client = new Client(1);
   const watching = runWatch(store, target, { ...options, fromRevision: 0, sendInitialEvents: true }, client);
   write(store, 'n000', 1000);
-  for (let i = 0; i < 10; i += 1) {
+  for (let i = 0; i < 1000 && client.told.length < 452; i += 1) {
     client.read();
     await turn();
   }
   assert.equal(client.told.length, 452);
+  assert.equal(client.mostUnread, 1);
   assert.deepEqual(client.told.slice(450), [`BOOKMARK @${atStart}`, `MODIFIED n000@${atStart + 1}`]);
   client.leave();
   await watching;
@@ -155,6 +159,23 @@ test('the time of a watch ends, with a bookmark of what was told', async () => {
   assert.ok(client.ended);
   write(store, 'a', 2);
   assert.equal(client.told.length, 2);
+});
+
+test('the time of a watch ends also for a client that never reads', async () => {
+  using store = new Store(openDatabase(':memory:'));
+  const client = new Client(1);
+  for (let i = 0; i < 5; i += 1) write(store, 'a', i);
+  await runWatch(store, target, { ...options, bookmarks: true, timeoutMs: 1 }, client);
+  assert.deepEqual(client.told, ['ADDED a@2']);
+  assert.ok(client.ended);
+});
+
+test('initial objects that are cut off end without a bookmark', async () => {
+  using store = new Store(openDatabase(':memory:'));
+  for (const name of ['a', 'b']) write(store, name, 1);
+  const client = new Client(1);
+  await runWatch(store, target, { ...options, fromRevision: 0, bookmarks: true, timeoutMs: 1 }, client);
+  assert.deepEqual(client.told, ['ADDED a@2']);
 });
 
 test('a watch that fails does not disturb who writes', async () => {

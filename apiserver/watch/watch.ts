@@ -25,15 +25,15 @@ export interface WatchSink {
   send(event: { type: string; object: JsonObject }): void;
   /** Whether the client has so much unread that no more is to be sent. */
   isFull(): boolean;
-  /** Resolves once it is not full, or the client is gone. */
-  drained(): Promise<void>;
+  /** Resolves once it is not full, or `signal` aborts. */
+  drained(signal: AbortSignal): Promise<void>;
   end(): void;
   /** Aborts when the client is gone. */
   signal: AbortSignal;
 }
 
 /** How many objects or changes are read from the store at once. */
-const batch = 200;
+const batch = 100;
 
 /** Resolves when the watch has ended. Throws StatusError 410 when the revision is forgotten. */
 export async function runWatch(store: Store, target: Target, options: WatchOptions, sink: WatchSink): Promise<void> {
@@ -43,8 +43,7 @@ export async function runWatch(store: Store, target: Target, options: WatchOptio
   const deadline = setTimeout(() => ended.abort(), options.timeoutMs);
   try {
     if (options.fromRevision === 0 || options.sendInitialEvents) await watch.sendInitial(signal);
-    await watch.follow(signal);
-    if (options.bookmarks && !sink.signal.aborted) watch.sendBookmark();
+    if (!signal.aborted) await watch.follow(signal);
     sink.end();
   } finally {
     clearTimeout(deadline);
@@ -75,15 +74,18 @@ class Watch {
     do {
       const page = { ...this.#options, limit: batch, continueToken };
       const { items, metadata } = listObjects(this.#store, this.#target, page);
-      for (const object of items) this.#sink.send({ type: 'ADDED', object });
+      for (const object of items) {
+        this.#sink.send({ type: 'ADDED', object });
+        await this.#sink.drained(signal);
+        if (signal.aborted) return;
+      }
       this.#seen = Number(metadata.resourceVersion);
       continueToken = metadata.continue;
-      await this.#sink.drained();
-      if (signal.aborted) return;
     } while (continueToken);
-    if (this.#options.sendInitialEvents) this.sendBookmark({ 'k8s.io/initial-events-end': 'true' });
+    if (this.#options.sendInitialEvents) this.#sendBookmark({ 'k8s.io/initial-events-end': 'true' });
   }
 
+  /** Until `signal` aborts; then a bookmark tells where the next watch may begin. */
   async follow(signal: AbortSignal): Promise<void> {
     let wake = Promise.withResolvers<void>();
     const fall = () => {
@@ -95,7 +97,9 @@ class Watch {
       if (this.#sink.isFull() || !this.#couldTell(change)) fall();
     });
     const { bookmarks, bookmarkIntervalMs } = this.#options;
-    const ticker = bookmarks ? setInterval(() => this.#isBehind || this.sendBookmark(), bookmarkIntervalMs) : undefined;
+    const ticker = bookmarks
+      ? setInterval(() => this.#isBehind || this.#sendBookmark(), bookmarkIntervalMs)
+      : undefined;
     signal.addEventListener('abort', () => wake.resolve(), { once: true });
     try {
       while (!signal.aborted) {
@@ -103,13 +107,14 @@ class Watch {
         if (!signal.aborted) await wake.promise;
         wake = Promise.withResolvers();
       }
+      if (bookmarks && !this.#sink.signal.aborted && !this.#sink.isFull()) this.#sendBookmark();
     } finally {
       stopListening();
       clearInterval(ticker);
     }
   }
 
-  sendBookmark(annotations?: Record<string, string>): void {
+  #sendBookmark(annotations?: Record<string, string>): void {
     const { resource } = this.#target;
     const metadata = {
       resourceVersion: String(this.#seen),
@@ -125,7 +130,7 @@ class Watch {
   /** Tells what the store has after what was told. Throws StatusError 410 when that is forgotten. */
   async #catchUp(signal: AbortSignal): Promise<void> {
     while (this.#isBehind) {
-      await this.#sink.drained();
+      await this.#sink.drained(signal);
       if (signal.aborted) return;
       const { compactedRevision } = this.#store;
       if (this.#seen < compactedRevision) {
