@@ -11,7 +11,7 @@ import { makeEverything } from './everything.ts';
 import { openScope, type Scope } from './host/scope.ts';
 import { runProbes } from './load/probe.ts';
 import { sample } from './measure/sample.ts';
-import { choose, type Options, readOptions, usage } from './options.ts';
+import { choose, type Options, readOptions, UsageError, usage } from './options.ts';
 import { withResults } from './report/docs.ts';
 import { toMarkdown } from './report/markdown.ts';
 import { describeBriefly, hasFailed, machineWith, type Results } from './report/results.ts';
@@ -65,13 +65,7 @@ async function publish(results: Results, options: Options): Promise<void> {
 
 /** The exit code. */
 async function main(args: string[]): Promise<number> {
-  let options: Options;
-  try {
-    options = readOptions(args);
-  } catch (error) {
-    console.error(`bench: ${error instanceof Error ? error.message : error}\n\n${usage}`);
-    return 2;
-  }
+  const options = readOptions(args);
   if (options.help) {
     console.log(usage);
     return 0;
@@ -83,24 +77,21 @@ async function main(args: string[]): Promise<number> {
       stop.abort();
     });
   }
-  const scope = await openScope(readConfig().temporary);
-  let results: Results | undefined;
-  try {
-    results = await Promise.race([
-      measure(options, args, scope, stop.signal),
-      aborted(stop.signal).then(() => undefined),
-    ]);
-    if (!results) return interruptedCode;
-    await publish(results, options);
-    return hasFailed(results) ? 1 : 0;
-  } finally {
-    await scope[Symbol.asyncDispose]();
-  }
+  await using scope = await openScope(readConfig().temporary);
+  const interrupted = aborted(stop.signal).then(() => undefined);
+  const results = await Promise.race([measure(options, args, scope, stop.signal), interrupted]);
+  if (!results) return interruptedCode;
+  await publish(results, options);
+  return hasFailed(results) ? 1 : 0;
 }
 
-process.exit(
-  await main(process.argv.slice(2)).catch((error: unknown) => {
+function explain(error: unknown): number {
+  if (!(error instanceof UsageError)) {
     console.error('bench:', error);
     return 1;
-  }),
-);
+  }
+  console.error(`bench: ${error.message}\n"npm run bench -- --help" explains.`);
+  return 2;
+}
+
+process.exit(await main(process.argv.slice(2)).catch(explain));

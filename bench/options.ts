@@ -42,22 +42,32 @@ examples:
   npm run bench -- --only endurance --endurance 1000
 `;
 
+/** What the caller has to say differently. */
+export class UsageError extends Error {}
+
 const normal = { rounds: 10, endurance: 200, burst: 100, sustainedSeconds: 20, maxPerRound: 1000, idle: 16 };
 const quick = { rounds: 1, endurance: 20, burst: 20, sustainedSeconds: 5, maxPerRound: 3, idle: 4 };
 
-/** Throws an Error with what is wrong. */
+const flags = {
+  rounds: { type: 'string' },
+  endurance: { type: 'string' },
+  only: { type: 'string', multiple: true },
+  quick: { type: 'boolean' },
+  'write-docs': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options: flags }).values;
+  } catch (cause) {
+    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Throws a UsageError with what is wrong. */
 export function readOptions(args: string[]): Options {
-  const { values } = parseArgs({
-    args,
-    options: {
-      rounds: { type: 'string' },
-      endurance: { type: 'string' },
-      only: { type: 'string', multiple: true },
-      quick: { type: 'boolean' },
-      'write-docs': { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
+  const values = parse(args);
   const sizes = values.quick ? quick : normal;
   return {
     ...sizes,
@@ -70,16 +80,16 @@ export function readOptions(args: string[]): Options {
   };
 }
 
-/** Throws an Error when a name chooses nothing. */
+/** Throws a UsageError when a name chooses nothing. */
 export function choose<T extends { id: string }>(all: readonly T[], only: readonly string[]): T[] {
   if (only.length === 0) return [...all];
   const unknown = only.find((name) => !all.some(({ id }) => id.includes(name)));
-  if (unknown !== undefined) throw new Error(`--only ${unknown}: there is ${all.map(({ id }) => id).join(', ')}`);
+  if (unknown !== undefined) throw new UsageError(`--only ${unknown}: there is ${all.map(({ id }) => id).join(', ')}`);
   return all.filter(({ id }) => only.some((name) => id.includes(name)));
 }
 
 function numberOf(flag: string, text: string | undefined, otherwise: number): number {
   const value = text === undefined ? otherwise : Number(text);
-  if (!Number.isInteger(value) || value < 1) throw new Error(`${flag} ${text}: a whole number from 1 on`);
+  if (!Number.isInteger(value) || value < 1) throw new UsageError(`${flag} ${text}: a whole number from 1 on`);
   return value;
 }

@@ -19,7 +19,9 @@ export async function runProgram(file: string, args: string[], env?: NodeJS.Proc
   });
   const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
   if (code === 0) return stdout;
-  throw new Error(`${file} ${args[0] ?? ''}: ended with ${signal ?? code}: ${(stderr || stdout).slice(-saidBytes)}`);
+  throw new Error(
+    `${file} ${args[0] ?? ''}: ended with ${signal ?? code}: ${(stderr || stdout).trim().slice(-saidBytes)}`,
+  );
 }
 
 /** Whether such a program is on `path` (the value of PATH). */
