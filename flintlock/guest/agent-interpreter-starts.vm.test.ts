@@ -71,7 +71,10 @@ const doesNotFit: [string, () => ProcessToStart][] = [
   ['no interpreter named', () => python({ interpreter: '' })],
   ['another interpreter', () => python({ interpreter: 'node' })],
   ['an unknown interpreter', () => python({ interpreter: 'cobol' })],
-  ['a terminal', () => python({ terminal: { rows: 24, columns: 80 } })],
+  [
+    'a terminal',
+    () => python({ terminal: { rows: 24, columns: 80 }, files: [{ path: script, content: Buffer.from('print(1)') }] }),
+  ],
   ['a user', () => python({ user: 'nobody' })],
   ['other options', () => python({ argv: ['python3', '-u', '-O', script] })],
   ['fewer options', () => python({ argv: ['python3', script] })],
@@ -162,7 +165,9 @@ test('an unknown interpreter is refused', async () => {
 });
 
 test('one that was killed while it waited is forgotten', async () => {
-  process.kill(await oneWaiting(), 'SIGKILL');
+  const pid = await oneWaiting();
+  process.kill(pid, 'SIGKILL');
+  await waitFor(() => !childrenOf(agent.pid).includes(pid));
   const ran = await runToEnd(connection, python());
   assert.equal(ran.stdout, "['a'] None \n");
   process.kill(await oneWaiting(), 'SIGKILL');
@@ -250,10 +255,10 @@ const say = (text: string) => `#!/bin/bash\nprintf '${text}' >&"\${@: -1}"\n`;
 const hostile: [string, string, RegExp][] = [
   ['ends at once', '#!/bin/sh\necho no luck >&2\nexit 3', /^the interpreter ended: no luck$/],
   ['says something else', `${say('hello there, host')}sleep 1000`, /did not answer/],
-  ['says more than it should', `${say('ready\\nready\\n')}sleep 1000`, /did not answer/],
-  ['floods the descriptor', '#!/bin/bash\nexec yes >&"${@: -1}"', /did not answer/],
+  ['says more than it should', `${say('ready now\\n')}sleep 1000`, /did not answer/],
+  ['floods the descriptor', '#!/bin/bash\nfor last; do :; done\nexec yes >&$last', /did not answer/],
   ['says half a word and ends', say('rea'), /did not answer/],
-  ['is no program', '\0\0\0', /^start "python3"/],
+  ['is no program', '\0\0\0', /^start "python3"|^the interpreter ended/],
 ];
 
 for (const [name, program, whyNot] of hostile) {

@@ -92,7 +92,7 @@ async fn read_frames(reader: &mut (impl AsyncRead + Unpin), decoder: &mut Decode
         match decoder.next() {
             Some(Event::Preamble(nonce)) => return Ending::Resync(nonce),
             Some(Event::Lost) => return Ending::Lost,
-            Some(Event::Frame(frame)) => streams.accept(frame).await,
+            Some(Event::Frame(frame)) => streams.accept(*frame).await,
             None if read_more(reader, decoder).await.is_err() => return Ending::Away,
             None => {}
         }

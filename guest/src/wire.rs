@@ -19,7 +19,7 @@ pub type Nonce = [u8; 16];
 pub enum Event {
     /// The host begins a connection: everything before is void.
     Preamble(Nonce),
-    Frame(Frame),
+    Frame(Box<Frame>),
     /// What came is not a frame; everything is skipped until a preamble comes.
     Lost,
 }
@@ -71,7 +71,7 @@ impl Decoder {
         match decoded {
             Ok(frame) => {
                 self.position += HEADER_LENGTH + length;
-                Some(Event::Frame(frame))
+                Some(Event::Frame(Box::new(frame)))
             }
             Err(_) => Some(self.lose()),
         }

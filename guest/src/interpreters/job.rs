@@ -31,3 +31,36 @@ fn frame(body: String) -> Vec<u8> {
     message.extend(body.into_bytes());
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::find_user;
+    use crate::proto::StartProcess;
+
+    fn encode(argv: &[&str], value: &str) -> Option<Vec<u8>> {
+        let argv = argv.iter().map(|word| word.to_string()).collect();
+        let request = StartProcess { argv, stdin: true, ..StartProcess::default() };
+        let env = [("A".to_string(), value.to_string())].into();
+        let user = find_user("0").unwrap();
+        run(&Plan { request: &request, user, env, folder: "/tmp".into() }, 1)
+    }
+
+    #[test]
+    fn a_job_is_its_length_and_texts() {
+        let body = b"run\0/tmp\x001\x001\x003\0python3\0-u\0/a.py\0A=b=c\0";
+        let message = encode(&["python3", "-u", "/a.py"], "b=c").unwrap();
+        assert_eq!(message, [&(body.len() as u32).to_le_bytes(), body.as_slice()].concat());
+    }
+
+    #[test]
+    fn what_a_new_process_could_not_have_is_no_job() {
+        let large = "x".repeat(MAX_TEXT_BYTES - 2);
+        assert!(encode(&["python3"], &large).is_some());
+        assert!(encode(&["python3"], &(large.clone() + "x")).is_none());
+        assert!(encode(&["pyth\0n3"], "").is_none());
+        let three_mebibytes = vec![large.as_str(); 24];
+        assert!(encode(&three_mebibytes, "").is_none());
+        assert!(encode(&three_mebibytes[..7], "").is_some());
+    }
+}

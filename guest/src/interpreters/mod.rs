@@ -65,3 +65,41 @@ impl Interpreters {
         slot.take().filter(Waiting::is_sound)?.run(plan)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::wait::waitpid;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use tokio::runtime::Builder;
+    use tokio::task::LocalSet;
+
+    fn run(test: impl Future) {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(LocalSet::new().run_until(test));
+    }
+
+    #[test]
+    fn one_that_is_never_ready_is_given_up_and_killed() {
+        let folder = std::env::temp_dir().join(format!("tvm-interpreters-test-{}", std::process::id()));
+        fs::create_dir(&folder).unwrap();
+        let program = folder.join("python3");
+        fs::write(&program, "#!/bin/sh\nexec sleep 1000\n").unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        run(async {
+            let agent = Agent::new(false);
+            let path = format!("{}:/usr/bin:/bin", folder.display());
+            agent.default_env.replace([("PATH".to_string(), path)].into());
+            let interpreters = Interpreters { deadline: Duration::from_millis(50), ..Interpreters::default() };
+            let request = PrepareInterpreter { name: "python".into(), exercise: true };
+            let prepared = interpreters.prepare(&agent, &request).await.unwrap();
+            assert_eq!(prepared.unwrap_err(), "the interpreter was not ready within 0.05 s");
+            let children = agent.processes.children();
+            assert_eq!(children.len(), 1);
+            let status = waitpid(children[0].pid, None).unwrap();
+            assert!(matches!(status, nix::sys::wait::WaitStatus::Signaled(_, nix::sys::signal::Signal::SIGKILL, _)));
+        });
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

@@ -49,12 +49,14 @@ impl Waiting {
 
     /// Waits for it to say that it is ready; what else it says is why it is not.
     pub async fn until_ready(&self, time: Duration) -> Result<(), String> {
-        let said = timeout(time, self.channel.read(READY.len() + 1)).await;
-        match said {
-            Ok(Ok(said)) if said == READY => Ok(()),
-            Ok(Ok(said)) if said.is_empty() => Err(format!("the interpreter ended{}", self.last_words().await)),
-            Ok(_) => Err("the interpreter did not answer as it should".into()),
-            Err(_) => Err(format!("the interpreter was not ready within {} s", time.as_secs_f32())),
+        let Ok(read) = timeout(time, self.channel.read(READY.len() + 1)).await else {
+            return Err(format!("the interpreter was not ready within {} s", time.as_secs_f32()));
+        };
+        // An error is an end too: it has not read what was sent.
+        match read.unwrap_or_default().as_slice() {
+            READY => Ok(()),
+            [] => Err(format!("the interpreter ended{}", self.last_words().await)),
+            _ => Err("the interpreter did not answer as it should".into()),
         }
     }
 
