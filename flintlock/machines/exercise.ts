@@ -16,18 +16,14 @@ export async function exercise(
   signal: AbortSignal,
 ): Promise<void> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-  if (interpreter !== '') {
-    const request = { name: interpreter, exercise: true };
-    await callOnce(connection, { case: 'prepareInterpreter', value: request }, 'prepared', deadline);
-  }
-  await runShell(connection, deadline);
+  if (interpreter === '') return await runShell(connection, deadline);
+  const request = { name: interpreter, exercise: true };
+  await callOnce(connection, { case: 'prepareInterpreter', value: request }, 'prepared', deadline);
 }
 
 async function runShell(connection: GuestConnection, signal: AbortSignal): Promise<void> {
-  const process = { argv: ['sh', '-c', ':'], files: [{ path: '/tmp/.exercise', content: new Uint8Array() }] };
   try {
-    await runProcess(connection, process, { maxOutputBytes, signal });
-    await runProcess(connection, { argv: ['rm', '-f', '/tmp/.exercise'] }, { maxOutputBytes, signal });
+    await runProcess(connection, { argv: ['sh', '-c', ':'] }, { maxOutputBytes, signal });
   } catch (error) {
     if (!(error instanceof TvmError && error.reason === 'ProgramNotStarted')) throw error;
   }
