@@ -39,6 +39,8 @@ export interface WantedTemplate {
 }
 
 const maxKept = 32;
+/** Kinds whose template could not be made. */
+const maxRemembered = 64;
 const maxUnusedMs = 14 * 24 * 3_600_000;
 const failureBackoff = { baseMs: 10_000, maxMs: 3_600_000 };
 
@@ -131,13 +133,11 @@ export class Templates {
   failed(key: string, message: string): void {
     const work = this.#work.get(key);
     if (!work) return;
-    this.#work.set(key, {
-      ...work,
-      state: 'failed',
-      message,
-      failures: work.failures + 1,
-      failedAtMs: this.#deps.clock.now(),
-    });
+    const failures = work.failures + 1;
+    this.#work.delete(key);
+    this.#work.set(key, { ...work, state: 'failed', message, failures, failedAtMs: this.#deps.clock.now() });
+    const failed = [...this.#work].filter(([, { state }]) => state === 'failed');
+    for (const [oldest] of failed.slice(0, -maxRemembered)) this.#work.delete(oldest);
   }
 
   async list(): Promise<TemplateView[]> {
