@@ -104,6 +104,8 @@ function poolsText({ pools }: StatusView): string {
     `${pool.memory} MB`,
     `${pool.waiting}`,
     `${pool.making}`,
+    `${pool.wanted}`,
+    pool.interpreter || '-',
   ]);
-  return table(['WAITING FOR IMAGE', 'CPU', 'MEMORY', 'WAITING', 'MAKING'], rows);
+  return table(['WAITING FOR IMAGE', 'CPU', 'MEMORY', 'WAITING', 'MAKING', 'WANTED', 'INTERPRETER'], rows);
 }

@@ -1,14 +1,17 @@
-// Which waiting machines must go so that a run gets one: a pure function. As few as possible, and none when that is no help.
-import type { ObservedNode } from '../placement/place.ts';
+// Which waiting machines must go so that another machine has room: a pure function. As few as possible, and none when that is no help.
+import type { Demand, ObservedNode } from '../placement/place.ts';
 import type { PoolMachine } from './pool-plan.ts';
-import type { Shape } from './shape.ts';
 
 /** `waiting` in the order in which they may go. */
-export function makeRoom(shape: Shape, nodes: readonly ObservedNode[], waiting: readonly PoolMachine[]): PoolMachine[] {
+export function makeRoom(
+  demand: Demand,
+  nodes: readonly ObservedNode[],
+  waiting: readonly PoolMachine[],
+): PoolMachine[] {
   const choices = nodes.flatMap((node) => {
-    if (!node.reachable || shape.cpu > node.cpus) return [];
+    if (!node.reachable || demand.cpu > node.cpus) return [];
     const going = goingFrom(
-      shape,
+      demand,
       node,
       waiting.filter((machine) => machine.node === node.name),
     );
@@ -17,10 +20,10 @@ export function makeRoom(shape: Shape, nodes: readonly ObservedNode[], waiting: 
   return choices.toSorted((a, b) => a.length - b.length)[0] ?? [];
 }
 
-function goingFrom(shape: Shape, node: ObservedNode, waiting: readonly PoolMachine[]): PoolMachine[] | undefined {
+function goingFrom(demand: Demand, node: ObservedNode, waiting: readonly PoolMachine[]): PoolMachine[] | undefined {
   let { memoryFreeMiB, machines } = node;
   const going: PoolMachine[] = [];
-  const fits = () => memoryFreeMiB >= shape.memory && (node.machineLimit === 0 || machines < node.machineLimit);
+  const fits = () => memoryFreeMiB >= demand.memory && (node.machineLimit === 0 || machines < node.machineLimit);
   for (const machine of waiting) {
     if (fits()) break;
     going.push(machine);

@@ -7,7 +7,9 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import { observeNodes } from '../placement/observe-nodes.ts';
+import type { Demand } from '../placement/place.ts';
 import { isUnclaimed, isWaiting, makeInventory } from './inventory.ts';
+import { makeRoom } from './make-room.ts';
 import { makeMaker, noRoom } from './maker.ts';
 import { type Deferral, planPool, readyWanted } from './pool-plan.ts';
 import { keyOfShape, type Shape, shapeOf } from './shape.ts';
@@ -51,8 +53,8 @@ export interface Pool {
   noteUse(shape: Shape): void;
   /** The run is over: the machine will be destroyed. */
   spend(uid: string): void;
-  /** Gives the room of waiting machines to declared ones. */
-  yieldRoom(): void;
+  /** Gives the room of waiting machines to a declared one, if that is enough for it. */
+  yieldRoom(demand: Demand): void;
   /** `id` wants these to wait; undefined: nothing any more. */
   declare(id: string, target: DeclaredTarget | undefined): void;
   /** All that is declared was told: what waits beyond it need not be kept. */
@@ -212,7 +214,8 @@ export function makePool(deps: PoolDeps): Pool {
       inventory.spend(uid);
       reviewSoon();
     },
-    yieldRoom() {
+    yieldRoom(demand) {
+      if (makeRoom(demand, observeNodes(fleet), inventory.machines().filter(isWaiting)).length === 0) return;
       drainUntilMs = clock.now() + drainMs;
       reviewSoon();
     },

@@ -4,6 +4,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
+import type { Demand } from '../placement/place.ts';
 import { destroyMachine, type ExecuteDeps, executeAction, writeStatus } from './execute.ts';
 import { type Observation, type ObserveDeps, observeMicroVm } from './observe.ts';
 import { planMicroVm } from './plan.ts';
@@ -12,8 +13,8 @@ import type { Action, Plan } from './world.ts';
 
 export interface MicroVmDeps extends ObserveDeps, ExecuteDeps {
   recorder: EventRecorder;
-  /** No node has room for a machine. */
-  onNoRoom?: () => void;
+  /** No node has room for such a machine. */
+  onNoRoom?: (demand: Demand) => void;
 }
 
 export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promise<ReconcileResult> {
@@ -24,7 +25,7 @@ export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promis
     const { vm } = observation.observed;
     if (vm) await carryOut(deps, vm, plan, observation);
     else await destroyStrays(deps, plan.actions);
-    if (plan.status?.reason === 'NoRoom') deps.onNoRoom?.();
+    if (vm && plan.status?.reason === 'NoRoom') deps.onNoRoom?.(vm.spec);
     return { requeueAfterMs: plan.requeueAfterMs };
   };
 }
