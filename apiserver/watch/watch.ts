@@ -1,7 +1,8 @@
 // One watch: what happened since a revision, then what happens, until its time is up or the client goes.
 // Invariant: events come in order of revision, none is lost or told twice. Nothing is kept for a client that reads slowly: it
 // is told from the store what it missed, or that it is too late.
-import type { ApiObject, JsonObject } from '../objects/api-object.ts';
+import { type ApiObject, type JsonObject, nameOf, namespaceOf } from '../objects/api-object.ts';
+import { continueToken, type Place } from '../objects/continue-token.ts';
 import { isSelected, listObjects, type Selection } from '../objects/list.ts';
 import type { Target } from '../objects/request.ts';
 import { groupVersionOf } from '../resources/resource.ts';
@@ -68,21 +69,27 @@ class Watch {
     this.#seen = options.fromRevision;
   }
 
-  /** The objects as they are at one revision, page by page. */
+  /** The objects as they are at one revision. */
   async sendInitial(signal: AbortSignal): Promise<void> {
-    let continueToken: string | undefined;
+    let next: string | undefined;
     do {
-      const page = { ...this.#options, limit: batch, continueToken };
-      const { items, metadata } = listObjects(this.#store, this.#target, page);
-      for (const object of items) {
-        this.#sink.send({ type: 'ADDED', object });
-        await this.#sink.drained(signal);
-        if (signal.aborted) return;
-      }
-      this.#seen = Number(metadata.resourceVersion);
-      continueToken = metadata.continue;
-    } while (continueToken);
+      next = this.#sendPage(next);
+      await this.#sink.drained(signal); // nothing of the page is kept meanwhile
+      if (signal.aborted) return;
+    } while (next);
     if (this.#options.sendInitialEvents) this.#sendBookmark({ 'k8s.io/initial-events-end': 'true' });
+  }
+
+  /** Sends objects until the client has enough, and says where the others begin. */
+  #sendPage(from: string | undefined): string | undefined {
+    const page = { ...this.#options, limit: batch, continueToken: from };
+    const { items, metadata } = listObjects(this.#store, this.#target, page);
+    this.#seen = Number(metadata.resourceVersion);
+    for (const object of items) {
+      this.#sink.send({ type: 'ADDED', object });
+      if (this.#sink.isFull() && object !== items.at(-1)) return continueToken(this.#seen, placeOf(object));
+    }
+    return metadata.continue;
   }
 
   /** Until `signal` aborts; then a bookmark tells where the next watch may begin. */
@@ -127,24 +134,28 @@ class Watch {
     });
   }
 
-  /** Tells what the store has after what was told. Throws StatusError 410 when that is forgotten. */
   async #catchUp(signal: AbortSignal): Promise<void> {
     while (this.#isBehind) {
       await this.#sink.drained(signal);
       if (signal.aborted) return;
-      const { compactedRevision } = this.#store;
-      if (this.#seen < compactedRevision) {
-        throw expired(`too old resource version: ${this.#seen} (${compactedRevision})`);
-      }
-      const changes = this.#store.changesAfter(this.#seen, this.#target.resource.storage, batch);
-      const isFilled = changes.some((change) => {
-        this.#tell(change);
-        return this.#sink.isFull();
-      });
-      if (isFilled || changes.length === batch) continue;
-      this.#seen = Math.max(this.#seen, this.#store.revision);
-      this.#isBehind = false;
+      this.#tellBatch();
     }
+  }
+
+  /** Tells what the store has after what was told, until the client has enough. Throws StatusError 410 when that is forgotten. */
+  #tellBatch(): void {
+    const { compactedRevision } = this.#store;
+    if (this.#seen < compactedRevision) {
+      throw expired(`too old resource version: ${this.#seen} (${compactedRevision})`);
+    }
+    const changes = this.#store.changesAfter(this.#seen, this.#target.resource.storage, batch);
+    for (const change of changes) {
+      this.#tell(change);
+      if (this.#sink.isFull()) return;
+    }
+    if (changes.length === batch) return;
+    this.#seen = Math.max(this.#seen, this.#store.revision);
+    this.#isBehind = false;
   }
 
   /** A change that cannot be told is read again, and there its error ends the watch and not the writer's request. */
@@ -166,4 +177,8 @@ class Watch {
     if (event) this.#sink.send(event);
     this.#seen = change.revision;
   }
+}
+
+function placeOf(object: ApiObject): Place {
+  return { namespace: namespaceOf(object), name: nameOf(object) };
 }
