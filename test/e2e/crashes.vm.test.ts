@@ -24,7 +24,7 @@ after(async () => {
 });
 
 const bootIdCode = 'cat /proc/sys/kernel/random/boot_id';
-const bash = (code: string) => ['execute', '--json', '--language', 'bash', '--timeout', '100', code];
+const asJson = (code: string) => ['execute', '--json', '--language', 'bash', '--timeout', '100', code];
 
 async function bootIdOf(name: string): Promise<string> {
   return (await service.ok(['exec', name, '--', 'cat', '/proc/sys/kernel/random/boot_id'])).trim();
@@ -78,10 +78,10 @@ test('the VMM of a run is killed: the run ends with the reason', async () => {
 });
 
 test('the same as JSON has a code', async () => {
-  await until('runs before are gone', () => service.vmmsOfRuns().length === 0);
-  await using program = service.start(bash('sleep 100'));
-  const used = await until('its machine is used', () => service.vmmsOfRuns()[0]);
-  process.kill(used.pid, 'SIGKILL');
+  const marker = crypto.randomUUID();
+  await using program = service.start(asJson(`echo ${marker} > /dev/ttyS0; sleep 100`));
+  const { pid } = await until('the run has begun', () => service.vmmThatPrinted(marker));
+  process.kill(pid, 'SIGKILL');
   const { code, stdout } = await program.finished;
   assert.equal(code, 125);
   const { error } = JSON.parse(stdout) as { error: Problem };

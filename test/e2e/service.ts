@@ -102,6 +102,11 @@ export class Service implements AsyncDisposable {
     return vmmsOf(this.home);
   }
 
+  /** The virtual machine whose console has shown `text`. */
+  vmmThatPrinted(text: string) {
+    return this.vmms().find(({ folder }) => readOrEmpty(join(folder, 'output.log')).includes(text));
+  }
+
   /** Virtual machines in which code is, or was, executed once. */
   vmmsOfRuns() {
     return this.vmms().filter(({ folder }) => {
