@@ -56,46 +56,56 @@ function restoreScenario(clone: Clone, setup: () => Promise<void>, snippet: Snip
 
 /** Of a machine that waits as the product's do: restored, primed. */
 function stageScenarios(clone: Clone, setup: () => Promise<void>, snippet: Snippet): Scenario[] {
-  let machine: { vmm: BareVmm; guest: GuestConnection } | undefined;
-  const prepare = async () => {
-    const vmm = await clone();
-    machine = { vmm, guest: await vmm.guest() };
-    await introduce(machine.guest);
-    await prime(machine.guest);
-  };
-  const here = () => {
-    if (!machine) throw new Error('no machine was prepared');
-    return machine;
-  };
-  const after = async () => {
-    machine?.guest.close();
-    await machine?.vmm[Symbol.asyncDispose]();
-    machine = undefined;
-  };
-  const shared = { kind: 'stage', perRound: 2, setup, after } as const;
+  const machine = makePrimedMachine(clone);
+  const shared = { kind: 'stage', perRound: 2, setup, after: machine.end } as const;
   return [
     {
-      ...{ ...shared, id: 'guest-run', name: 'run in a primed guest', prepare },
+      ...{ ...shared, id: 'guest-run', name: 'run in a primed guest', prepare: machine.begin },
       what: 'StartProcess over the guest channel of a bare machine that runs and is primed, to the exit of python',
-      run: async () => await runPython(here().guest, snippet, 'python'),
+      run: async () => await runPython(machine.guest(), snippet, 'python'),
     },
     {
       ...{ ...shared, id: 'guest-claim', name: 'claim and run by hand' },
       what: 'the same for one that is paused: resumed over QMP, clock and entropy renewed, run',
       prepare: async () => {
-        await prepare();
-        using qmp = await here().vmm.qmp();
-        await qmp.execute('stop');
+        await machine.begin();
+        await machine.tell('stop');
       },
       run: async () => {
-        const { vmm, guest } = here();
-        using qmp = await vmm.qmp();
-        await qmp.execute('cont');
-        await introduce(guest);
-        await runPython(guest, snippet, 'python');
+        await machine.tell('cont');
+        await introduce(machine.guest());
+        await runPython(machine.guest(), snippet, 'python');
       },
     },
   ];
+}
+
+/** One machine at a time: begun before a run, ended after it. */
+function makePrimedMachine(clone: Clone) {
+  let vmm: BareVmm | undefined;
+  let connection: GuestConnection | undefined;
+  const guest = () => {
+    if (!connection) throw new Error('no machine was prepared');
+    return connection;
+  };
+  return {
+    guest,
+    async begin() {
+      vmm = await clone();
+      connection = await vmm.guest();
+      await introduce(guest());
+      await prime(guest());
+    },
+    async tell(command: 'stop' | 'cont') {
+      using qmp = await vmm?.qmp();
+      await qmp?.execute(command);
+    },
+    async end() {
+      connection?.close();
+      await vmm?.[Symbol.asyncDispose]();
+      [vmm, connection] = [undefined, undefined];
+    },
+  };
 }
 
 async function introduce(guest: GuestConnection): Promise<void> {

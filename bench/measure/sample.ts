@@ -24,7 +24,7 @@ export interface Scenario {
   prepare?: () => Promise<void>;
   /** One timed run. Throws when the result was not the expected one. */
   run: () => Promise<void>;
-  /** Clears up after a run, also after one that failed; not timed. */
+  /** Clears up after a run, also after one that failed or could not be prepared; not timed. */
   after?: () => Promise<void>;
 }
 
@@ -108,10 +108,10 @@ async function setUp(track: Track, options: SampleOptions): Promise<void> {
 async function runOnce(track: Track, round: number, options: SampleOptions): Promise<void> {
   const { scenario } = track;
   try {
-    await scenario.prepare?.();
-    await sleep(restMs);
-    const began = performance.now();
     try {
+      await scenario.prepare?.();
+      await sleep(restMs);
+      const began = performance.now();
       await scenario.run();
       const ms = performance.now() - began;
       if (round > 0) track.runsMs.push(ms);
