@@ -5,6 +5,7 @@
 import sys
 
 bare = frozenset(sys.modules)
+loaded = set()
 # "", the folder of the start: the script's own folder comes in its place.
 has_script_folder = sys.path[:1] == ['']
 if has_script_folder:
@@ -47,8 +48,11 @@ channel = int(sys.argv[2])
 libc = ctypes.CDLL(None)
 run_file = ctypes.pythonapi.PyRun_SimpleFileExFlags
 run_file.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
-for opening in (libc.fopen, libc.fmemopen):
-    opening.restype = ctypes.c_void_p
+for function in (libc.fopen, libc.fmemopen, libc.realpath):
+    function.restype = ctypes.c_void_p
+# Stands in every zip file, which Python runs too.
+ARCHIVE_MARK = b'PK\5\6'
+PATH_BYTES = 4096
 
 
 def load_common():
@@ -62,6 +66,7 @@ def load_common():
 def spare_common():
     """To take modules apart at the end takes longer than most programs: those that nobody finds any more are spared."""
     common = {name: sys.modules[name] for name in sys.modules.keys() - bare}
+    loaded.update(name.partition('.')[0] for name in common)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(common))
     # What is registered first is called last.
     atexit.register(hide, common)
@@ -124,22 +129,28 @@ def become(folder, has_input, options, count, *rest):
     replace_environment(variables)
     if has_input == b'0':
         replace_input()
-    sys.orig_argv = [os.fsdecode(each) for each in argv]
-    sys.argv = sys.orig_argv[1 + int(options):]
-    if is_unusual(script):
+    words = [os.fsdecode(each) for each in argv]
+    sys.argv = words[1 + int(options):]
+    if hasattr(sys, 'orig_argv'):
+        sys.orig_argv = words
+    try:
+        unusual = is_unusual(script)
+    except OSError:
+        unusual = True
+    file = None if unusual else libc.fopen(script, b'rbe')
+    if not file:
         start_anew(argv)
     if 'random' in sys.modules:
         sys.modules['random'].seed()
-    file = libc.fopen(script, b'rbe')
-    if not file:
-        start_anew(argv)
     hand_over(file, script)
 
 
 def replace_environment(variables):
+    new = dict(variable.split(b'=', 1) for variable in variables)
+    if [*os.environ._data.items()] == [*new.items()]:
+        return
     os.environ.clear()
-    for variable in variables:
-        name, _, value = variable.partition(b'=')
+    for name, value in new.items():
         os.environb[name] = value
 
 
@@ -156,19 +167,18 @@ def replace_input():
 
 
 def is_unusual(script):
-    """Whether it is a package, or lies beside a module that is named like one that is loaded already."""
-    path = os.fsdecode(script)
-    for find in sys.path_hooks:
-        try:
-            find(path)
-        except ImportError:
-            continue
-        return True
+    """Whether it may be an archive, or lies beside a module that is named like one that is loaded already."""
+    with open(script, 'rb', 0) as file:
+        if ARCHIVE_MARK in file.read():
+            return True
     if not has_script_folder:
         return False
-    sys.path.insert(0, os.path.dirname(os.path.realpath(path)))
-    loaded = {name.partition('.')[0] for name in sys.modules.keys() - bare}
-    return any(name.partition('.')[0] in loaded for name in os.listdir(sys.path[0]))
+    resolved = ctypes.create_string_buffer(PATH_BYTES)
+    if not libc.realpath(script, resolved):
+        return True
+    folder = os.path.dirname(os.fsdecode(resolved.value))
+    sys.path.insert(0, folder)
+    return not loaded.isdisjoint(name.partition('.')[0] for name in os.listdir(folder))
 
 
 def start_anew(argv):
