@@ -66,15 +66,15 @@ test('a full disk is an error of the program that fills it; what is freed can be
   await service.ok(['cp', join(import.meta.dirname, 'service.ts'), 'demo:/root/copy']);
 });
 
-test('a program that takes all memory is killed, or ends with its time; its machine goes on', async () => {
+test('a program that takes all memory is ended, its machine goes on', async () => {
   const bootId = await bootIdOf('demo');
   const hog = 'x = []\nwhile True: x.append(bytearray(1 << 20))';
-  const { code } = await service.vvm(['exec', '--timeout', '20', 'demo', '--', 'python3', '-c', hog]);
-  assert.ok([1, 124, 137].includes(code), `${code}`);
+  const { code } = await service.vvm(['exec', 'demo', '--', 'python3', '-c', hog]);
+  assert.ok(code === 1 || code === 137, `${code}`);
   assert.equal(await bootIdOf('demo'), bootId);
   assert.equal(await inDemo('echo', 'alive'), 'alive\n');
-  const executed = await service.vvm(['execute', '--timeout', '20', hog]);
-  assert.ok([1, 124, 137].includes(executed.code), `${executed.code}`);
+  const executed = await service.vvm(['execute', hog]);
+  assert.ok(executed.code === 1 || executed.code === 137, `${executed.code}`);
 });
 
 test('a flood on the console is bounded on disk and in memory; the machine answers meanwhile', async () => {
