@@ -21,7 +21,9 @@ pub struct Language {
 pub struct Start {
     pub argv: Vec<String>,
     pub env: Environment,
-    pub folder: Option<Folder>,
+    pub folder: Folder,
+    /// The script of its exercise.
+    pub sample: String,
 }
 
 pub const LANGUAGES: [Language; 2] = [
@@ -55,13 +57,16 @@ pub const LANGUAGES: [Language; 2] = [
 ];
 
 const PYTHON: &str = include_str!("python.py");
+const PYTHON_SAMPLE: &str = include_str!("sample.py");
 /// Leaves no name behind in `__main__`.
 const PYTHON_LOADER: &str = "exec(__import__('sys').argv[1], {})";
 
-fn start_python(_: &Agent, descriptor: RawFd, _: &Environment) -> Outcome<Start> {
+fn start_python(agent: &Agent, descriptor: RawFd, _: &Environment) -> Outcome<Start> {
+    let folder = Folder::make(agent, "python")?;
+    let sample = folder.write("sample.py", PYTHON_SAMPLE)?;
     let argv = ["python3", "-u", "-c", PYTHON_LOADER, PYTHON].map(String::from);
     let argv = argv.into_iter().chain([descriptor.to_string()]).collect();
-    Ok(Start { argv, env: Environment::new(), folder: None })
+    Ok(Start { argv, env: Environment::new(), folder, sample })
 }
 
 const NODE: &str = include_str!("node.cjs");
@@ -75,7 +80,8 @@ fn start_node(agent: &Agent, descriptor: RawFd, env: &Environment) -> Outcome<St
         (NODE_OPTIONS.into(), format!("{options}--require {required}")),
         ("TVM_CHANNEL".into(), descriptor.to_string()),
     ];
-    Ok(Start { argv: vec!["node".into(), folder.path("main")], env: env.into(), folder: Some(folder) })
+    // Its sample is in the program, for it cannot fork.
+    Ok(Start { argv: vec!["node".into(), folder.path("main")], env: env.into(), folder, sample: required })
 }
 
 impl Language {

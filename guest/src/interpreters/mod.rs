@@ -41,7 +41,7 @@ impl Interpreters {
             None => self.start(agent, &LANGUAGES[index]).await,
         };
         let waiting = match waiting {
-            Ok(waiting) if request.exercise => waiting.exercise(self.deadline).await.map(|()| waiting),
+            Ok(waiting) if request.exercise => waiting.exercise(agent, self.deadline).await.map(|()| waiting),
             other => other,
         };
         Ok(waiting.map(|waiting| *slot = Some(waiting)))

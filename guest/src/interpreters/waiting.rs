@@ -1,6 +1,6 @@
 //! One interpreter that waits. Invariant: it is killed when it is dropped without having been given a job.
 use super::folder::Folder;
-use super::job;
+use super::job::{self, Kind};
 use super::language::{Language, Start};
 use crate::agent::Agent;
 use crate::failure::{During, Outcome};
@@ -28,6 +28,7 @@ pub struct Waiting {
     user: User,
     env: Environment,
     program: Option<PathBuf>,
+    sample: String,
 }
 
 impl Waiting {
@@ -40,11 +41,11 @@ impl Waiting {
         let user = find_user("")?;
         let env = environment(agent, &StartProcess::default(), &user);
         let program = find_program(language.command[0], &env);
-        let Start { argv, env: more, folder } = (language.start)(agent, passed.as_raw_fd(), &env)?;
+        let Start { argv, env: more, folder, sample } = (language.start)(agent, passed.as_raw_fd(), &env)?;
         let request = StartProcess { argv, env: more, stdin: true, ..StartProcess::default() };
         let launched = launch(agent, &Plan::make(agent, &request)?, Some(passed))?;
         tokio::task::spawn_local(keep(folder, launched.child.clone()));
-        Ok(Waiting { language, channel, launched: Some(launched), user, env, program })
+        Ok(Waiting { language, channel, launched: Some(launched), user, env, program, sample })
     }
 
     /// Waits for it to say that it is ready; what else it says is why it is not.
@@ -70,9 +71,18 @@ impl Waiting {
         text.trim().lines().last().map_or_else(String::new, |line| format!(": {line}"))
     }
 
-    pub async fn exercise(&self, time: Duration) -> Result<(), String> {
-        self.channel.write_all(&job::exercise()).await.map_err(|_| "the interpreter ended".to_string())?;
+    pub async fn exercise(&self, agent: &Agent, time: Duration) -> Result<(), String> {
+        let argv = self.language.command.iter().map(|word| word.to_string()).chain([self.sample.clone()]).collect();
+        let request = StartProcess { argv, ..StartProcess::default() };
+        let plan = Plan::make(agent, &request).map_err(|failure| failure.message)?;
+        let job = self.encode(Kind::Exercise, &plan).ok_or("the environment is too large")?;
+        // One that does not read is not ready in time either.
+        let _ = timeout(time, self.channel.write_all(&job)).await;
         self.until_ready(time).await
+    }
+
+    fn encode(&self, kind: Kind, plan: &Plan) -> Option<Vec<u8>> {
+        job::encode(kind, plan, self.language.command.len() - 1)
     }
 
     /// Whether it lives and has said nothing unasked.
@@ -102,7 +112,7 @@ impl Waiting {
 
     /// Has it become the planned program, which is started then. None when it cannot.
     pub fn run(mut self, plan: &Plan) -> Option<Launched> {
-        let job = job::run(plan, self.language.command.len() - 1)?;
+        let job = self.encode(Kind::Run, plan)?;
         let sent = self.channel.write_now(&job).ok()?;
         let mut launched = self.launched.take()?;
         if !plan.request.stdin {
@@ -115,7 +125,7 @@ impl Waiting {
     }
 }
 
-async fn keep(folder: Option<Folder>, child: Rc<Child>) {
+async fn keep(folder: Folder, child: Rc<Child>) {
     child.wait().await;
     drop(folder);
 }
