@@ -41,12 +41,17 @@ export async function makeSnapshot({ scope, host }: BareDeps): Promise<BareSnaps
 export async function restore({ scope, host }: BareDeps, snapshot: BareSnapshot): Promise<BareVmm> {
   const memory = `memory-backend-file,mem-path=${snapshot.memoryPath},share=off`;
   const vmm = await startVmm(scope, await host(), memory, ['-incoming', 'defer']);
-  using qmp = await vmm.qmp();
-  await ignoreSharedMemory(qmp);
-  await qmp.execute('migrate-incoming', { uri: `exec:cat ${snapshot.statePath}` });
-  await untilMigrated(qmp);
-  await qmp.execute('cont');
-  return vmm;
+  try {
+    using qmp = await vmm.qmp();
+    await ignoreSharedMemory(qmp);
+    await qmp.execute('migrate-incoming', { uri: `exec:cat ${snapshot.statePath}` });
+    await untilMigrated(qmp);
+    await qmp.execute('cont');
+    return vmm;
+  } catch (error) {
+    await vmm[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 /** What the product does in a machine before it waits for its run. */
