@@ -47,6 +47,12 @@ test('what is wanted is made, within room and rate', () => {
   assert.deepEqual(planPool(world({ targets: [always, lately], busy: 1 })).create, [small]);
 });
 
+test('what boots is made one at a time', () => {
+  const slow = target(small, { minReady: 3, refillMs: 3_000 });
+  assert.deepEqual(planPool(world({ targets: [slow] })).create, [small]);
+  assert.deepEqual(planPool(world({ targets: [slow], busy: 1 })).create, []);
+});
+
 test('a machine that is being made counts', () => {
   assert.deepEqual(planPool(world({ targets: [always], machines: [machine({ state: 'making' })] })).create, []);
 });
@@ -130,6 +136,7 @@ const anyTarget = (shape: Shape) =>
       minReady: fc.nat(4),
       extra: fc.nat(4),
       firm: fc.boolean(),
+      refillMs: fc.constantFrom(300, 3_000),
       askedPerSecond: fc.nat(50),
       askedAtMs: fc.constantFrom(0, nowMs - 1),
     })

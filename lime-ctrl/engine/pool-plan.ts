@@ -59,6 +59,8 @@ export interface PoolPlan {
 }
 
 const maxMaking = 2;
+/** What takes longer is booted, not restored: one at a time, or each would take as long as all of them. */
+const slowRefillMs = 1_500;
 /** Room that stays free when machines are made for more than the minimum, MB. */
 const reserveMiB = 512;
 /** More than is wanted stays until nobody asked for this long. */
@@ -108,7 +110,9 @@ function refill(world: PoolWorld, targets: Target[], kept: ReadonlyMap<string, n
   let room = world.roomMiB;
   const rate = world.nowMs < world.holdUntilMs ? 0 : Math.max(0, maxMaking - world.busy);
   while (create.length < rate) {
+    const making = world.busy + create.length;
     const next = targets
+      .filter(({ refillMs }) => refillMs <= slowRefillMs || making === 0)
       .filter((target) => countOf(have, target) < readyWanted(target) && !whyNot(target, world, room, have))
       .toSorted((a, b) => urgency(a, have) - urgency(b, have))[0];
     if (!next) break;

@@ -9,7 +9,8 @@ export const keepUsedMs = 600_000;
 const maxUsed = 8;
 const warmMaxReady = 8;
 const usedMaxReady = 4;
-const assumedRefillMs = 500;
+/** Until one was made it is not known whether they are booted or restored. */
+const assumedRefillMs = 2_000;
 
 export interface DeclaredTarget {
   shape: Shape;
