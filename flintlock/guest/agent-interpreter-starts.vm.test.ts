@@ -126,6 +126,20 @@ test('what the machine has as its environment since the start is obeyed', async 
   assert.deepEqual([ran.waited, ran.stdout], [false, '1\n']);
 });
 
+test('packages that were added since the start are there', async () => {
+  await endWaiting();
+  await configure(connection, { env: { HOME: agent.folder } });
+  const found = await runToEnd(connection, { argv: ['python3', '-c', 'import site; print(site.USER_SITE)'] });
+  await oneWaiting();
+  await mkdir(found.stdout.trim(), { recursive: true });
+  await writeFile(join(found.stdout.trim(), 'added.pth'), 'import os; os.environ["ADDED"] = "yes"\n');
+  await writeFile(script, 'import os, sys\nprint(os.environ["ADDED"], [p for p in sys.path if ".local" in p])');
+  const fresh = await runToEnd(connection, python({ interpreter: '' }));
+  assert.match(fresh.stdout, /^yes/);
+  const ran = await run(python());
+  assert.deepEqual([ran.waited, ran.stdout], [true, fresh.stdout]);
+});
+
 test('a missing folder is refused with one waiting too, which waits on', async () => {
   const pid = await oneWaiting();
   await assert.rejects(runToEnd(connection, python({ cwd: '/no/such' })), { code: 'not_found' });
@@ -201,7 +215,7 @@ test('the time of one is limited from its job on', async () => {
 });
 
 test('one is kept and attached to like any process', async () => {
-  await writeFile(script, 'print(input())');
+  await writeFile(script, 'import os\nos.write(1, input().encode())');
   const pid = await oneWaiting();
   const stream = startProcess(connection, python({ keep: true, stdin: true, id: 'kept' }));
   const answers = stream[Symbol.asyncIterator]();
@@ -210,7 +224,7 @@ test('one is kept and attached to like any process', async () => {
   assert.deepEqual([listed?.id, listed?.pid, listed?.argv], ['kept', pid, ['python3', '-u', script, 'a']]);
   await stream.send({ case: 'stdin', value: Buffer.from('typed\n') });
   const { value } = await answers.next();
-  assert.deepEqual([value?.case, Buffer.from(value?.value as Uint8Array).toString()], ['stdout', 'typed\n']);
+  assert.deepEqual([value?.case, Buffer.from(value?.value as Uint8Array).toString()], ['stdout', 'typed']);
   for (let last = await answers.next(); !last.done; ) last = await answers.next();
 });
 

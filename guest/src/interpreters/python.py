@@ -6,6 +6,7 @@ import sys
 
 bare = frozenset(sys.modules)
 loaded = set()
+packages = {}
 # "", the folder of the start: the script's own folder comes in its place.
 has_script_folder = sys.path[:1] == ['']
 if has_script_folder:
@@ -55,6 +56,20 @@ def spare_common():
     atexit.register(hide, common)
 
 
+def look_at_packages():
+    """When packages were last added, by folder: they may bring what an interpreter obeys when it starts."""
+    site = sys.modules.get('site')
+    folders = {*sys.path, site.USER_SITE, *site.getsitepackages()} if site else {*sys.path}
+    return {folder: changed_at(folder) for folder in folders if folder}
+
+
+def changed_at(path):
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
+
+
 def hide(modules):
     for name, module in modules.items():
         if sys.modules.get(name) is module:
@@ -81,6 +96,7 @@ def wait():
     """The first of the three steps: waits, answers, and prepares the others."""
     load_common()
     spare_common()
+    packages.update(look_at_packages())
     gc.collect()
     gc.freeze()
     while True:
@@ -149,7 +165,9 @@ def replace_input():
 
 
 def is_unusual(script):
-    """Whether it may be an archive, or lies beside a module that is named like one that is loaded already."""
+    """Whether it may be an archive, or is not alone: with a module named like one that is loaded, or with new packages."""
+    if look_at_packages() != packages:
+        return True
     with open(script, 'rb', 0) as file:
         if ARCHIVE_MARK in file.read():
             return True
