@@ -32,6 +32,7 @@ function observe({ spec, metadata, status, source, observed }: Given): Observed 
     reason: '',
     message: '',
     bootMs: 1,
+    restored: false,
     imageDigest: '',
     startedAtMs: 1,
     lastActiveAtMs: 0,

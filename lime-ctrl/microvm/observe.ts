@@ -107,7 +107,7 @@ export function observedMachine(
   { node, machine }: { node: string; machine: Machine },
   wantedAtMs = 0,
 ): ObservedMachine {
-  const { uid, reason, message, bootMs, imageDigest, openCalls, exitCode } = machine;
+  const { uid, reason, message, bootMs, imageDigest, restored, openCalls, exitCode } = machine;
   return {
     uid,
     node,
@@ -116,6 +116,7 @@ export function observedMachine(
     reason,
     message,
     bootMs,
+    restored,
     imageDigest,
     startedAtMs: Number(machine.startedAtMs),
     lastActiveAtMs: Math.max(wantedAtMs, Number(machine.lastActiveAtMs)),

@@ -52,6 +52,7 @@ function observe({ spec, status, metadata, machine, observed }: Given): Observed
     reason: '',
     message: '',
     bootMs: 5,
+    restored: false,
     imageDigest: 'sha256:1',
     startedAtMs: nowMs - 1000,
     lastActiveAtMs: 0,

@@ -11,8 +11,9 @@
 import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { backoffMs } from '@tvm/kit/backoff.ts';
 import { place } from '../placement/place.ts';
+import { eventsBetween } from './events.ts';
 import { idleLeftMs } from './idleness.ts';
-import { eventsBetween, type Situation, statusOf } from './status.ts';
+import { type Situation, statusOf } from './status.ts';
 import type { Action, Observed, ObservedMachine, Plan } from './world.ts';
 
 /** How long a node may be away before a deleted MicroVM no longer waits for it. */
@@ -37,7 +38,7 @@ export function planMicroVm(observed: Observed): Plan {
   return {
     actions: [...destroyStrays, ...step.actions],
     status,
-    events: eventsBetween(vm, status, step.situation),
+    events: eventsBetween(vm, status, step.situation, observed.machine),
     requeueAfterMs: earliest(step.requeueAfterMs, ttlLeftMs(vm, observed.nowMs)),
   };
 }

@@ -1,8 +1,7 @@
-// How a MicroVM stands, in words: its status and the Events of what changed. Pure; the same situation gives the same status.
+// How a MicroVM stands, in words: its status. Pure; the same situation gives the same status.
 import type { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm, MicroVmStatus, Phase } from '@tvm/api/kinds/microvm.ts';
 import { type ConditionIntent, withConditions } from '@tvm/kit/kube/conditions.ts';
-import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
 import type { ObservedMachine } from './world.ts';
 
 /** What the planner found. `machine`: the machine's own state tells all. */
@@ -194,54 +193,6 @@ function imageCondition(machine: ObservedMachine | undefined, situation: Situati
     ? [{ type, status: 'Unknown', reason: 'Preparing', message: 'being made ready' }]
     : [];
 }
-
-/** One Event for each step that the object took from its status before to the one now. */
-export function eventsBetween(vm: MicroVm, status: MicroVmStatus, situation: Situation): EventIntent[] {
-  const before = vm.status ?? {};
-  const events: EventIntent[] = [];
-  if (situation.type === 'making') {
-    if (situation.lost) events.push(warning('MachineLost', `node ${situation.node} no longer has the machine`));
-    if (before.host !== situation.node) events.push(normal('Scheduled', `placed on ${situation.node}`));
-  }
-  if (situation.type === 'destroyed') events.push(normal('Destroyed', 'the machine is gone'));
-  if (situation.type === 'abandoned') {
-    const message = `node ${situation.node} did not come back: it destroys the machine if it ever does`;
-    events.push(warning('NodeGone', message));
-  }
-  const moved = before.phase !== status.phase || before.reason !== status.reason;
-  const said = moved ? phaseEvent(before, status) : undefined;
-  return said ? [...events, said] : events;
-}
-
-function phaseEvent(before: MicroVmStatus, { phase, reason = '', message = '', bootMs, exitCode }: MicroVmStatus) {
-  switch (phase) {
-    case 'Pending':
-      return warning(reason, message);
-    case 'Creating':
-      if (reason === 'Starting') return normal('Starting', message);
-      return before.phase === 'Creating' ? undefined : normal('Creating', message || 'the machine is being made');
-    case 'Running':
-      if (reason === 'NodeUnreachable') return warning(reason, message);
-      if (reason === 'Idle') return normal(reason, message);
-      if (before.phase === 'Paused') return normal('Resumed', message);
-      return before.phase === 'Running' ? undefined : normal('Started', `${message}, booted in ${bootMs ?? 0} ms`);
-    case 'Paused':
-      return reason === 'NodeUnreachable'
-        ? warning(reason, message)
-        : normal(reason === 'Idle' ? reason : 'Paused', message);
-    case 'Stopped':
-      if (reason === 'CommandExited')
-        return normal(reason, message || `the command ended with exit code ${exitCode ?? 0}`);
-      return normal('Stopped', message);
-    case 'Failed':
-      return warning(reason, message || 'the machine failed');
-    default:
-      return before.phase === 'Terminating' ? undefined : normal('Destroying', message);
-  }
-}
-
-const normal = (reason: string, message: string): EventIntent => ({ type: 'Normal', reason, message });
-const warning = (reason: string, message: string): EventIntent => ({ type: 'Warning', reason, message });
 
 function secretNames(names: string[]): string {
   return `${names.length === 1 ? 'Secret' : 'Secrets'} ${names.join(', ')}`;

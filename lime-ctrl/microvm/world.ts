@@ -16,6 +16,8 @@ export interface ObservedMachine {
   reason: string;
   message: string;
   bootMs: number;
+  /** It started from a snapshot. */
+  restored: boolean;
   imageDigest: string;
   startedAtMs: number;
   /** When it was last used, as its node and this process know. */
