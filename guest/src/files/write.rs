@@ -41,6 +41,9 @@ pub async fn write(request: WriteFile, stream: &Stream) -> Outcome<()> {
 pub async fn write_inline(files: &[InlineFile]) -> Outcome<()> {
     for inline in files {
         let path = absolute(&inline.path)?;
+        if write_new(&path, inline)? {
+            continue;
+        }
         let request = WriteFile { mode: inline.mode, make_parents: true, ..WriteFile::default() };
         let content = inline.content.clone();
         blocking(move || {
@@ -50,6 +53,17 @@ pub async fn write_inline(files: &[InlineFile]) -> Outcome<()> {
         .await?;
     }
     Ok(())
+}
+
+/// A file that does not exist yet is made at once: nothing can block there, and a thread costs more than the file.
+fn write_new(path: &Path, inline: &InlineFile) -> Outcome<bool> {
+    let mode = if inline.mode == 0 { DEFAULT_MODE } else { inline.mode & 0o777 };
+    let made = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    let Ok(mut file) = made else {
+        return Ok(false);
+    };
+    file.write_all(&inline.content).during(|| format!("write {}", path.display()))?;
+    Ok(true)
 }
 
 fn open(path: &Path, request: &WriteFile) -> Outcome<File> {

@@ -6,7 +6,11 @@ import sys
 
 bare = frozenset(sys.modules)
 loaded = set()
+<<<<<<< ours
 packages = {}
+=======
+ahead = set()
+>>>>>>> theirs
 # "", the folder of the start: the script's own folder comes in its place.
 has_script_folder = sys.path[:1] == ['']
 if has_script_folder:
@@ -47,6 +51,7 @@ def load_common():
             pass  # An image may have less than the whole library.
 
 
+<<<<<<< ours
 def spare_common():
     """To take modules apart at the end takes longer than most programs: those that nobody finds any more are spared."""
     common = {name: sys.modules[name] for name in sys.modules.keys() - bare}
@@ -76,6 +81,8 @@ def hide(modules):
             del sys.modules[name]
 
 
+=======
+>>>>>>> theirs
 def read(length):
     data = b''
     while len(data) < length:
@@ -95,8 +102,13 @@ def receive():
 def wait():
     """The first of the three steps: waits, answers, and prepares the others."""
     load_common()
+<<<<<<< ours
     spare_common()
     packages.update(look_at_packages())
+=======
+    loaded.update(name.partition('.')[0] for name in sys.modules.keys() - bare)
+    ahead.update(sys.modules)
+>>>>>>> theirs
     gc.collect()
     gc.freeze()
     while True:
@@ -199,18 +211,46 @@ def hand_over(file, name):
         if hasattr(sys, noted):
             delattr(sys, noted)
     steps.append(partial(run_file, file, name, 1, None))
-    steps.append(finish)
+    steps.append(partial(list, map(methodcaller('__call__'), closing)))
 
 
 def finish():
     """Without an error the exit code is 0. After one, which has been printed, the hook's end is the interpreter's."""
-    if results[1] == 0:
-        raise SystemExit(0)
+    if results[1] != 0:
+        return
+    if 'threading' in sys.modules:
+        closing.append(sys.modules['threading']._shutdown)
+    closing.extend([atexit._run_exitfuncs, leave])
+
+
+def leave():
+    """Ends as an interpreter does after its threads and exit functions, but for taking apart what was loaded ahead: that takes
+    longer than most scripts. The script's modules and objects, and what is still to be written, have their turn."""
+    for name, module in [*sys.modules.items()]:
+        if isinstance(module, types.ModuleType) and (name == '__main__' or name not in ahead):
+            module.__dict__.clear()
+    del module
+    gc.collect()
+    for each in gc.get_objects():
+        if isinstance(each, io.IOBase):
+            is_flushed(each)
+    # What an interpreter ends with that could not write its output.
+    os._exit(0 if is_flushed(sys.stdout) and is_flushed(sys.stderr) else 120)
+
+
+def is_flushed(file):
+    try:
+        if file is not None and not getattr(file, 'closed', False):
+            file.flush()
+        return True
+    except Exception:
+        return False
 
 
 # An uncaught exception is handed to the hook when no frame is left. The hook is no function, which would be a frame
 # itself: `min` asks its key for each of the three arguments, and each time the next step is taken.
 steps = [wait]
+closing = [finish]
 results = []
 taken = map(id, map(results.append, map(methodcaller('__call__'), steps)))
 hook = sys.excepthook = partial(min, key=partial(next, taken))
