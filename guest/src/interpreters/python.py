@@ -6,11 +6,7 @@ import sys
 
 bare = frozenset(sys.modules)
 loaded = set()
-<<<<<<< ours
 packages = {}
-=======
-ahead = set()
->>>>>>> theirs
 # "", the folder of the start: the script's own folder comes in its place.
 has_script_folder = sys.path[:1] == ['']
 if has_script_folder:
@@ -51,7 +47,6 @@ def load_common():
             pass  # An image may have less than the whole library.
 
 
-<<<<<<< ours
 def spare_common():
     """To take modules apart at the end takes longer than most programs: those that nobody finds any more are spared."""
     common = {name: sys.modules[name] for name in sys.modules.keys() - bare}
@@ -81,8 +76,6 @@ def hide(modules):
             del sys.modules[name]
 
 
-=======
->>>>>>> theirs
 def read(length):
     data = b''
     while len(data) < length:
@@ -102,13 +95,8 @@ def receive():
 def wait():
     """The first of the three steps: waits, answers, and prepares the others."""
     load_common()
-<<<<<<< ours
     spare_common()
     packages.update(look_at_packages())
-=======
-    loaded.update(name.partition('.')[0] for name in sys.modules.keys() - bare)
-    ahead.update(sys.modules)
->>>>>>> theirs
     gc.collect()
     gc.freeze()
     while True:
@@ -224,10 +212,10 @@ def finish():
 
 
 def leave():
-    """Ends as an interpreter does after its threads and exit functions, but for taking apart what was loaded ahead: that takes
-    longer than most scripts. The script's modules and objects, and what is still to be written, have their turn."""
+    """Ends as an interpreter does after its threads and exit functions, but for taking itself apart, which takes longer than most
+    scripts. The script's modules and objects, and what is still to be written, have their turn."""
     for name, module in [*sys.modules.items()]:
-        if isinstance(module, types.ModuleType) and (name == '__main__' or name not in ahead):
+        if isinstance(module, types.ModuleType) and (name == '__main__' or name not in bare):
             module.__dict__.clear()
     del module
     gc.collect()
