@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TvmError } from '@tvm/api/errors.ts';
-import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { MachineState, TemplateState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type ExecuteRequest, executeRequest } from '@tvm/api/rest/execute.ts';
 import { makeFakeFlintlock } from '../testing/fake-flintlock.ts';
 import { eventually, type Harness, startHarness } from '../testing/harness.ts';
@@ -97,6 +97,15 @@ test('a burst of 100: each gets a machine of its own, the node is never promised
   assert.ok(results.some(({ machine }) => machine.warm));
   assert.ok(harness.flintlock.mostMiB <= 2048);
   assert.ok(harness.flintlock.mostMaking <= 5, `${harness.flintlock.mostMaking} were being made at once`);
+});
+
+test('while a template is being made, machines are booted one at a time', async () => {
+  await using harness = await startHarness();
+  const template = { image: 'tvm/python', cpus: 1, memoryMib: 256, interpreter: 'python' };
+  harness.flintlock.building = [{ ...template, state: TemplateState.BUILDING }];
+  await harness.fleet.refresh();
+  await Promise.all(Array.from({ length: 8 }, () => run(harness, { code: 'print x' })));
+  assert.equal(harness.flintlock.mostMaking, 1);
 });
 
 test('no room: a run waits for the end of another; when nothing will end it is told at once', async () => {

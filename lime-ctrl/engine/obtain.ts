@@ -30,7 +30,7 @@ export async function* obtainMachine(
   for (;;) {
     const claimed = pool.claim(shape);
     if (claimed) return claimed;
-    if (pool.mayMake()) {
+    if (pool.mayMake(shape)) {
       const made = await makeUnlessFull(pool, shape, clock.now() < endMs);
       if (made) return made;
     } else if (clock.now() >= endMs) throw tooMany();

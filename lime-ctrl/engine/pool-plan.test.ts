@@ -149,7 +149,7 @@ test('carrying out the plan ends in a world that needs none', () => {
   fc.assert(
     fc.property(fc.array(anyMachine, { maxLength: 12 }), anyTargets, (given, targets) => {
       let machines = given.map((each, index) => machine({ ...each, uid: `${index}` }));
-      for (let round = 0; round < 12; round += 1) {
+      for (let round = 0; round < 24; round += 1) {
         const plan = planPool(world({ machines, targets, roomMiB: 100_000 }));
         assert.ok(plan.destroy.every(({ held }) => held !== 'live'));
         machines = machines.filter((each) => !plan.destroy.includes(each));

@@ -14,6 +14,7 @@ import { makeMaker, noRoom } from './maker.ts';
 import { type Deferral, planPool, readyWanted } from './pool-plan.ts';
 import { keyOfShape, type Shape, shapeOf } from './shape.ts';
 import { type DeclaredTarget, makeTargets } from './targets.ts';
+import { isTemplateBuilding } from './templates.ts';
 
 const reviewMs = 2_000;
 const drainMs = 30_000;
@@ -43,8 +44,8 @@ export interface Pool {
   claim(shape: Shape): PlacedMachine | undefined;
   /** Begins to make a live machine for one run. Throws invalid_argument, resource_exhausted or unavailable. */
   make(shape: Shape): Promise<PlacedMachine>;
-  /** Whether making another machine now leaves a processor to each that is being made. */
-  mayMake(): boolean;
+  /** Whether making another such machine now leaves a processor to each that is being made, and to their template. */
+  mayMake(shape: Shape): boolean;
   /** Whether a machine of this pool exists whose end will give room. */
   hasMachines(): boolean;
   /** A run asks for such a machine. */
@@ -206,7 +207,7 @@ export function makePool(deps: PoolDeps): Pool {
   return {
     claim: inventory.claim,
     make: (shape) => maker.make(shape, 'execute'),
-    mayMake: () => inventory.busy() < processors(),
+    mayMake: (shape) => inventory.busy() < (isTemplateBuilding(shape, fleet.nodes()) ? 1 : processors()),
     hasMachines: () => inventory.machines().length > 0,
     noteAsked: (shape) => targets.noteAsked(shape, clock.now()),
     noteUse: (shape) => targets.noteUsed(shape, clock.now()),

@@ -13,6 +13,7 @@ import {
   MachineState,
   type Snapshot,
   SnapshotSchema,
+  type TemplateSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { toConnectError } from '@tvm/api/rpc-errors.ts';
 import { type FlintlockClient, flintlockClientOver } from '../flintlock/client.ts';
@@ -30,6 +31,8 @@ export interface FakeFlintlock {
   boot: Promise<void>;
   /** Whether machines are restored from templates; they boot otherwise. */
   templates: boolean;
+  /** Templates that the node tells of. */
+  building: MessageInitShape<typeof TemplateSchema>[];
   /** Machines in which no process can be started any more. */
   deaf: Set<string>;
   /** The most memory that machines had at once, the most machines that were CREATING at once. */
@@ -64,6 +67,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
     badImages: new Map(),
     boot: Promise.resolve(),
     templates: false,
+    building: [],
     deaf: new Set(),
     snapshots: new Map(),
     snapshotError: undefined,
@@ -150,6 +154,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         memoryFreeMib: BigInt(Math.max(0, fake.memoryMiB - usedMiB())),
         machineLimit: 100,
         images: ['tvm/python'],
+        templates: fake.building,
       }),
       createMachine: ({ uid, generation, spec, labels, env }) => {
         fake.calls.push(`create ${uid}`);
