@@ -7,12 +7,12 @@ import { isAlive, signalProcess } from './process-identity.ts';
 import { readServiceFile, removeServiceFile } from './service-file.ts';
 import { ensureService } from './start.ts';
 
-const stopDeadlineMs = 60_000;
+const stopDeadlineMs = 120_000;
 const pollMs = 30;
 
 export type StopOutcome = 'stopped' | 'was not running';
 
-/** Throws TvmError deadline_exceeded when the service is still there after a minute. */
+/** Throws TvmError deadline_exceeded when the service is still there after two minutes. */
 export async function stopService(config: Config, say: (message: string) => void): Promise<StopOutcome> {
   const file = readServiceFile(config.home);
   if (!file) return 'was not running';
