@@ -3,7 +3,7 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from './log.ts';
 
-const closeDeadlineMs = 10_000;
+const defaultCloseDeadlineMs = 10_000;
 
 /** Tells a parent that started this process with an IPC channel (the one-machine service) where it listens. */
 export function notifyReady(details: Record<string, string>): void {
@@ -29,9 +29,13 @@ export async function settingsFrom<T>(read: () => T): Promise<T> {
 
 /**
  * Runs a daemon. `body` opens what it needs with `await using`, calls `notifyReady`, and returns when `signal` aborts
- * (SIGTERM, SIGINT).
+ * (SIGTERM, SIGINT), `closeDeadlineMs` later at most.
  */
-export async function runMain(log: Logger, body: (signal: AbortSignal) => Promise<void>): Promise<void> {
+export async function runMain(
+  log: Logger,
+  body: (signal: AbortSignal) => Promise<void>,
+  closeDeadlineMs = defaultCloseDeadlineMs,
+): Promise<void> {
   const stop = new AbortController();
   const onSignal = (name: string) => {
     if (stop.signal.aborted) process.exit(1);

@@ -1,4 +1,5 @@
 // Ends the service and every machine; with purge its state too. Invariant: afterwards nothing of it runs.
+import { existsSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
@@ -12,22 +13,28 @@ const pollMs = 30;
 
 export type StopOutcome = 'stopped' | 'was not running';
 
-/** Throws TvmError deadline_exceeded when the service is still there after two minutes. */
+/** Throws TvmError: deadline_exceeded when the service is still there after two minutes, unavailable when machines are. */
 export async function stopService(config: Config, say: (message: string) => void): Promise<StopOutcome> {
   const file = readServiceFile(config.home);
-  if (!file) return 'was not running';
-  if (file.alive) {
-    await stopRunning(config, say);
-    return 'stopped';
-  }
-  if (file.state.state !== 'failed') {
-    // It was killed, so machines may be left: only a flintlock finds and ends them in order.
-    say('the service was killed; starting it once more to end its machines');
+  if (file?.alive) await stopRunning(config, say);
+  if (machinesLeft(config.home) > 0) {
+    // The service was killed, or did not end in time: only a flintlock finds machines and ends them in order.
+    say('machines are left; starting the service once more to end them');
     await ensureService(config, say);
     await stopRunning(config, say);
   }
+  const left = machinesLeft(config.home);
+  if (left > 0) {
+    const hint = 'Run "vvm down" again; the log tells why they do not end.';
+    throw new TvmError('unavailable', `${left} machines could not be ended`, { hint, reason: 'MachinesLeft' });
+  }
   removeServiceFile(config.home);
-  return 'was not running';
+  return file?.alive ? 'stopped' : 'was not running';
+}
+
+function machinesLeft(home: string): number {
+  const folder = join(home, 'flintlock/machines');
+  return existsSync(folder) ? readdirSync(folder).length : 0;
 }
 
 async function stopRunning(config: Config, say: (message: string) => void): Promise<void> {

@@ -5,6 +5,9 @@ import { runMain } from '@tvm/kit/run-main.ts';
 import { readConfig } from '../config.ts';
 import { serve } from './serve.ts';
 
+/** Its parts have deadlines of their own, one after the other, and machines have to be ended in between. */
+const closeDeadlineMs = 100_000;
+
 const config = readConfig();
 const log = makeLogger('supervisor', config.environment.TVM_LOG_LEVEL ?? 'info');
-await runMain(log, (signal) => serve(config, log, signal));
+await runMain(log, (signal) => serve(config, log, signal), closeDeadlineMs);

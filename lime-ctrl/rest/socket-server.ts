@@ -15,7 +15,7 @@ import { serveExecuteSocket } from './execute-socket.ts';
 import { findMachineToUse, type LookupDeps } from './machine-lookup.ts';
 import { namespaceQuery } from './microvm-routes.ts';
 import { problemHeaders } from './responses.ts';
-import { makeSocketSession, type SocketSession } from './socket-session.ts';
+import { closeSocket, makeSocketSession, type SocketSession } from './socket-session.ts';
 import type { Tokens } from './tokens.ts';
 
 export interface SocketServerDeps extends ExecSocketDeps, LookupDeps {
@@ -23,6 +23,8 @@ export interface SocketServerDeps extends ExecSocketDeps, LookupDeps {
   tokens: Tokens;
   log: Logger;
 }
+
+const goingAwayMs = 1_000;
 
 type Serve = (session: SocketSession) => Promise<void>;
 
@@ -46,7 +48,7 @@ export function acceptSockets(server: Server, deps: SocketServerDeps): Disposabl
   });
   return {
     [Symbol.dispose]() {
-      for (const socket of sockets.clients) socket.close(1012, 'the service restarts');
+      for (const socket of sockets.clients) closeSocket(socket, 1012, 'the service restarts', goingAwayMs);
       sockets.close();
     },
   };

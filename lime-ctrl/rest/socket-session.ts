@@ -11,6 +11,8 @@ const maxQueuedBytes = 262_144;
 const pingMs = 20_000;
 const maxMissedPongs = 3;
 const firstMessageMs = 10_000;
+/** For a peer to answer that the stream is closed. */
+const closeMs = 2_000;
 /** Close codes with which a client says that it is done. 1005: it gave no code. */
 const cleanCloseCodes = new Set([1000, 1001, 1005]);
 
@@ -37,10 +39,12 @@ export function makeSocketSession(socket: WebSocket): SocketSession {
   const closed = new AbortController();
   let queuedBytes = 0;
   let closedCleanly = false;
+  let isOver = false;
   let wake = () => {};
   const stopPings = keepAlive(socket);
 
   socket.on('message', (data: RawData, binary: boolean) => {
+    if (isOver) return;
     const bytes = data as Buffer;
     queue.push(binary ? { bytes } : { text: bytes.toString('utf8') });
     queuedBytes += bytes.length;
@@ -96,12 +100,24 @@ export function makeSocketSession(socket: WebSocket): SocketSession {
     async fail(error) {
       if (socket.readyState === socket.OPEN) await send({ type: 'error', problem: toProblem(error) });
     },
-    close: () => socket.close(1000),
+    close() {
+      isOver = true;
+      closeSocket(socket, 1000, '', closeMs);
+    },
     closed: closed.signal,
     get closedCleanly() {
       return closedCleanly;
     },
   };
+}
+
+/** Closes; what the peer still sends is dropped, and one that goes on past the deadline is cut off. */
+export function closeSocket(socket: WebSocket, code: number, reason: string, deadlineMs: number): void {
+  socket.close(code, reason);
+  // One that is not read never shows that its peer has gone.
+  socket.resume();
+  const late = setTimeout(() => socket.terminate(), deadlineMs);
+  socket.once('close', () => clearTimeout(late));
 }
 
 /** A peer that takes no bytes is slow, not dead: only one that has nothing to read must answer pings. */

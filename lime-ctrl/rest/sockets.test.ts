@@ -133,3 +133,17 @@ test('exec in a declared machine', async () => {
   const started = controls.find((each) => each.type === 'started');
   assert.equal(started?.machine.id, vm.metadata.uid);
 });
+
+test('a client that leaves behind input which nobody read leaves no connection open', async () => {
+  await using harness = await startHarness();
+  const openSockets = () => process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+  const before = openSockets();
+  const { socket, controls, last } = converse(harness, '/v1/execute', { code: 'err begin\nexit 0' });
+  socket.on('open', () => {
+    for (let count = 0; count < 64; count++) socket.send(Buffer.alloc(65_536));
+  });
+  await eventually(() => controls.some(({ type }) => type === 'exited'));
+  socket.terminate();
+  await last;
+  await eventually(() => openSockets() <= before);
+});

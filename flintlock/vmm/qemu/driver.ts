@@ -25,6 +25,7 @@ import {
   isAlive,
   killProcess,
   launch,
+  type ProcessIdentity,
   processesBelow,
   removeFiles,
   stderrTail,
@@ -192,7 +193,10 @@ class QemuDriver implements Driver {
   }
 
   async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
-    const strays = processesBelow(machinesFolder).filter(({ id }) => !keep.has(id));
+    // One of a VM that is kept but does not know it was started by a flintlock that was killed before it could write so.
+    const isKnown = ({ id, process }: { id: string; process: ProcessIdentity }) =>
+      keep.has(id) && identityOf({ id, folder: join(machinesFolder, id) })?.pid === process.pid;
+    const strays = processesBelow(machinesFolder).filter((found) => !isKnown(found));
     await Promise.all(strays.map(({ process }) => killProcess(process)));
     return strays.map(({ id }) => id);
   }
