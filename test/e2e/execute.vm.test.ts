@@ -17,8 +17,8 @@ before(async () => {
   service = await startService();
 });
 after(async () => {
-  await service?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
+  await service?.[Symbol.asyncDispose]();
 });
 
 async function runJson(...args: string[]): Promise<ExecuteResult> {

@@ -20,8 +20,8 @@ before(async () => {
   await service.ok(['create', 'demo', '--env', 'MODE=fast', '--memory', '192']);
 });
 after(async () => {
-  await service?.[Symbol.asyncDispose]();
   await rm(folder, { recursive: true });
+  await service?.[Symbol.asyncDispose]();
 });
 
 const inDemo = (...command: string[]) => service.ok(['exec', 'demo', '--', ...command]);
