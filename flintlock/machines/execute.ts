@@ -88,11 +88,9 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
   };
 }
 
-/** A machine that does not come up from a template may have a bad one: the next boots, and the template is made anew. */
-async function blameTemplate({ templates }: ExecutorDeps, { record, run, log }: Machine): Promise<void> {
-  if (record.state !== 'creating' || !run.files?.template) return;
-  log.warn({ template: run.files.template }, 'a machine from a template did not come up; it is made anew');
-  await templates.discard(run.files.template);
+/** A machine that does not come up from a template may have a bad one. */
+async function blameTemplate({ templates }: ExecutorDeps, { record, run }: Machine): Promise<void> {
+  if (record.state === 'creating' && run.files?.template) await templates.blame(run.files.template);
 }
 
 async function findFiles(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<RunFiles> {
@@ -253,6 +251,7 @@ async function settle(
   const isUp = state === 'running' || state === 'paused';
   const comesUp = isUp && record.state === 'creating';
   if (!isUp && outcome.reason !== 'Requested') await blameTemplate(deps, machine);
+  if (comesUp && run.files?.template) templates.praise(run.files.template);
   if (comesUp && run.files && !run.files.snapshotFolder && !record.spec.template) {
     templates.want(record.spec, run.files.image, run.files.boot);
   }

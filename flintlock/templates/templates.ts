@@ -39,6 +39,7 @@ export interface WantedTemplate {
 }
 
 const maxKept = 32;
+const maxFailures = 3;
 /** Kinds whose template could not be made. */
 const maxRemembered = 64;
 const maxUnusedMs = 14 * 24 * 3_600_000;
@@ -56,6 +57,8 @@ export class Templates {
   readonly #deps: TemplatesDeps;
   /** What there is none of yet, by key. */
   readonly #work = new Map<string, Work>();
+  /** How many machines in a row did not come up from a template, since the last that did. */
+  readonly #record = new Map<string, number>();
   #wake = Promise.withResolvers<void>();
 
   constructor(deps: TemplatesDeps) {
@@ -99,9 +102,24 @@ export class Templates {
     this.#wake.resolve();
   }
 
-  /** A machine that started from it did not come up, or its files are damaged. */
+  /** Its files are damaged, or cannot be loaded. */
   async discard(key: string): Promise<void> {
+    this.#record.delete(key);
     await this.#deps.store.remove(key);
+  }
+
+  /** A machine that started from it came up. */
+  praise(key: string): void {
+    this.#record.set(key, 0);
+  }
+
+  /** One did not. What has served well before is given some more chances: the fault may be the machine's. */
+  async blame(key: string): Promise<void> {
+    const failures = (this.#record.get(key) ?? maxFailures) + 1;
+    this.#record.set(key, failures);
+    if (failures < maxFailures) return;
+    this.#deps.log.warn({ template: key }, 'machines from a template do not come up; it is made anew');
+    await this.discard(key);
   }
 
   /** The next one to make; waits for it. Undefined when the signal aborts. */
