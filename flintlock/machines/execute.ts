@@ -5,7 +5,7 @@ import type { BootFiles, ImageStore, RootImage } from '@tvm/images/contract.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import { connect } from '../guest/connect.ts';
 import type { GuestConnection } from '../guest/connection.ts';
-import { configure, shutDown } from '../guest/machine.ts';
+import { configure, ping, shutDown } from '../guest/machine.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { Templates } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
@@ -31,6 +31,7 @@ export interface ExecutorDeps {
 export type Executor = (machine: Machine, action: Action, signal: AbortSignal) => Promise<void>;
 
 const configureTimeoutMs = 10_000;
+const nudgeMs = 500;
 const entropyBytes = 64;
 /** What a guest still does after its start shall be done in the template, not in every machine that starts from it. */
 const restMs = 1_500;
@@ -194,7 +195,13 @@ async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortS
     env: machine.env,
     ...own,
   };
-  return await configure(connection, identity, deadline);
+  // One restore in some thousands loses the interrupt of the first message under emulation; the next one brings both.
+  const nudging = setInterval(() => void ping(connection, deadline).catch(() => undefined), nudgeMs);
+  try {
+    return await configure(connection, identity, deadline);
+  } finally {
+    clearInterval(nudging);
+  }
 }
 
 /** The connection to the guest's agent, made when there is none. */
