@@ -54,8 +54,9 @@ function splitReference(text: string) {
   const first = text.slice(0, Math.max(slash, 0));
   const hasRegistry = slash > 0 && (/[.:A-Z[]/.test(first) || first === 'localhost');
   const match = grammar.exec(hasRegistry ? text : `docker.io/${text}`);
-  if (!match) return undefined;
-  const [, registry = '', path = '', tag, digest] = match;
+  // A host that is none, as one with an underscore, would count as a part of the path.
+  if (!match?.[1]) return undefined;
+  const [, registry, path = '', tag, digest] = match;
   return { registry: registry === 'index.docker.io' ? 'docker.io' : registry, path, tag, digest };
 }
 
