@@ -27,7 +27,15 @@ needed=(
   gcc:gcc
   libc6-dev:/usr/include/stdio.h
 )
-needed_by_tests=(docker-registry:docker-registry runc:runc tmux:tmux git:git)
+needed_by_tests=(
+  docker-registry:docker-registry
+  runc:runc
+  tmux:tmux
+  git:git
+  procps:ps
+  busybox-static:/bin/busybox
+  bsdutils:script
+)
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 

@@ -50,7 +50,8 @@ test('code that runs forever ends with 124 and its machine is gone, whatever it 
 test('a fork bomb meets the limit of processes and ends with its time', async () => {
   const bomb = 'bomb() { bomb | bomb & }; bomb 2>/dev/null; sleep 1000';
   assert.equal((await shell(bomb, '--timeout', '10')).code, 124);
-  await until('its processes are gone', async () => (await processCount()) < 200);
+  // Where the bomb has left no memory, what asks may be ended itself.
+  await until('its processes are gone', async () => (await processCount().catch(() => Infinity)) < 200);
   assert.equal(await inDemo('echo', 'alive'), 'alive\n');
   assert.equal((await service.vvm(bash(bomb, '--timeout', '5'))).code, 124);
 });
