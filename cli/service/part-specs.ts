@@ -23,10 +23,16 @@ export const needs: Record<PartName, PartName[]> = {
   'lime-ctrl': ['apiserver', 'flintlock'],
 };
 
+/**
+ * Parts make much that is dead at once. With V8's usual young generation (16 MB, thrice) each grows by 100 MB before that is
+ * collected; calls are as fast with less.
+ */
+const nodeFlags = ['--max-semi-space-size=4'];
+
 export function specOf(name: PartName, config: Config, learnt: Learnt, tokensFile: string): PartSpec {
   return {
     name,
-    argv: [join(config.source, name, 'main.ts')],
+    argv: [...nodeFlags, join(config.source, name, 'main.ts')],
     environment: {
       ...config.environment,
       TVM_HOME: config.home,
