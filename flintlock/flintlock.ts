@@ -5,6 +5,7 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Config } from './config.ts';
 import type { Images } from './machines/execute.ts';
+import { watchLiveness } from './machines/liveness.ts';
 import { Machines } from './machines/machines.ts';
 import { makeRecordStore } from './machines/record-store.ts';
 import { recoverMachines } from './machines/recover.ts';
@@ -49,10 +50,13 @@ export async function openFlintlock({ config, driver, images, log }: FlintlockDe
   );
   await recoverMachines({ driver, records, machinesFolder, machines, log });
   const stop = new AbortController();
-  const building = buildTemplates({ ...shared, machines, templates, store }, stop.signal);
+  const working = [
+    buildTemplates({ ...shared, machines, templates, store }, stop.signal),
+    watchLiveness({ ...shared, machines }, stop.signal),
+  ];
   opened.defer(async () => {
     stop.abort();
-    await building;
+    await Promise.all(working);
   });
   const node = { name: config.nodeName, version, limits };
   const server = opened.use(await serve({ ...node, driver, images, machines, snapshots, templates, log }, address));

@@ -24,6 +24,8 @@ export interface Run {
   shutdownTried: boolean;
   graceMs: number;
   end: VmEnd | undefined;
+  /** The guest answers no more. */
+  unresponsive: boolean;
   /** Aborts everything that belongs to the run: watching the VMM, following the command. */
   over: AbortController;
 }
@@ -187,6 +189,7 @@ function newRunState(): Run {
     shutdownTried: false,
     graceMs: 0,
     end: undefined,
+    unresponsive: false,
     over: new AbortController(),
   };
 }

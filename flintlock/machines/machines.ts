@@ -212,6 +212,15 @@ export class Machines implements AsyncDisposable {
     }
   }
 
+  /** The guest of a running machine answers no more: the machine fails. Unknown machines are fine. */
+  giveUp(uid: string): void {
+    const machine = this.#machines.get(uid);
+    if (machine?.record.state !== 'running') return;
+    machine.run.unresponsive = true;
+    machine.interrupt('the guest does not answer');
+    machine.wake();
+  }
+
   output(uid: string): BoundedLog {
     return this.#find(uid).output;
   }

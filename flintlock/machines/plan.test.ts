@@ -23,6 +23,7 @@ const nothingKnown = {
   exercised: false,
   command: 'none',
   shutdownTried: false,
+  unresponsive: false,
 } as const;
 
 const bareSpec = {
@@ -95,6 +96,7 @@ const worlds = fc
     exercised: fc.boolean(),
     command: fc.constantFrom<Observed['command']>('none', 'running', { exitCode: 3 }),
     shutdownTried: fc.boolean(),
+    unresponsive: fc.boolean(),
   })
   .map(({ state, desired, hasCommand, standby, ...observed }): World => {
     const command = hasCommand ? ['true'] : [];
@@ -150,4 +152,17 @@ test('a kernel panic, an orderly power-off and a kill have different reasons', (
   const deadlock = 'Kernel panic - not syncing: System is deadlocked on memory';
   assert.equal(reasonOf({ exitCode: 0, console: deadlock }), 'failed OutOfMemory');
   assert.equal(reasonOf({ exitCode: null, signal: 'SIGKILL' }), 'failed VmmExited');
+});
+
+test('a guest that answers no more ends its machine, unless its VMM has ended or it is to stop', () => {
+  const record = {
+    ...newRecord({ uid: 'a', generation: 1, spec: bareSpec, labels: {} }, 0),
+    state: 'running' as const,
+  };
+  const action = plan(record, { vm: running, ...nothingKnown, unresponsive: true });
+  assert.ok(action?.do === 'settle' && action.outcome.reason === 'GuestUnresponsive');
+  const ended = plan(record, { vm: { state: 'ended', end }, ...nothingKnown, unresponsive: true });
+  assert.ok(ended?.do === 'settle' && ended.outcome.reason === 'VmmExited');
+  const stopping = plan({ ...record, desired: 'stopped' }, { vm: running, ...nothingKnown, unresponsive: true });
+  assert.deepEqual(stopping, { do: 'killVmm' });
 });

@@ -26,6 +26,8 @@ export interface Observed {
   exercised: boolean;
   command: 'none' | 'running' | { exitCode: number };
   shutdownTried: boolean;
+  /** The VMM runs, the guest has not answered for long. */
+  unresponsive: boolean;
 }
 
 export type Action =
@@ -91,6 +93,7 @@ function planUp(record: MachineRecord, observed: Observed): Action | undefined {
   if (record.desired === 'stopped') return planStop(observed);
   if (vm.state === 'absent') return { do: 'settle', outcome: vanished };
   if (vm.state === 'ended') return { do: 'settle', outcome: outcomeOf(vm.end) };
+  if (observed.unresponsive) return { do: 'settle', outcome: unresponsive };
   if (record.desired === 'paused' && vm.state === 'running') return { do: 'pauseVmm' };
   if (record.desired === 'running' && vm.state === 'paused') return { do: 'resumeVmm' };
   if (record.state !== vm.state) return up(vm.state);
@@ -121,5 +124,12 @@ const vanished: Settled = {
   state: 'failed',
   reason: 'VmmExited',
   message: 'the VMM is gone; nothing is known of how it ended',
+  errorCode: 'unavailable',
+};
+
+const unresponsive: Settled = {
+  state: 'failed',
+  reason: 'GuestUnresponsive',
+  message: 'the guest has not answered for more than a minute: it was halted, or its kernel hangs',
   errorCode: 'unavailable',
 };

@@ -37,6 +37,7 @@ async function observe(driver: Driver, machine: Machine): Promise<Observed> {
     exercised: run.exercised,
     command: run.command,
     shutdownTried: run.shutdownTried,
+    unresponsive: run.unresponsive,
   };
 }
 
