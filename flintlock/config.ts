@@ -2,6 +2,7 @@
 import { availableParallelism, hostname, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
+import { type ListenAddress, parseListenAddress } from '@tvm/kit/listen.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 import { z } from 'zod';
 
@@ -14,10 +15,15 @@ const environment = z.object({
   TVM_ACCELERATOR: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
   TVM_NODE_NAME: z.string().min(1).default(hostname()),
   TVM_MEMORY_MIB: z.coerce.number().int().positive().optional(),
+  TVM_CPUS: z.coerce.number().int().positive().optional(),
   TVM_MACHINE_LIMIT: z.coerce.number().int().positive().default(4096),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(60),
   TVM_TEMPLATES: z.enum(['on', 'off']).default('on'),
   TVM_KERNEL: z.string().min(1).optional(),
+  TVM_TLS_DIR: z.string().min(1).optional(),
+  TVM_HEALTH_LISTEN: z.string().min(1).optional(),
+  TVM_METRICS_LISTEN: z.string().min(1).optional(),
+  TVM_DRAIN_SECONDS: z.coerce.number().min(0).default(0),
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
@@ -31,6 +37,13 @@ export interface Config {
   /** False: machines always boot. */
   templates: boolean;
   kernel: string | undefined;
+  /** Certificates to serve with (tls.crt, tls.key, ca.crt); undefined: cleartext, for this host alone. */
+  tlsFolder: string | undefined;
+  /** Undefined: not served. */
+  healthListen: ListenAddress | undefined;
+  metricsListen: ListenAddress | undefined;
+  /** How long machines may take to end when this process is told to; 0: they outlive it. */
+  drainMs: number;
   logLevel: string;
   /** Absolute; everything that flintlock keeps is below it. */
   stateFolder: string;
@@ -52,13 +65,17 @@ export function readConfig(env: Record<string, string | undefined> = process.env
     accelerator: data.TVM_ACCELERATOR,
     nodeName: data.TVM_NODE_NAME,
     limits: {
-      cpus: availableParallelism(),
+      cpus: data.TVM_CPUS ?? availableParallelism(),
       memoryMiB: data.TVM_MEMORY_MIB ?? Math.floor((totalmem() / mib) * defaultMemoryShare),
       machines: data.TVM_MACHINE_LIMIT,
     },
     bootTimeoutMs: data.TVM_BOOT_TIMEOUT_SECONDS * 1000,
     templates: data.TVM_TEMPLATES === 'on',
     kernel: data.TVM_KERNEL,
+    tlsFolder: data.TVM_TLS_DIR,
+    healthListen: data.TVM_HEALTH_LISTEN === undefined ? undefined : parseListenAddress(data.TVM_HEALTH_LISTEN),
+    metricsListen: data.TVM_METRICS_LISTEN === undefined ? undefined : parseListenAddress(data.TVM_METRICS_LISTEN),
+    drainMs: data.TVM_DRAIN_SECONDS * 1000,
     logLevel: data.TVM_LOG_LEVEL,
     stateFolder: join(paths.home, 'flintlock'),
     cacheDir: paths.cache,

@@ -3,12 +3,15 @@
 import { join } from 'node:path';
 import { systemClock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { Registry } from '@tvm/kit/metrics.ts';
 import type { Config } from './config.ts';
+import { makeDrain } from './drain.ts';
 import type { Images } from './machines/execute.ts';
 import { watchLiveness } from './machines/liveness.ts';
 import { Machines } from './machines/machines.ts';
 import { makeRecordStore } from './machines/record-store.ts';
 import { recoverMachines } from './machines/recover.ts';
+import { measure } from './metrics.ts';
 import { claimAddress, parseAddress } from './rpc/address.ts';
 import { serve } from './rpc/server.ts';
 import { makeSnapshotStore } from './snapshots/snapshot-store.ts';
@@ -18,21 +21,34 @@ import { Templates } from './templates/templates.ts';
 import type { Driver } from './vmm/driver.ts';
 
 export interface FlintlockDeps {
-  config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder' | 'templates'>;
+  config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder' | 'templates'> &
+    Partial<Pick<Config, 'tlsFolder'>>;
   driver: Driver;
   images: Images;
   log: Logger;
+  /** Where its measures go; undefined: nothing is measured. */
+  registry?: Registry | undefined;
 }
 
 export interface RunningFlintlock extends AsyncDisposable {
   address: string;
+  /** Whether it takes no more machines. */
+  readonly draining: boolean;
+  /** Takes no more machines from now on; resolves when none is up, `deadlineMs` from now at most. */
+  drain(deadlineMs: number): Promise<void>;
 }
 
 const version = '0.1.0';
 
-export async function openFlintlock({ config, driver, images, log }: FlintlockDeps): Promise<RunningFlintlock> {
+export async function openFlintlock({
+  config,
+  driver,
+  images,
+  log,
+  registry,
+}: FlintlockDeps): Promise<RunningFlintlock> {
   await using opened = new AsyncDisposableStack();
-  const address = parseAddress(config.listen);
+  const address = parseAddress(config.listen, config.tlsFolder !== undefined);
   opened.use(await claimState(config.stateFolder));
   await claimAddress(address);
   const machinesFolder = join(config.stateFolder, 'machines');
@@ -53,13 +69,22 @@ export async function openFlintlock({ config, driver, images, log }: FlintlockDe
   const working = [
     buildTemplates({ ...shared, machines, templates, store }, stop.signal),
     watchLiveness({ ...shared, machines }, stop.signal),
+    registry && measure(registry, { machines, limits }, stop.signal),
   ];
   opened.defer(async () => {
     stop.abort();
     await Promise.all(working);
   });
-  const node = { name: config.nodeName, version, limits };
+  const drain = makeDrain({ machines, clock: systemClock, log });
+  const node = { name: config.nodeName, version, limits, drain, tlsFolder: config.tlsFolder };
   const server = opened.use(await serve({ ...node, driver, images, machines, snapshots, templates, log }, address));
   const kept = opened.move();
-  return { address: server.address, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  return {
+    address: server.address,
+    get draining() {
+      return drain.draining;
+    },
+    drain: drain.run,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  };
 }

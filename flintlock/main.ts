@@ -1,6 +1,8 @@
 // The flintlock daemon: wiring alone.
 import { makeImageStore } from '@tvm/images/store.ts';
+import { serveHealth } from '@tvm/kit/health.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
+import { makeRegistry, serveMetrics } from '@tvm/kit/metrics.ts';
 import { aborted, notifyReady, runMain, settingsFrom } from '@tvm/kit/run-main.ts';
 import { readConfig } from './config.ts';
 import { openFlintlock } from './flintlock.ts';
@@ -11,9 +13,10 @@ import { makeQemuDriver } from './vmm/qemu/driver.ts';
 
 const config = await settingsFrom(readConfig);
 const log = makeLogger('flintlock', config.logLevel);
+const closeMs = 10_000;
 
-await runMain(log, async (signal) => {
-  const { stateFolder, accelerator, cacheDir, kernel } = config;
+async function serveUntil(signal: AbortSignal): Promise<void> {
+  const { stateFolder, accelerator, cacheDir, kernel, drainMs, healthListen, metricsListen } = config;
   const parts =
     config.driver === 'fake'
       ? { driver: makeFakeDriver(new FakeHost()), images: makeFakeImages() }
@@ -21,8 +24,15 @@ await runMain(log, async (signal) => {
           driver: await makeQemuDriver({ stateFolder, accelerator, log }),
           images: makeImageStore({ cacheDir, log, kernel }),
         };
-  await using flintlock = await openFlintlock({ config, log, ...parts });
+  const registry = metricsListen && makeRegistry();
+  await using flintlock = await openFlintlock({ config, log, registry, ...parts });
+  const check = () => (flintlock.draining ? 'the node is being drained' : undefined);
+  await using _health = healthListen && (await serveHealth({ node: check }, healthListen));
+  await using _metrics = registry && (await serveMetrics(registry, metricsListen));
   log.info({ address: flintlock.address, driver: parts.driver.name }, 'serving');
   notifyReady({ address: flintlock.address });
   await aborted(signal);
-});
+  if (drainMs > 0) await flintlock.drain(drainMs);
+}
+
+await runMain(log, serveUntil, config.drainMs + closeMs);

@@ -7,13 +7,15 @@ const anyPort = { host: '127.0.0.1', port: 0 };
 
 test('live is not ready; what is missing is named', async () => {
   let missing: string | undefined = 'no node answers';
-  await using health = await serveHealth({ flintlock: () => missing }, anyPort);
+  await using health = await serveHealth({ flintlock: () => missing }, anyPort, { some: () => 'worth a look' });
   assert.equal((await fetch(`${health.url}/livez`)).status, 200);
   const notReady = await fetch(`${health.url}/readyz`);
   assert.equal(notReady.status, 503);
-  assert.equal(await notReady.text(), 'flintlock: no node answers\n');
+  assert.equal(await notReady.text(), 'flintlock: no node answers\nsome: worth a look\n');
   missing = undefined;
-  assert.equal((await fetch(`${health.url}/readyz`)).status, 200);
+  const ready = await fetch(`${health.url}/readyz`);
+  assert.deepEqual([ready.status, await ready.text()], [200, 'some: worth a look\n']);
+  assert.equal((await fetch(`${health.url}/healthz`)).status, 200);
   assert.equal((await fetch(`${health.url}/`)).status, 404);
 });
 

@@ -47,7 +47,13 @@ function ownEnvironment(name: PartName, config: Config, learnt: Learnt, tokensFi
     case 'apiserver':
       return { TVM_APISERVER_LISTEN: boundTo(config.listen.apiserver, learnt.apiserver?.url) };
     case 'flintlock':
-      return { TVM_FLINTLOCK_LISTEN: config.listen.flintlock, TVM_NODE_NAME: config.nodeName };
+      return {
+        TVM_FLINTLOCK_LISTEN: config.listen.flintlock,
+        TVM_NODE_NAME: config.nodeName,
+        // These are lime-ctrl's here.
+        TVM_METRICS_LISTEN: undefined,
+        TVM_HEALTH_LISTEN: undefined,
+      };
     case 'lime-ctrl':
       return {
         KUBECONFIG: learnt.apiserver?.kubeconfig ?? join(config.home, 'apiserver/kubeconfig'),

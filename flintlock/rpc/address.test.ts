@@ -13,6 +13,9 @@ test('addresses are sockets or host and port, nothing else', () => {
   for (const text of ['', 'unix:relative', '127.0.0.1', '127.0.0.1:99999', '0.0.0.0:9090', 'example.org:9090']) {
     assert.throws(() => parseAddress(text), { code: 'invalid_argument' });
   }
+  assert.throws(() => parseAddress('0.0.0.0:9090'), /callers are not authenticated without TVM_TLS_DIR/);
+  assert.deepEqual(parseAddress('0.0.0.0:9090', true), { host: '0.0.0.0', port: 9090 });
+  assert.throws(() => parseAddress(':9090', true), { code: 'invalid_argument' });
 });
 
 test('a socket is for its owner alone; one in use and a file are left alone; a stale one is removed', async () => {

@@ -1,4 +1,4 @@
-// Where flintlock listens: `unix:/path` or, on loopback, `host:port`.
+// Where flintlock listens: `unix:/path` or `host:port`, beyond loopback only when callers prove who they are.
 
 import { once } from 'node:events';
 import { chmodSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
@@ -11,15 +11,17 @@ export type Address = { path: string } | { host: string; port: number };
 
 const loopback = new Set(['127.0.0.1', '::1', 'localhost']);
 
-/** Throws `invalid_argument`, also for addresses that other hosts reach. */
-export function parseAddress(text: string): Address {
+/** Throws `invalid_argument`, without TLS also for addresses that other hosts reach. */
+export function parseAddress(text: string, tls = false): Address {
   if (text.startsWith('unix:/')) return { path: text.slice('unix:'.length) };
   const match = /^(.+):(\d{1,5})$/.exec(text);
   const host = match?.[1]?.replace(/^\[|\]$/g, '') ?? '';
   const port = Number(match?.[2] ?? Number.NaN);
-  if (port <= 65_535 && loopback.has(host)) return { host, port };
-  throw new TvmError('invalid_argument', `${text} is no address to listen on`, {
-    hint: 'Use unix:/absolute/path, or a port of this host alone (127.0.0.1:9090): callers are not authenticated.',
+  const isAddress = host !== '' && port <= 65_535;
+  if (isAddress && (tls || loopback.has(host))) return { host, port };
+  const why = isAddress ? 'other hosts reach it, and callers are not authenticated without TVM_TLS_DIR' : '';
+  throw new TvmError('invalid_argument', `${text} is no address to listen on${why && `: ${why}`}`, {
+    hint: 'Use unix:/absolute/path, a port of this host alone (127.0.0.1:9090), or set TVM_TLS_DIR.',
   });
 }
 

@@ -7,6 +7,7 @@ import {
   MachineEventSchema,
   type ReadLogsRequest,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import type { Drain } from '../drain.ts';
 import type { Machines } from '../machines/machines.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { machineMessage, snapshotMessage, specOf } from './convert.ts';
@@ -36,13 +37,18 @@ type Calls =
 export function makeMachineCalls(
   machines: Machines,
   snapshots: SnapshotStore,
+  drain: Drain,
 ): Pick<ServiceImpl<typeof Flintlock>, Calls> {
   return {
     async createMachine({ uid, generation, spec, labels, env }) {
+      drain.checkOpen();
       const declared = { uid, generation: Number(generation), spec: specOf(spec), labels };
       return machineMessage(await machines.create(declared, env));
     },
-    startMachine: ({ uid, generation, env }) => machineMessage(machines.start(uid, Number(generation), env)),
+    startMachine({ uid, generation, env }) {
+      drain.checkOpen();
+      return machineMessage(machines.start(uid, Number(generation), env));
+    },
     pauseMachine: async ({ uid, generation }) =>
       machineMessage(await machines.setPaused(uid, Number(generation), true)),
     resumeMachine: async ({ uid, generation }) =>

@@ -9,6 +9,7 @@ import {
   TemplateState,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { RootImage } from '@tvm/images/contract.ts';
+import type { Drain } from '../drain.ts';
 import { type NodeLimits, promisedMiB } from '../machines/admission.ts';
 import type { Images } from '../machines/execute.ts';
 import type { Machines } from '../machines/machines.ts';
@@ -23,6 +24,7 @@ export interface NodeCallsDeps {
   images: Images;
   machines: Machines;
   templates: Templates;
+  drain: Drain;
 }
 
 type Calls = 'getNode' | 'ensureImage' | 'listImages' | 'removeImage';
@@ -46,6 +48,7 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
         machineLimit: limits.machines,
         images: (await images.list()).map(({ reference }) => reference),
         templates: (await deps.templates.list()).map(templateMessage),
+        draining: deps.drain.draining,
       };
     },
 

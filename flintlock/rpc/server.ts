@@ -1,5 +1,6 @@
-// The Flintlock service over HTTP/2 cleartext. Invariant: closing ends every connection, so that the process can end.
-import { createServer, type ServerHttp2Session } from 'node:http2';
+// The Flintlock service over HTTP/2: cleartext on what only this host reaches, else TLS with a caller that proves itself.
+// Invariant: closing ends every connection, so that the process can end.
+import { createServer, type Http2SecureServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Logger } from '@tvm/kit/log.ts';
@@ -10,9 +11,12 @@ import { makeGuestCalls } from './guest-calls.ts';
 import { makeHttp2Handler } from './http2-handler.ts';
 import { makeMachineCalls } from './machine-calls.ts';
 import { makeNodeCalls, type NodeCallsDeps } from './node-calls.ts';
+import { isCaller, makeTlsServer } from './tls.ts';
 
 export interface ServerDeps extends NodeCallsDeps {
   snapshots: SnapshotStore;
+  /** With the certificates to serve with; undefined: cleartext. */
+  tlsFolder: string | undefined;
   log: Logger;
 }
 
@@ -28,20 +32,36 @@ export async function serve(deps: ServerDeps, address: Address): Promise<RpcServ
   const routes = (router: ConnectRouter) => {
     router.service(Flintlock, {
       ...makeNodeCalls(deps),
-      ...makeMachineCalls(machines, snapshots),
+      ...makeMachineCalls(machines, snapshots, deps.drain),
       ...makeGuestCalls(machines, driver),
     });
   };
   const options = { interceptors: [errorInterceptor], readMaxBytes: maxMessageBytes, acceptCompression: [] };
+  await using opened = new AsyncDisposableStack();
+  const handle = makeHttp2Handler(routes, options, deps.log);
+  const server = deps.tlsFolder ? opened.use(makeTlsServer(deps.tlsFolder, deps.log)) : createServer();
+  server.on('request', handle);
+  opened.use(closingSessions(server, deps));
+  const bound = await listen(server, address);
+  const kept = opened.move();
+  return { address: bound, [Symbol.asyncDispose]: () => kept.disposeAsync() };
+}
+
+function closingSessions(
+  server: Http2Server | Http2SecureServer,
+  { tlsFolder, log }: Pick<ServerDeps, 'tlsFolder' | 'log'>,
+): AsyncDisposable {
   const sessions = new Set<ServerHttp2Session>();
-  const server = createServer(makeHttp2Handler(routes, options, deps.log));
   server.on('session', (session) => {
+    if (tlsFolder && !isCaller(session)) {
+      log.warn({ from: session.socket.remoteAddress }, 'a caller with the name of another was turned away');
+      session.destroy();
+      return;
+    }
     sessions.add(session);
     session.on('close', () => sessions.delete(session));
   });
-  const bound = await listen(server, address);
   return {
-    address: bound,
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       for (const session of sessions) session.destroy();

@@ -94,6 +94,13 @@ export declare type Node = Message<"tvm.flintlock.v1.Node"> & {
    * @generated from field: repeated tvm.flintlock.v1.Template templates = 11;
    */
   templates: Template[];
+
+  /**
+   * it is about to end: it takes no new machines, and those that it has end with it
+   *
+   * @generated from field: bool draining = 12;
+   */
+  draining: boolean;
 };
 
 /**
