@@ -1,4 +1,4 @@
-// Runs one tier of tests with node:test: unit (*.test.ts), vm (*.vm.test.ts), api (*.api.test.ts).
+// Runs one tier of tests with node:test: unit (*.test.ts), vm (*.vm.test.ts), api (*.api.test.ts), cluster (*.cluster.test.ts).
 // A tier without a test file is an error. Further arguments are name filters or node --test flags.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -6,13 +6,17 @@ import { availableParallelism } from 'node:os';
 
 const tiers: Record<string, { matches: (file: string) => boolean; flags: string[] }> = {
   unit: {
-    matches: (file) => !/\.(vm|api)\.test\.ts$/.test(file),
+    matches: (file) => !/\.(vm|api|cluster)\.test\.ts$/.test(file),
     flags: ['--test-timeout=60000', `--test-concurrency=${availableParallelism()}`],
   },
   vm: { matches: (file) => file.endsWith('.vm.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
   api: {
     matches: (file) => file.endsWith('.api.test.ts'),
     flags: ['--test-timeout=120000', '--test-concurrency=1', '--test-global-setup=test/cluster/global-setup.ts'],
+  },
+  cluster: {
+    matches: (file) => file.endsWith('.cluster.test.ts'),
+    flags: ['--test-timeout=900000', '--test-concurrency=1'],
   },
 };
 

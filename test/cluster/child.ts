@@ -9,10 +9,13 @@ const stopDeadlineMs = 10_000;
 
 export interface Program extends AsyncDisposable {
   name: string;
+  pid: number;
   /** Whether it has ended. */
   ended(): boolean;
   /** The end of what it printed. */
   lastLines(): Promise<string>;
+  /** Ends it without a warning. */
+  kill(): Promise<void>;
 }
 
 export function startProgram(name: string, file: string, args: string[], logFile: string): Program {
@@ -29,8 +32,13 @@ export function startProgram(name: string, file: string, args: string[], logFile
   });
   return {
     name,
+    pid: child.pid ?? -1,
     ended: () => ended,
     lastLines: async () => (await readFile(logFile, 'utf8')).split('\n').slice(-20).join('\n'),
+    kill: () => {
+      child.kill('SIGKILL');
+      return end;
+    },
     [Symbol.asyncDispose]: () => stop(child, end),
   };
 }

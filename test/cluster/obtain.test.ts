@@ -89,6 +89,15 @@ test('a named archive that is not there is an error, not a build', async () => {
   );
 });
 
+test('what an older checkout left, with fewer programs, is replaced', async () => {
+  const kubernetesArchive = await makeArchive(kubernetesVersion);
+  const from = source({ kubernetesArchive });
+  const bin = await obtainKubernetes(from, say);
+  await rm(join(bin, 'kubelet'));
+  assert.equal(await obtainKubernetes(from, say), bin);
+  assert.deepEqual((await readdir(bin)).toSorted(), [...programs].toSorted());
+});
+
 test('several at once fill the cache together', async () => {
   const archive = await makeArchive(kubernetesVersion);
   const from = source({ kubernetesArchive: archive });

@@ -1,4 +1,4 @@
-// Finds or makes the Kubernetes programs that the API tests run: a named folder, the cache, an archive, or a build.
+// Finds or makes the Kubernetes programs that the tests run: a named folder, the cache, an archive, or a build.
 // Invariant: a folder in the cache is complete, since it is renamed into place once it works.
 import { access, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,14 +10,14 @@ import { outputOf } from './run-command.ts';
 
 type Source = Pick<TestConfig, 'cacheFolder' | 'kubernetesBin' | 'kubernetesArchive' | 'neighbourArchive'>;
 
-/** The folder that holds etcd, kube-apiserver, kube-controller-manager and kubectl. `say` gets lines of progress. */
+/** The folder that holds the programs that build.ts names. `say` gets lines of progress. */
 export async function obtainKubernetes(source: Source, say: (line: string) => void): Promise<string> {
   if (source.kubernetesBin) {
     await check(source.kubernetesBin);
     return source.kubernetesBin;
   }
   const kept = join(source.cacheFolder, 'kubernetes', kubernetesVersion);
-  if (!(await exists(join(kept, 'bin')))) await fillCache(kept, source, say);
+  if (!(await isComplete(kept))) await fillCache(kept, source, say);
   return join(kept, 'bin');
 }
 
@@ -42,13 +42,19 @@ async function unpack(archive: string, folder: string, say: (line: string) => vo
   await outputOf('tar', ['-xf', archive, '-C', folder, '--no-same-owner', 'bin']);
 }
 
-/** Another process may have filled the cache in the meantime: its result is as good. */
+/** Another process may have filled the cache in the meantime: its result is as good. What lacks a program gives way. */
 async function putInPlace(fresh: string, kept: string): Promise<void> {
+  if (!(await isComplete(kept))) await rm(kept, { recursive: true, force: true });
   try {
     await rename(fresh, kept);
   } catch (error) {
-    if (!(await exists(join(kept, 'bin')))) throw error;
+    if (!(await isComplete(kept))) throw error;
   }
+}
+
+async function isComplete(folder: string): Promise<boolean> {
+  const there = await Promise.all(programs.map((program) => exists(join(folder, 'bin', program))));
+  return there.every(Boolean);
 }
 
 async function check(bin: string): Promise<void> {
