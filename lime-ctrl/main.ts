@@ -10,20 +10,21 @@ import { makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { makeRegistry, serveMetrics } from '@tvm/kit/metrics.ts';
 import { aborted, notifyReady, runMain } from '@tvm/kit/run-main.ts';
+import { makeKubernetesAccess } from './access/kubernetes.ts';
+import { makeTokenFileAccess } from './access/token-file.ts';
 import { loadConfig } from './config.ts';
 import { runControllers } from './controllers.ts';
 import { makeAdmission } from './engine/admission.ts';
 import { makeEngine } from './engine/engine.ts';
 import { interpreterOfImage } from './engine/languages.ts';
 import { makePool } from './engine/pool.ts';
-import { makeFlintlockClient } from './flintlock/client.ts';
+import { connectFlintlock } from './flintlock/client.ts';
 import { makeFleet } from './flintlock/fleet.ts';
 import { makeLimeMetrics, watchEngine } from './metrics.ts';
 import { makeActivity } from './microvm/activity.ts';
 import manifest from './package.json' with { type: 'json' };
 import { makeKeptProcesses } from './rest/kept-processes.ts';
 import { serveRest } from './rest/server.ts';
-import { makeTokens } from './rest/tokens.ts';
 
 const config = loadConfig();
 const log = makeLogger('lime-ctrl', config.logLevel);
@@ -34,7 +35,7 @@ await runMain(log, async (signal) => {
   const metrics = makeLimeMetrics([registry]);
   using client = makeHttpsClient(config.loadKube());
   const recorder = makeEventRecorder({ client, clock, log, component: 'lime-ctrl', instance: hostname() });
-  const clients = [...config.flintlocks].map(([name, address]) => [name, makeFlintlockClient(address)] as const);
+  const clients = [...config.flintlocks].map(([name, address]) => [name, connectFlintlock(address).client] as const);
   const fleet = makeFleet(new Map(clients), { clock, log });
   const reflectors = {
     microVms: makeReflector({ client, resource: microVms, clock, log }),
@@ -43,7 +44,11 @@ await runMain(log, async (signal) => {
     sessions: makeReflector({ client, resource: mcpSessions, clock, log }),
   };
   const activity = makeActivity({ fleet, clock });
-  const admission = makeAdmission({ running: config.maxExecutions, queued: config.maxQueuedExecutions });
+  const admission = makeAdmission({
+    running: config.maxExecutions,
+    runningPerNamespace: config.maxExecutionsPerNamespace,
+    queued: config.maxQueuedExecutions,
+  });
   const warm = config.warmImages.map((image) => ({
     image,
     cpu: 1,
@@ -83,11 +88,16 @@ await runMain(log, async (signal) => {
       signal,
     ),
   ];
-  const tokens = makeTokens(config.tokensFile, clock);
+  // With connections of its own: callers who are being checked do not hold up the controllers.
+  using reviewClient = makeHttpsClient(config.loadKube());
+  const access =
+    config.auth.mode === 'kubernetes'
+      ? makeKubernetesAccess({ client: reviewClient, clock, log, ...config.auth })
+      : makeTokenFileAccess(config.tokensFile, clock);
   const kept = makeKeptProcesses({ clock, log });
   const { version } = manifest;
   {
-    const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, tokens, kept };
+    const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
     const deps = { ...parts, clock, log, version };
     await using rest = await serveRest(deps, config.listen);
     log.info({ url: rest.url, flintlocks: [...config.flintlocks.keys()] }, 'serving');

@@ -10,12 +10,16 @@ const node = (name: string, given: Partial<ObservedNode> = {}): ObservedNode => 
   name,
   reachable: true,
   sinceMs: 0,
+  cordoned: false,
+  draining: false,
   cpus: 2,
   memoryMiB: 2048,
   memoryFreeMiB: 100,
   machines: 4,
+  machinesAlike: 0,
   machineLimit: 10,
   images: [],
+  templates: [],
   ...given,
 });
 const waiting = (node: string, ...memories: number[]): PoolMachine[] =>

@@ -1,25 +1,75 @@
 // The RPC client of one flintlock. Invariant: what it throws is a TvmError with the node's own code, reason and hint.
-import { connect } from 'node:net';
+import { connect, Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { type CallOptions, type Client, createClient, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { TvmError } from '@tvm/api/errors.ts';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { fromConnectError } from '@tvm/api/rpc-errors.ts';
+import type { TlsMaterial } from '@tvm/kit/certificates/folder.ts';
 
 export type FlintlockClient = Client<typeof Flintlock>;
 
-/** `address` is unix:/PATH or HOST:PORT. Connects when first used, and anew when a connection was lost. */
-export function makeFlintlockClient(address: string): FlintlockClient {
+/** How this process proves itself to flintlocks, and how they do to it. */
+export interface FlintlockTls {
+  /** As it is now: read anew for each connection, since certificates are renewed. Throws when there is none. */
+  material(): TlsMaterial;
+  /** The name that every flintlock's certificate is for, whatever its address. */
+  serverName: string;
+}
+
+export interface FlintlockConnection {
+  client: FlintlockClient;
+  /** Ends what is under way; nothing is answered any more. */
+  close(): void;
+}
+
+/**
+ * `address` is unix:/PATH or HOST:PORT; without `tls` cleartext. Connects when first used, and anew when a connection was
+ * lost.
+ */
+export function connectFlintlock(address: string, tls?: FlintlockTls): FlintlockConnection {
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
-  return flintlockClientOver(
-    createGrpcTransport({
-      baseUrl: path ? 'http://localhost' : `http://${address}`,
-      acceptCompression: [],
-      pingIntervalMs: 10_000,
-      pingTimeoutMs: 10_000,
-      ...(path && { nodeOptions: { createConnection: () => connect(path) } }),
-    }),
-  );
+  const secure = tls !== undefined && path === undefined;
+  let socket: Socket | undefined;
+  let closed = false;
+  const createConnection = () => {
+    socket = closed ? failed(new Error('the node is no longer used')) : dial(address, path, secure ? tls : undefined);
+    return socket;
+  };
+  const transport = createGrpcTransport({
+    baseUrl: `${secure ? 'https' : 'http'}://${path ? 'localhost' : address}`,
+    acceptCompression: [],
+    pingIntervalMs: 10_000,
+    pingTimeoutMs: 10_000,
+    nodeOptions: { createConnection },
+  });
+  return {
+    client: flintlockClientOver(transport),
+    close() {
+      closed = true;
+      socket?.destroy();
+    },
+  };
+}
+
+function dial(address: string, path: string | undefined, tls: FlintlockTls | undefined): Socket {
+  if (path) return connect(path);
+  const { hostname, port } = new URL(`tcp://${address}`);
+  const target = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port) };
+  if (!tls) return connect(target);
+  try {
+    const { certificate, key, authorities } = tls.material();
+    const own = { cert: certificate, key, ca: authorities, minVersion: 'TLSv1.3' as const };
+    return connectTls({ ...target, ...own, servername: tls.serverName, ALPNProtocols: ['h2'] });
+  } catch (error) {
+    return failed(error as Error);
+  }
+}
+
+/** The caller learns of it as of any connection that cannot be made. */
+function failed(error: Error): Socket {
+  return new Socket().destroy(error);
 }
 
 type AnyMethod = (...args: unknown[]) => unknown;
@@ -57,7 +107,7 @@ async function* converted<T>(messages: AsyncIterable<T>, signal: AbortSignal | u
 function nodeError(thrown: unknown, signal: AbortSignal | undefined): TvmError {
   const error = fromConnectError(thrown);
   if (signal?.aborted) return error;
-  const broken = causeWithCode(error, (code) => /^(E[A-Z]+|ERR_HTTP2_.*|ERR_STREAM_.*)$/.test(code));
+  const broken = causeWithCode(error, (code) => /^(E[A-Z]+|ERR_(HTTP2|STREAM|SSL|TLS)_.*|.*CERT.*)$/.test(code));
   if (!broken && error.code !== 'canceled') return error;
   return new TvmError('unavailable', `the connection to the node broke: ${(broken ?? error).message}`, {
     cause: error,

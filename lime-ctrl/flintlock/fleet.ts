@@ -1,5 +1,6 @@
-// The flintlocks and what is known of their machines, kept current by WatchMachines. Invariant: a node is reachable only
-// while its watch is live and complete, so "the machine is not there" can be trusted of a reachable node alone.
+// The flintlocks and what is known of their machines, kept current by WatchMachines. Nodes come and go while it runs.
+// Invariants: a node is reachable only while its watch is live and complete, so "the machine is not there" can be trusted of
+// a reachable node alone; a node that is not in the fleet, once all are known, has ended, and its machines with it.
 
 import { TvmError } from '@tvm/api/errors.ts';
 import { type Machine, MachineEventKind, type Node } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
@@ -7,12 +8,23 @@ import { backoffMs } from '@tvm/kit/backoff.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { FlintlockClient } from './client.ts';
+import { makeMachineIndex, type PlacedMachine } from './machine-index.ts';
+
+export type { PlacedMachine };
 
 const pollMs = 5_000;
 const callDeadlineMs = 5_000;
 const backoff = { baseMs: 200, maxMs: 5_000 };
 
-export interface NodeView {
+/** What a node may not be given. */
+export interface NodeStanding {
+  /** It gets nothing new. */
+  cordoned: boolean;
+  /** It is about to end: what it has must go. */
+  draining: boolean;
+}
+
+export interface NodeView extends NodeStanding {
   name: string;
   reachable: boolean;
   /** Since when it has been reachable, or has not. */
@@ -21,90 +33,111 @@ export interface NodeView {
   info: Node | undefined;
 }
 
-export interface PlacedMachine {
-  node: string;
-  machine: Machine;
-}
-
-/** A machine as it is now, or undefined when it is gone; or a node whose reachability changed. */
+/** A machine as it is now, or undefined when it is gone; or a node that changed, came or went. */
 export type FleetEvent =
   | { type: 'machine'; node: string; uid: string; machine: Machine | undefined; previous: Machine | undefined }
   | { type: 'node'; node: string; reachable: boolean };
 
 export interface Fleet {
   nodes(): NodeView[];
-  /** Throws not_found for a name that is not configured. */
+  /** Throws not_found for a node that is not in the fleet. */
   client(node: string): FlintlockClient;
-  machine(uid: string): PlacedMachine | undefined;
+  /** The machine on the preferred node, else wherever it is. */
+  machine(uid: string, preferred?: string): PlacedMachine | undefined;
   machines(): PlacedMachine[];
+  /** Machines made for the MicroVM of this key. */
+  machinesFor(key: string): PlacedMachine[];
+  /** How many machines the node has; of those made in a namespace, when one is given. */
+  countOn(node: string, namespace?: string): number;
   /** Asks the nodes that are reachable for their free room now. */
   refresh(): Promise<void>;
   /** Takes what a call answered as the machine's state, unless something newer is known. */
   learn(node: string, machine: Machine): void;
   subscribe(listener: (event: FleetEvent) => void): () => void;
+  /** Adds a node, or gives one another client: what is known of its machines stays until the new one has told its own. */
+  join(name: string, client: FlintlockClient, close?: () => void): void;
+  /** The node has ended, and its machines are lost. */
+  leave(name: string): void;
+  mark(name: string, standing: NodeStanding): void;
+  /** Whether all nodes have joined. */
+  readonly known: boolean;
+  /** Says that all nodes have joined. */
+  declareKnown(): void;
+  whenKnown: Promise<void>;
   /** Watches all nodes until the signal aborts. */
   run(signal: AbortSignal): Promise<void>;
 }
 
 interface NodeState {
   client: FlintlockClient;
+  close: () => void;
   view: NodeView;
-  machines: Map<string, Machine>;
+  stop: AbortController;
 }
 
-export function makeFleet(
-  clients: ReadonlyMap<string, FlintlockClient>,
-  { clock, log }: { clock: Clock; log: Logger },
-): Fleet {
+export interface FleetDeps {
+  clock: Clock;
+  log: Logger;
+  /** More nodes will join before all are known. */
+  discovered?: boolean;
+}
+
+export function makeFleet(clients: ReadonlyMap<string, FlintlockClient>, deps: FleetDeps): Fleet {
+  const { clock, log, discovered = false } = deps;
   const listeners = new Set<(event: FleetEvent) => void>();
-  const nodes = new Map<string, NodeState>(
-    [...clients].map(([name, client]) => [
-      name,
-      { client, view: { name, reachable: false, sinceMs: clock.now(), info: undefined }, machines: new Map() },
-    ]),
-  );
+  const index = makeMachineIndex();
+  const nodes = new Map<string, NodeState>();
+  const allKnown = Promise.withResolvers<void>();
+  const watches = new Set<Promise<void>>();
+  let known = false;
+  let running: AbortSignal | undefined;
 
   const emit = (event: FleetEvent) => {
     for (const listener of listeners) listener(event);
   };
 
-  function setMachine(state: NodeState, uid: string, machine: Machine | undefined): void {
-    const previous = state.machines.get(uid);
+  function setMachine(node: string, uid: string, machine: Machine | undefined): void {
+    const previous = index.get(node, uid);
     if (machine && previous && previous.revision >= machine.revision) return;
     if (!machine && !previous) return;
-    if (machine) state.machines.set(uid, machine);
-    else state.machines.delete(uid);
-    emit({ type: 'machine', node: state.view.name, uid, machine, previous });
+    if (machine) index.set(node, machine);
+    else index.delete(node, uid);
+    emit({ type: 'machine', node, uid, machine, previous });
   }
 
   function setReachable(state: NodeState, reachable: boolean): void {
-    if (state.view.reachable === reachable) return;
-    state.view = { ...state.view, reachable, sinceMs: clock.now() };
-    log.info({ node: state.view.name, reachable }, 'node');
-    emit({ type: 'node', node: state.view.name, reachable });
+    const { view } = state;
+    if (view.reachable === reachable) return;
+    state.view = { ...view, reachable, sinceMs: clock.now() };
+    log.info({ node: view.name, reachable }, 'node');
+    emit({ type: 'node', node: view.name, reachable });
   }
 
   async function refreshNode(state: NodeState): Promise<void> {
     const info = await state.client.getNode({}, { timeoutMs: callDeadlineMs });
+    const changed = info.draining && !state.view.info?.draining;
     state.view = { ...state.view, info };
+    if (changed) emit({ type: 'node', node: state.view.name, reachable: state.view.reachable });
   }
 
   async function follow(state: NodeState, signal: AbortSignal): Promise<void> {
+    const { name } = state.view;
     const seen = new Set<string>();
     let complete = false;
     for await (const event of state.client.watchMachines({}, { signal })) {
+      if (signal.aborted) return;
       const { machine } = event;
       if (event.kind === MachineEventKind.SYNCED) {
-        for (const uid of [...state.machines.keys()]) if (!seen.has(uid)) setMachine(state, uid, undefined);
+        for (const { uid } of index.on(name)) if (!seen.has(uid)) setMachine(name, uid, undefined);
         await refreshNode(state);
         complete = true;
-        setReachable(state, true);
-      } else if (machine && event.kind === MachineEventKind.REMOVED) setMachine(state, machine.uid, undefined);
+        if (!signal.aborted) setReachable(state, true);
+      } else if (machine && event.kind === MachineEventKind.REMOVED) setMachine(name, machine.uid, undefined);
       else if (machine) {
         // A flintlock that lost its state counts revisions anew.
-        if (!complete && !seen.has(machine.uid)) state.machines.delete(machine.uid);
+        if (!complete && !seen.has(machine.uid)) index.delete(name, machine.uid);
         seen.add(machine.uid);
-        setMachine(state, machine.uid, machine);
+        setMachine(name, machine.uid, machine);
       }
     }
   }
@@ -125,12 +158,50 @@ export function makeFleet(
     }
   }
 
+  function beginWatch(state: NodeState): void {
+    if (!running || running.aborted) return;
+    const watch = watchNode(state, AbortSignal.any([running, state.stop.signal]));
+    watches.add(watch);
+    void watch.finally(() => watches.delete(watch));
+  }
+
+  function join(name: string, client: FlintlockClient, close = () => {}): void {
+    const before = nodes.get(name);
+    const standing = { cordoned: before?.view.cordoned ?? false, draining: before?.view.draining ?? false };
+    const view = { name, reachable: false, sinceMs: clock.now(), info: before?.view.info, ...standing };
+    const state: NodeState = { client, close, view, stop: new AbortController() };
+    nodes.set(name, state);
+    before?.stop.abort('another address');
+    before?.close();
+    if (before?.view.reachable) emit({ type: 'node', node: name, reachable: false });
+    beginWatch(state);
+  }
+
+  function leave(name: string): void {
+    const state = nodes.get(name);
+    if (!state) return;
+    nodes.delete(name);
+    state.stop.abort('it left');
+    state.close();
+    log.info({ node: name, machines: index.count(name) }, 'a node has ended');
+    for (const { uid } of index.on(name)) setMachine(name, uid, undefined);
+    emit({ type: 'node', node: name, reachable: false });
+  }
+
+  function mark(name: string, { cordoned, draining }: NodeStanding): void {
+    const state = nodes.get(name);
+    if (!state || (state.view.cordoned === cordoned && state.view.draining === draining)) return;
+    state.view = { ...state.view, cordoned, draining };
+    log.info({ node: name, cordoned, draining }, 'node');
+    emit({ type: 'node', node: name, reachable: state.view.reachable });
+  }
+
   async function refresh(): Promise<void> {
     const reachable = [...nodes.values()].filter((state) => state.view.reachable);
     const results = await Promise.allSettled(reachable.map(refreshNode));
-    for (const [index, result] of results.entries()) {
+    for (const [at, result] of results.entries()) {
       if (result.status === 'fulfilled') continue;
-      log.warn({ why: TvmError.from(result.reason).message, node: reachable[index]?.view.name }, 'no node facts');
+      log.warn({ why: TvmError.from(result.reason).message, node: reachable[at]?.view.name }, 'no node facts');
     }
   }
 
@@ -141,33 +212,46 @@ export function makeFleet(
     }
   }
 
+  function declareKnown(): void {
+    known = true;
+    allKnown.resolve();
+  }
+
+  for (const [name, client] of clients) join(name, client);
+  if (!discovered) declareKnown();
+
   return {
-    nodes: () => [...nodes.values()].map((state) => state.view),
+    nodes: () => [...nodes.values()].map(({ view }) => ({ ...view, draining: view.draining || !!view.info?.draining })),
     client(node) {
       const state = nodes.get(node);
       if (state) return state.client;
-      throw new TvmError('not_found', `node ${node} is not configured`, { object: `node/${node}`, reason: 'NodeGone' });
+      throw new TvmError('not_found', `node ${node} is not there`, { object: `node/${node}`, reason: 'NodeGone' });
     },
-    machine(uid) {
-      for (const [node, state] of nodes) {
-        const machine = state.machines.get(uid);
-        if (machine) return { node, machine };
-      }
-      return undefined;
-    },
-    machines: () =>
-      [...nodes].flatMap(([node, state]) => [...state.machines.values()].map((machine) => ({ node, machine }))),
+    machine: index.find,
+    machines: index.all,
+    machinesFor: index.madeFor,
+    countOn: index.count,
     refresh,
     learn(node, machine) {
-      const state = nodes.get(node);
-      if (state) setMachine(state, machine.uid, machine);
+      if (nodes.has(node)) setMachine(node, machine.uid, machine);
     },
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    join,
+    leave,
+    mark,
+    get known() {
+      return known;
+    },
+    declareKnown,
+    whenKnown: allKnown.promise,
     run: async (signal) => {
-      await Promise.all([...[...nodes.values()].map((state) => watchNode(state, signal)), poll(signal)]);
+      running = signal;
+      for (const state of nodes.values()) beginWatch(state);
+      await poll(signal);
+      await Promise.all(watches);
     },
   };
 }

@@ -52,7 +52,7 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
     vm,
     machine: placed && observedMachine(placed, activity.atMs(uid)),
     strays: await straysOf(deps, key, vm),
-    nodes: observeNodes(fleet),
+    nodes: observeNodes(fleet, vm?.metadata.namespace),
     from: vm ? startFrom(vm.spec, deps.snapshot(`${vm.metadata.namespace}/${vm.spec.snapshot}`)) : { type: 'image' },
     missingSecrets: missing,
     failures: failures.note(uid, placed?.machine, nowMs),

@@ -20,12 +20,16 @@ const node = {
   name: 'n1',
   reachable: true,
   sinceMs: 0,
+  cordoned: false,
+  draining: false,
   cpus: 4,
   memoryMiB: 4096,
   memoryFreeMiB: 2048,
   machines: 0,
+  machinesAlike: 0,
   machineLimit: 10,
   images: [],
+  templates: [],
 };
 
 function observe({ spec, status, metadata, machine, observed }: Given): Observed {

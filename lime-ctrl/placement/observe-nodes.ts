@@ -1,19 +1,25 @@
 // The nodes as placement sees them. Invariant: reads what the fleet last heard, asks nobody.
+import { TemplateState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Fleet } from '../flintlock/fleet.ts';
 import type { ObservedNode } from './place.ts';
 
-export function observeNodes(fleet: Fleet): ObservedNode[] {
-  const counts = new Map<string, number>();
-  for (const { node } of fleet.machines()) counts.set(node, (counts.get(node) ?? 0) + 1);
-  return fleet.nodes().map(({ name, reachable, sinceMs, info }) => ({
+/** `namespace`: of whose machines there should be few on one node. */
+export function observeNodes(fleet: Fleet, namespace?: string): ObservedNode[] {
+  return fleet.nodes().map(({ name, reachable, sinceMs, cordoned, draining, info }) => ({
     name,
     reachable,
     sinceMs,
+    cordoned,
+    draining,
     cpus: info?.cpus ?? 0,
     memoryMiB: Number(info?.memoryMib ?? 0n),
     memoryFreeMiB: Number(info?.memoryFreeMib ?? 0n),
-    machines: counts.get(name) ?? 0,
+    machines: fleet.countOn(name),
+    machinesAlike: namespace === undefined ? 0 : fleet.countOn(name, namespace),
     machineLimit: info?.machineLimit ?? 0,
     images: info?.images ?? [],
+    templates: (info?.templates ?? [])
+      .filter(({ state }) => state === TemplateState.READY)
+      .map(({ image, cpus, memoryMib, interpreter }) => ({ image, cpu: cpus, memory: memoryMib, interpreter })),
   }));
 }

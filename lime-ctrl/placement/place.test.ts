@@ -7,22 +7,51 @@ const node = (name: string, given: Partial<ObservedNode> = {}): ObservedNode => 
   name,
   reachable: true,
   sinceMs: 0,
+  cordoned: false,
+  draining: false,
   cpus: 4,
   memoryMiB: 4096,
   memoryFreeMiB: 2048,
   machines: 0,
+  machinesAlike: 0,
   machineLimit: 0,
   images: [],
+  templates: [],
   ...given,
 });
 const chosen = (nodes: ObservedNode[], preferred?: string) => place(demand, nodes, preferred).node;
 
-test('the image decides, then free memory, then few machines, then the name', () => {
+test('the image decides unless its node is nearly full, then free memory, then few machines, then the name', () => {
   assert.equal(chosen([node('a', { memoryFreeMiB: 4000 }), node('b', { images: ['i'] })]), 'b');
+  assert.equal(chosen([node('a', { memoryFreeMiB: 4096 }), node('b', { memoryFreeMiB: 600, images: ['i'] })]), 'a');
   assert.equal(chosen([node('a'), node('b', { memoryFreeMiB: 3000 })]), 'b');
   assert.equal(chosen([node('a', { machines: 2 }), node('b')]), 'b');
   assert.equal(chosen([node('b'), node('a')]), 'a');
   assert.equal(chosen([node('a', { images: ['i'] }), node('b')], 'b'), 'b');
+});
+
+test('a template of the very kind is worth a fuller node, but not a crowd', () => {
+  const template = { ...demand, interpreter: '' };
+  const with3000 = node('a', { memoryFreeMiB: 3000, images: ['i'] });
+  const has = { images: ['i'], templates: [template] };
+  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 2000, ...has })]), 'b');
+  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 1000, ...has })]), 'a');
+  const other = { images: ['i'], templates: [{ ...template, memory: 256 }] };
+  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 2000, ...other })]), 'a');
+});
+
+test('machines of one namespace are spread over nodes that are alike', () => {
+  const crowded = node('a', { machinesAlike: 3, memoryFreeMiB: 2050 });
+  assert.equal(chosen([crowded, node('b', { machines: 9 })]), 'b');
+  assert.equal(chosen([crowded, node('b', { memoryFreeMiB: 700 })]), 'a');
+});
+
+test('cordoned and draining nodes get nothing new, not even what they had before', () => {
+  const nodes = [node('a', { cordoned: true }), node('b', { draining: true })];
+  const placement = place(demand, nodes, 'a');
+  assert.ok(placement.node === undefined && placement.reason === 'NoNode');
+  assert.equal(placement.message, 'a: is cordoned; b: is being drained');
+  assert.equal(chosen([...nodes, node('c', { memoryFreeMiB: 512 })], 'a'), 'c');
 });
 
 test('nodes that do not answer, are full, or too small are not chosen, and it is said why', () => {

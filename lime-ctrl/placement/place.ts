@@ -1,16 +1,25 @@
-// Which node a machine goes to: a pure function. A node with the image wins, then the one with most memory free.
+// Which node a machine goes to: a pure function. It weighs how much of its memory a node has free against what is there
+// already (a template to start from, the image); where that is equal, machines of one namespace are spread.
 
 export interface ObservedNode {
   name: string;
   reachable: boolean;
   /** Since when it has been reachable, or has not. */
   sinceMs: number;
+  /** It gets nothing new. */
+  cordoned: boolean;
+  /** It is about to end. */
+  draining: boolean;
   cpus: number;
   memoryMiB: number;
   memoryFreeMiB: number;
   machines: number;
+  /** Of those, made in the same namespace. */
+  machinesAlike: number;
   machineLimit: number;
   images: string[];
+  /** What it can start without a boot. */
+  templates: Required<Demand>[];
 }
 
 export interface Demand {
@@ -18,6 +27,8 @@ export interface Demand {
   cpu: number;
   /** MB */
   memory: number;
+  /** That waits in the machine; none: "". */
+  interpreter?: string;
 }
 
 export type Placement =
@@ -25,22 +36,38 @@ export type Placement =
   /** One word and one sentence with the numbers. */
   | { node: undefined; reason: 'NoNode' | 'NoRoom' | 'TooLarge'; message: string };
 
+/** How many tenths of a node's memory it is worth that the image, or a template too, is there. */
+const imageWorth = 8;
+const templateWorth = 4;
+
 /** `preferred` is taken when it fits: the node that had the machine before. */
 export function place(demand: Demand, nodes: readonly ObservedNode[], preferred?: string): Placement {
   const reachable = nodes.filter((node) => node.reachable);
   if (reachable.length === 0) {
-    const message = nodes.length === 0 ? 'no node is configured' : `none of ${nodes.length} nodes answers`;
+    const message = nodes.length === 0 ? 'there is no node' : `none of ${nodes.length} nodes answers`;
     return { node: undefined, reason: 'NoNode', message };
   }
   const fitting = reachable.filter((node) => whyNot(demand, node) === undefined);
   const best = fitting.find((node) => node.name === preferred) ?? fitting.toSorted((a, b) => order(demand, a, b))[0];
   if (best) return { node: best.name };
-  const everFits = reachable.some((node) => demand.cpu <= node.cpus && demand.memory <= node.memoryMiB);
   const message = reachable.map((node) => `${node.name}: ${whyNot(demand, node)}`).join('; ');
-  return { node: undefined, reason: everFits ? 'NoRoom' : 'TooLarge', message };
+  return { node: undefined, reason: reasonOf(demand, reachable), message };
+}
+
+/** Whether it may be given machines. */
+export function takesMachines({ reachable, cordoned, draining }: ObservedNode): boolean {
+  return reachable && !cordoned && !draining;
+}
+
+function reasonOf(demand: Demand, reachable: ObservedNode[]): 'NoNode' | 'NoRoom' | 'TooLarge' {
+  const open = reachable.filter(takesMachines);
+  if (open.length === 0) return 'NoNode';
+  return open.some((node) => demand.cpu <= node.cpus && demand.memory <= node.memoryMiB) ? 'NoRoom' : 'TooLarge';
 }
 
 function whyNot(demand: Demand, node: ObservedNode): string | undefined {
+  if (node.draining) return 'is being drained';
+  if (node.cordoned) return 'is cordoned';
   if (demand.cpu > node.cpus) return `has ${node.cpus} CPUs, ${demand.cpu} asked`;
   if (demand.memory > node.memoryFreeMiB) {
     return `has ${node.memoryFreeMiB} MB free of ${node.memoryMiB} MB, ${demand.memory} MB asked`;
@@ -50,7 +77,21 @@ function whyNot(demand: Demand, node: ObservedNode): string | undefined {
   return undefined;
 }
 
-function order({ image }: Demand, a: ObservedNode, b: ObservedNode): number {
-  const local = Number(b.images.includes(image)) - Number(a.images.includes(image));
-  return local || b.memoryFreeMiB - a.memoryFreeMiB || a.machines - b.machines || a.name.localeCompare(b.name);
+function order(demand: Demand, a: ObservedNode, b: ObservedNode): number {
+  return (
+    worth(demand, b) - worth(demand, a) ||
+    a.machinesAlike - b.machinesAlike ||
+    b.memoryFreeMiB - a.memoryFreeMiB ||
+    a.machines - b.machines ||
+    a.name.localeCompare(b.name)
+  );
+}
+
+/** In tenths of a node's memory. */
+function worth({ image, cpu, memory, interpreter = '' }: Demand, node: ObservedNode): number {
+  const freeTenths = Math.floor((node.memoryFreeMiB / Math.max(1, node.memoryMiB)) * 10);
+  const hasTemplate = node.templates.some(
+    (each) => each.image === image && each.cpu === cpu && each.memory === memory && each.interpreter === interpreter,
+  );
+  return freeTenths + (node.images.includes(image) ? imageWorth : 0) + (hasTemplate ? templateWorth : 0);
 }
