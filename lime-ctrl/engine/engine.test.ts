@@ -18,7 +18,8 @@ interface Ran {
 async function run({ engine }: Harness, request: ExecuteRequest): Promise<Ran> {
   const events: RunEvent[] = [];
   const signal = AbortSignal.timeout(30_000);
-  for await (const event of engine.execute(executeRequest.parse(request), { signal })) events.push(event);
+  for await (const event of engine.execute(executeRequest.parse(request), { namespace: 'default', signal }))
+    events.push(event);
   const started = events.find((event) => event.type === 'started');
   assert.ok(started);
   const output = events.flatMap((event) => (event.type === 'output' ? [event.bytes] : []));
@@ -37,7 +38,7 @@ test('machines of the pool wait paused; those of one run do not', async () => {
   harness.flintlock.boot = new Promise(() => {});
   const stop = new AbortController();
   const request = executeRequest.parse({ code: 'print x', image: 'other' });
-  const left = harness.engine.execute(request, { signal: stop.signal }).next();
+  const left = harness.engine.execute(request, { namespace: 'default', signal: stop.signal }).next();
   left.catch(() => {});
   await eventually(() => [...harness.flintlock.machines.values()].some(({ spec }) => spec?.image === 'other'));
   const own = [...harness.flintlock.machines.values()].find(({ spec }) => spec?.image === 'other');
@@ -114,7 +115,7 @@ test('no room: a run waits for the end of another; when nothing will end it is t
   const first = new AbortController();
   const hanging = (async () => {
     const request = executeRequest.parse({ code: 'hang' });
-    for await (const _event of harness.engine.execute(request, { signal: first.signal }));
+    for await (const _event of harness.engine.execute(request, { namespace: 'default', signal: first.signal }));
   })();
   hanging.catch(() => {});
   await eventually(() => [...harness.flintlock.machines.values()].some(({ used }) => used));

@@ -37,6 +37,8 @@ export interface StartedMachine {
 }
 
 export interface ExecuteOptions {
+  /** Whose run it is: what fairness and quotas count by. */
+  namespace: string;
   /** What the process is given besides its code; undefined: no stdin. */
   inputs?: AsyncIterable<InputBody> | undefined;
   signal: AbortSignal;
@@ -62,7 +64,7 @@ export function makeEngine(deps: EngineDeps): Engine {
       const beganMs = deps.clock.now();
       const outcome: { result: string; start: StartKind | 'none' } = { result: 'abandoned', start: 'none' };
       try {
-        using _place = await deps.admission.enter(options.signal);
+        using _place = await deps.admission.enter(options.namespace, options.signal);
         for await (const event of executeAdmitted(deps, request, options, beganMs)) {
           if (event.type === 'started') outcome.start = event.machine.start;
           if (event.type === 'exited') outcome.result = resultOf(event);

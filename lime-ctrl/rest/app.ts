@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { Access } from '../access/access.ts';
 import type { Engine } from '../engine/engine.ts';
 import { docsPage } from './docs-page.ts';
 import type { App, AppEnv } from './endpoint.ts';
@@ -13,11 +14,10 @@ import { addMicroVmRoutes, type MicroVmRouteDeps } from './microvm-routes.ts';
 import { addPoolRoutes } from './pool-routes.ts';
 import { jsonResponse, problemResponse } from './responses.ts';
 import { addSnapshotRoutes } from './snapshot-routes.ts';
-import type { Tokens } from './tokens.ts';
 
 export interface AppDeps extends MicroVmRouteDeps, InspectDeps {
   engine: Engine;
-  tokens: Tokens;
+  access: Access;
   log: Logger;
 }
 
@@ -33,7 +33,8 @@ export function makeApp(deps: AppDeps): App {
     context.res.headers.set('x-request-id', requestId);
   });
   app.use('/v1/*', async (context, next) => {
-    context.set('caller', deps.tokens.authenticate(context.req.header('authorization')));
+    context.set('access', deps.access);
+    context.set('caller', await deps.access.authenticate(context.req.header('authorization')));
     await next();
   });
   app.onError((thrown, context) => {
@@ -60,7 +61,12 @@ export function makeApp(deps: AppDeps): App {
 }
 
 function addDescription(app: App, version: string): void {
-  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', { type: 'http', scheme: 'bearer' });
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    description:
+      'On one machine a token of the tokens file. In a cluster a token of the cluster, such as "kubectl create token" gives; what its user may do is what RBAC allows on the custom resources.',
+  });
   const document = app.getOpenAPI31Document({
     openapi: '3.1.0',
     info: {

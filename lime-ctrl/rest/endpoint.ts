@@ -1,16 +1,17 @@
-// An endpoint: its place, its schemas, its handler. Invariant: what /openapi.json says is what is checked, because both
-// come from the same schemas.
+// An endpoint: its place, its schemas, its handler. Invariants: what /openapi.json says is what is checked, because both
+// come from the same schemas; the namespace that a handler gets is the one that its caller was allowed.
 import type { HttpBindings } from '@hono/node-server';
 import { type OpenAPIHono, type RouteConfig, z } from '@hono/zod-openapi';
 import { TvmError } from '@tvm/api/errors.ts';
 import { bodyTooLarge } from '@tvm/api/rest/problem.ts';
 import { problem } from '@tvm/api/rest/stream.ts';
 import type { Context } from 'hono';
-import type { Caller } from './tokens.ts';
+import type { Access, Caller } from '../access/access.ts';
+import { questionsOf, type Rule, rulesOf } from '../access/route-rules.ts';
 
 export interface AppEnv {
   Bindings: HttpBindings;
-  Variables: { requestId: string; caller: Caller };
+  Variables: { requestId: string; caller: Caller; access: Access };
 }
 export type App = OpenAPIHono<AppEnv>;
 
@@ -18,6 +19,8 @@ export type App = OpenAPIHono<AppEnv>;
 const maxBodyBytes = 8_388_608;
 
 export interface Call<Params, Query, Body> {
+  /** Where the caller may do this; empty: in all of them. */
+  namespace: string;
   params: Params;
   query: Query;
   body: Body;
@@ -31,6 +34,8 @@ export interface Endpoint<Params, Query, Body> {
   /** As OpenAPI writes it: /v1/microvms/{name}. */
   path: string;
   summary: string;
+  /** With Accept: text/event-stream it is a watch. */
+  watchable?: boolean;
   params?: z.ZodType<Params>;
   query?: z.ZodType<Query>;
   /** The JSON body. None: the handler reads the raw one, if any. */
@@ -40,16 +45,48 @@ export interface Endpoint<Params, Query, Body> {
   handle: (call: Call<Params, Query, Body>) => Promise<Response> | Response;
 }
 
+/** Throws when no rule says what the endpoint asks of its callers. */
 export function addEndpoint<Params, Query, Body>(app: App, endpoint: Endpoint<Params, Query, Body>): void {
+  const method = endpoint.method.toUpperCase();
+  const rules = rulesOf(`${method} ${endpoint.path}`);
+  const watchRules = endpoint.watchable ? rulesOf(`WATCH ${endpoint.path}`) : rules;
   app.openAPIRegistry.registerPath(routeOf(endpoint));
-  app.on(endpoint.method.toUpperCase(), endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
-    const none = z.unknown() as z.ZodType;
-    const params = check(endpoint.params ?? none, context.req.param(), 'path') as Params;
-    const query = check(endpoint.query ?? none, context.req.query(), 'query') as Query;
+  app.on(method, endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
+    const params = check(endpoint.params ?? noFields, context.req.param(), 'path') as Params;
+    const query = check(endpoint.query ?? noFields, context.req.query(), 'query') as Query;
     const body = (endpoint.body && check(endpoint.body, await readJson(context), 'body')) as Body;
-    return endpoint.handle({ params, query, body, context, gone: goneSignal(context) });
+    const namespace = namespaceOf(query ?? {}, body ?? {});
+    await authorize(context, isEventStream(context) ? watchRules : rules, { namespace, ...params });
+    return endpoint.handle({ namespace, params, query, body, context, gone: goneSignal(context) });
   });
 }
+
+const noFields = z.strictObject({}) as z.ZodType;
+
+export function isEventStream({ req }: Context<AppEnv>): boolean {
+  return req.header('accept')?.includes('text/event-stream') ?? false;
+}
+
+type About = { namespace: string; name?: string };
+
+async function authorize(context: Context<AppEnv>, rules: readonly Rule[], about: About): Promise<void> {
+  await context.get('access').authorize(context.get('caller'), questionsOf(rules, about));
+}
+
+/** Where a request is about: its query says it, or its body; empty: everywhere. Throws when they disagree. */
+export function namespaceOf(
+  query: { namespace?: string | undefined; allNamespaces?: string | undefined },
+  body: { namespace?: string | undefined },
+): string {
+  if (query.allNamespaces === 'true') return '';
+  if (query.namespace !== undefined && body.namespace !== undefined && query.namespace !== body.namespace) {
+    const said = `the query says namespace ${query.namespace}, the body ${body.namespace}`;
+    throw new TvmError('invalid_argument', said, { reason: 'InvalidRequest' });
+  }
+  return query.namespace ?? body.namespace ?? defaultNamespace;
+}
+
+export const defaultNamespace = 'default';
 
 function routeOf<Params, Query, Body>(endpoint: Endpoint<Params, Query, Body>): RouteConfig {
   const { status, description, content = {} } = endpoint.answers;

@@ -1,10 +1,13 @@
 // The WebSocket of /v1/microvms/{name}/exec: a process in a declared machine that outlives a lost connection.
-import { randomUUID } from 'node:crypto';
+// Invariant: nobody but the user who started a process attaches to it, or ends it by leaving.
+import { TvmError } from '@tvm/api/errors.ts';
 import { type CheckedExecRequest, execRequest } from '@tvm/api/rest/stream.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
+import type { Caller } from '../access/access.ts';
 import { timeoutExitCode } from '../engine/engine.ts';
 import { type ExecRequestInit, streamProcess } from '../engine/process-stream.ts';
 import { check } from './endpoint.ts';
+import { isExecOf, newExecId } from './exec-id.ts';
 import type { KeptProcesses } from './kept-processes.ts';
 import type { FoundMachine } from './machine-lookup.ts';
 import type { SocketSession } from './socket-session.ts';
@@ -19,9 +22,11 @@ export async function serveExecSocket(
   { kept, clock }: ExecSocketDeps,
   session: SocketSession,
   machine: FoundMachine,
+  { user }: Caller,
 ): Promise<void> {
   const request = check(execRequest, await session.first(), 'request');
-  const execId = 'attach' in request ? request.attach : randomUUID();
+  if ('attach' in request && !isExecOf(request.attach, user)) throw notYours(request.attach, user);
+  const execId = 'attach' in request ? request.attach : newExecId(user);
   const process = { client: machine.client, uid: machine.uid, execId };
   const beganMs = clock.now();
   let state: 'starting' | 'running' | 'exited' = 'starting';
@@ -45,6 +50,13 @@ export async function serveExecSocket(
       else kept.lost(process);
     } else if (state === 'running') kept.lost(process);
   }
+}
+
+function notYours(execId: string, user: string): TvmError {
+  return new TvmError('permission_denied', `exec ${execId} was not started by ${user}`, {
+    reason: 'NotYourProcess',
+    hint: 'Only who started a process may attach to it again.',
+  });
 }
 
 function firstMessage(uid: string, execId: string, request: CheckedExecRequest): ExecRequestInit {

@@ -1,17 +1,13 @@
 // POST /v1/execute: one JSON result, or NDJSON events as they happen.
 
 import { TvmError } from '@tvm/api/errors.ts';
-import {
-  type CheckedExecuteRequest,
-  type ExecuteResult,
-  executeRequest,
-  executeResult,
-} from '@tvm/api/rest/execute.ts';
+import { type ExecuteResult, executeRequest, executeResult } from '@tvm/api/rest/execute.ts';
 import { toProblem } from '@tvm/api/rest/problem.ts';
 import { type ExecuteEvent, executeEvent } from '@tvm/api/rest/stream.ts';
 import type { Engine, RunEvent } from '../engine/engine.ts';
 import { BoundedText } from './bounded-text.ts';
 import { type App, addEndpoint } from './endpoint.ts';
+import { namespaceQuery } from './microvm-routes.ts';
 import { jsonResponse, streamResponse } from './responses.ts';
 
 const ndjson = 'application/x-ndjson';
@@ -23,26 +19,28 @@ export function addExecuteRoutes(app: App, { engine }: { engine: Engine }): void
     method: 'post',
     path: '/v1/execute',
     summary: 'Run code once, in a machine of its own. A WebSocket here streams; see the stream protocol.',
+    query: namespaceQuery,
     body: executeRequest,
     answers: {
       status: 200,
       description: 'The result; with Accept: application/x-ndjson one event a line.',
       content: { 'application/json': executeResult, [ndjson]: executeEvent },
     },
-    handle: async ({ body, context, gone }) => {
+    handle: async ({ namespace, body, context, gone }) => {
+      const options = { namespace, signal: gone };
       if (context.req.header('accept')?.includes(ndjson)) {
-        return streamResponse(eventLines(engine.execute(body, { signal: gone })), ndjson);
+        return streamResponse(eventLines(engine.execute(body, options)), ndjson);
       }
-      return jsonResponse(await collect(engine, body, gone));
+      return jsonResponse(await collect(engine.execute(body, options)));
     },
   });
 }
 
 /** Runs to the end, keeping the first MiB of each output and letting the rest go. */
-async function collect(engine: Engine, request: CheckedExecuteRequest, signal: AbortSignal): Promise<ExecuteResult> {
+async function collect(run: AsyncIterable<RunEvent>): Promise<ExecuteResult> {
   const texts = { stdout: new BoundedText(), stderr: new BoundedText() };
   let machine: ExecuteResult['machine'] | undefined;
-  for await (const event of engine.execute(request, { signal })) {
+  for await (const event of run) {
     if (event.type === 'started') machine = event.machine;
     else if (event.type === 'output') texts[event.channel].add(event.bytes);
     else if (event.type === 'exited' && machine) {

@@ -30,8 +30,8 @@ export function addFileRoutes(app: App, deps: LookupDeps): void {
       description: 'Sorted by path.',
       content: { 'application/json': z.object({ files: z.array(fileView) }) },
     },
-    handle: async ({ params, query }) => {
-      const machine = await findMachineToUse(deps, query.namespace, params.name);
+    handle: async ({ namespace, params, query }) => {
+      const machine = await findMachineToUse(deps, namespace, params.name);
       const value = { path: query.path, depth: query.depth };
       return jsonResponse({ files: (await operate(machine, { case: 'list', value })).map(fileViewOf) });
     },
@@ -43,8 +43,8 @@ export function addFileRoutes(app: App, deps: LookupDeps): void {
     params: nameParams,
     query: pathQuery,
     answers: oneFile,
-    handle: async ({ params, query }) => {
-      const machine = await findMachineToUse(deps, query.namespace, params.name);
+    handle: async ({ namespace, params, query }) => {
+      const machine = await findMachineToUse(deps, namespace, params.name);
       return oneOf(await operate(machine, { case: 'stat', value: { path: query.path } }));
     },
   });
@@ -56,8 +56,8 @@ export function addFileRoutes(app: App, deps: LookupDeps): void {
     query: namespaceQuery,
     body: fileOperation,
     answers: oneFile,
-    handle: async ({ params, query, body }) =>
-      oneOf(await operate(await findMachineToUse(deps, query.namespace, params.name), operationOf(body))),
+    handle: async ({ namespace, params, body }) =>
+      oneOf(await operate(await findMachineToUse(deps, namespace, params.name), operationOf(body))),
   });
   addEndpoint(app, {
     method: 'delete',
@@ -66,8 +66,8 @@ export function addFileRoutes(app: App, deps: LookupDeps): void {
     params: nameParams,
     query: pathQuery.extend({ recursive: z.stringbool().default(false) }),
     answers: { status: 204, description: 'It is gone.' },
-    handle: async ({ params, query }) => {
-      const machine = await findMachineToUse(deps, query.namespace, params.name);
+    handle: async ({ namespace, params, query }) => {
+      const machine = await findMachineToUse(deps, namespace, params.name);
       await operate(machine, { case: 'remove', value: { path: query.path, recursive: query.recursive } });
       return new Response(null, { status: 204 });
     },
@@ -83,8 +83,8 @@ function addContentRoutes(app: App, deps: LookupDeps, path: string): void {
     params: nameParams,
     query: pathQuery,
     answers: { status: 200, description: 'The bytes.', content: { 'application/octet-stream': z.string() } },
-    handle: async ({ params, query, gone }) => {
-      const { client, uid } = await findMachineToUse(deps, query.namespace, params.name);
+    handle: async ({ namespace, params, query, gone }) => {
+      const { client, uid } = await findMachineToUse(deps, namespace, params.name);
       const stream = client.readFile({ uid, file: { path: query.path } }, { signal: gone });
       const messages = stream[Symbol.asyncIterator]();
       const first = await messages.next();
@@ -104,8 +104,8 @@ function addContentRoutes(app: App, deps: LookupDeps, path: string): void {
       makeParents: z.stringbool().default(false),
     }),
     answers: oneFile,
-    handle: async ({ params, query, context, gone }) => {
-      const { client, uid } = await findMachineToUse(deps, query.namespace, params.name);
+    handle: async ({ namespace, params, query, context, gone }) => {
+      const { client, uid } = await findMachineToUse(deps, namespace, params.name);
       const file = {
         path: query.path,
         mode: query.mode ?? 0,

@@ -57,8 +57,8 @@ function addProcessRoutes(app: App, deps: InspectDeps): void {
       description: 'Running, or kept and ended.',
       content: { 'application/json': z.object({ processes: z.array(processView) }) },
     },
-    handle: async ({ params, query }) => {
-      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+    handle: async ({ namespace, params }) => {
+      const { client, uid } = await findMachine(deps, namespace, params.name);
       const { processes } = await client.listProcesses({ uid }, { timeoutMs: callDeadlineMs });
       const views = processes.map(({ id, pid, argv, exited }) => ({
         id,
@@ -76,8 +76,8 @@ function addProcessRoutes(app: App, deps: InspectDeps): void {
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 200, description: 'Now.', content: { 'application/json': usageView } },
-    handle: async ({ params, query }) => {
-      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+    handle: async ({ namespace, params }) => {
+      const { client, uid } = await findMachine(deps, namespace, params.name);
       const { guest, vmmResidentBytes, vmmCpuTimeMs } = await client.getUsage({ uid }, { timeoutMs: callDeadlineMs });
       return jsonResponse({
         memoryTotalBytes: Number(guest?.memoryTotalBytes ?? 0n),
@@ -104,8 +104,8 @@ function addLogRoute(app: App, deps: InspectDeps): void {
       tailBytes: z.coerce.number().int().min(0).max(4_294_967_295).default(0),
     }),
     answers: { status: 200, description: 'The text.', content: { 'text/plain': z.string() } },
-    handle: async ({ params, query, gone }) => {
-      const { client, uid } = await findMachine(deps, query.namespace, params.name);
+    handle: async ({ namespace, params, query, gone }) => {
+      const { client, uid } = await findMachine(deps, namespace, params.name);
       const { follow, tailBytes } = query;
       const chunks = client.readLogs({ uid, follow, tailBytes }, { signal: gone });
       return streamResponse(dataOf(chunks), 'text/plain; charset=utf-8');

@@ -12,13 +12,15 @@ import {
 } from '@tvm/api/rest/microvms.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
-import { type App, addEndpoint } from './endpoint.ts';
+import { type App, addEndpoint, isEventStream } from './endpoint.ts';
 import { type LookupDeps, wakeMicroVm } from './machine-lookup.ts';
 import { viewOf, watchStream } from './microvm-view.ts';
 import { jsonResponse, streamResponse } from './responses.ts';
 
 export const nameParams = z.object({ name: z.string().min(1).max(253) });
-export const namespaceQuery = z.strictObject({ namespace: objectName.default('default') });
+export const namespaceQuery = z.strictObject({
+  namespace: objectName.optional().meta({ description: 'Default: "default".' }),
+});
 const desiredStates = { start: 'Running', resume: 'Running', stop: 'Stopped', pause: 'Paused' } as const;
 
 export interface MicroVmRouteDeps extends LookupDeps {
@@ -31,9 +33,11 @@ export function addMicroVmRoutes(app: App, deps: MicroVmRouteDeps): void {
     method: 'post',
     path: '/v1/microvms',
     summary: 'Declare a machine.',
+    query: namespaceQuery,
     body: microVmCreate,
     answers: { status: 201, description: 'As it was declared.', content: { 'application/json': microVmView } },
-    handle: async ({ body }) => jsonResponse(viewOf(await client.create(microVms, objectOf(body))), 201),
+    handle: async ({ namespace, body }) =>
+      jsonResponse(viewOf(await client.create(microVms, objectOf(body, namespace))), 201),
   });
   addListRoute(app, deps);
   addEndpoint(app, {
@@ -43,7 +47,7 @@ export function addMicroVmRoutes(app: App, deps: MicroVmRouteDeps): void {
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 200, description: 'As it is.', content: { 'application/json': microVmView } },
-    handle: async ({ params, query }) => jsonResponse(viewOf(await client.get(microVms, query.namespace, params.name))),
+    handle: async ({ params, namespace }) => jsonResponse(viewOf(await client.get(microVms, namespace, params.name))),
   });
   addEndpoint(app, {
     method: 'delete',
@@ -52,7 +56,7 @@ export function addMicroVmRoutes(app: App, deps: MicroVmRouteDeps): void {
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 202, description: 'It will be gone.', content: { 'application/json': microVmView } },
-    handle: async ({ params, query }) => jsonResponse(await remove(client, query.namespace, params.name), 202),
+    handle: async ({ params, namespace }) => jsonResponse(await remove(client, namespace, params.name), 202),
   });
   for (const verb of Object.keys(desiredStates) as (keyof typeof desiredStates)[]) addVerbRoute(app, deps, verb);
 }
@@ -62,6 +66,7 @@ function addListRoute(app: App, { client, microVms: reflector }: MicroVmRouteDep
     method: 'get',
     path: '/v1/microvms',
     summary: 'All machines; with Accept: text/event-stream, and every change from then on.',
+    watchable: true,
     query: namespaceQuery.extend({
       allNamespaces: z.enum(['true', 'false']).optional(),
       labelSelector: z.string().max(1024).optional(),
@@ -71,9 +76,9 @@ function addListRoute(app: App, { client, microVms: reflector }: MicroVmRouteDep
       description: 'The machines.',
       content: { 'application/json': z.object({ items: z.array(microVmView) }) },
     },
-    handle: async ({ query, context, gone }) => {
-      const namespace = query.allNamespaces === 'true' ? undefined : query.namespace;
-      if (context.req.header('accept')?.includes('text/event-stream')) {
+    handle: async ({ namespace: allowed, query, context, gone }) => {
+      const namespace = allowed === '' ? undefined : allowed;
+      if (isEventStream(context)) {
         return streamResponse(watchStream(reflector, namespace, gone), 'text/event-stream');
       }
       const { items } = await client.list(microVms, { namespace, labelSelector: query.labelSelector });
@@ -92,8 +97,8 @@ function addVerbRoute(app: App, deps: LookupDeps, verb: keyof typeof desiredStat
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 200, description: 'As it is declared now.', content: { 'application/json': microVmView } },
-    handle: async ({ params, query }) => {
-      const vm = await client.patch(microVms, query.namespace, params.name, patch);
+    handle: async ({ params, namespace }) => {
+      const vm = await client.patch(microVms, namespace, params.name, patch);
       // A machine that rests because nobody used it is declared to run already.
       if (desiredStates[verb] === 'Running') await wakeMicroVm(deps, vm);
       return jsonResponse(viewOf(vm));
@@ -111,7 +116,7 @@ async function remove(client: KubeClient, namespace: string, name: string): Prom
   return { ...viewOf(vm), deleting: true };
 }
 
-function objectOf({ name, namespace = 'default', labels, spec }: MicroVmCreate & { spec: MicroVm['spec'] }): MicroVm {
+function objectOf({ name, labels, spec }: MicroVmCreate & { spec: MicroVm['spec'] }, namespace: string): MicroVm {
   const named = name === undefined ? { generateName: 'vm-', name: undefined as never } : { name };
   return { apiVersion, kind: 'MicroVM', metadata: { ...named, namespace, ...(labels && { labels }) }, spec };
 }

@@ -16,9 +16,10 @@ export function addPoolRoutes(app: App, { client }: { client: KubeClient }): voi
     method: 'post',
     path: '/v1/pools',
     summary: 'Declare machines that wait.',
+    query: namespaceQuery,
     body: poolCreate,
     answers: { status: 201, description: 'As they were declared.', content: onePool },
-    handle: async ({ body: { name, namespace = 'default', spec } }) => {
+    handle: async ({ namespace, body: { name, spec } }) => {
       const object = { apiVersion, kind: 'MicroVMPool', metadata: { name, namespace }, spec };
       return jsonResponse(viewOf(await client.create(microVmPools, object)), 201);
     },
@@ -30,8 +31,8 @@ export function addPoolRoutes(app: App, { client }: { client: KubeClient }): voi
     ...named,
     body: poolScale,
     answers: { status: 200, description: 'As it is declared now.', content: onePool },
-    handle: async ({ params, query, body }) =>
-      jsonResponse(viewOf(await client.patch(microVmPools, query.namespace, params.name, { spec: body }))),
+    handle: async ({ params, namespace, body }) =>
+      jsonResponse(viewOf(await client.patch(microVmPools, namespace, params.name, { spec: body }))),
   });
   addPoolReading(app, client);
 }
@@ -47,7 +48,8 @@ function addPoolReading(app: App, client: KubeClient): void {
       description: 'The pools.',
       content: { 'application/json': z.object({ items: z.array(poolView) }) },
     },
-    handle: async ({ query }) => jsonResponse({ items: (await client.list(microVmPools, query)).items.map(viewOf) }),
+    handle: async ({ namespace }) =>
+      jsonResponse({ items: (await client.list(microVmPools, { namespace })).items.map(viewOf) }),
   });
   addEndpoint(app, {
     method: 'get',
@@ -55,8 +57,8 @@ function addPoolReading(app: App, client: KubeClient): void {
     summary: 'One pool.',
     ...named,
     answers: { status: 200, description: 'As it is.', content: onePool },
-    handle: async ({ params, query }) =>
-      jsonResponse(viewOf(await client.get(microVmPools, query.namespace, params.name))),
+    handle: async ({ params, namespace }) =>
+      jsonResponse(viewOf(await client.get(microVmPools, namespace, params.name))),
   });
   addEndpoint(app, {
     method: 'delete',
@@ -64,9 +66,9 @@ function addPoolReading(app: App, client: KubeClient): void {
     summary: 'Delete a pool; its machines go.',
     ...named,
     answers: { status: 202, description: 'It will be gone.', content: onePool },
-    handle: async ({ params, query }) => {
-      const pool = await client.get(microVmPools, query.namespace, params.name);
-      await client.delete(microVmPools, query.namespace, params.name, { uid: pool.metadata.uid ?? '' });
+    handle: async ({ params, namespace }) => {
+      const pool = await client.get(microVmPools, namespace, params.name);
+      await client.delete(microVmPools, namespace, params.name, { uid: pool.metadata.uid ?? '' });
       return jsonResponse(viewOf(pool), 202);
     },
   });

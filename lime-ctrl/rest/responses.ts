@@ -1,6 +1,7 @@
 // Answers: JSON, problems, streams.
 import { TvmError } from '@tvm/api/errors.ts';
 import { bodyTooLarge, problemContentType, toProblem } from '@tvm/api/rest/problem.ts';
+import { invalidToken } from '../access/access.ts';
 
 export function jsonResponse(body: unknown, status = 200): Response {
   return Response.json(body, { status });
@@ -19,10 +20,14 @@ export function problemHeaders(error: TvmError, requestId: string): Record<strin
     'content-type': problemContentType,
     'x-request-id': requestId,
     ...(wait !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(wait))) }),
-    ...(error.code === 'unauthenticated' && { 'www-authenticate': 'Bearer' }),
+    ...(error.code === 'unauthenticated' && { 'www-authenticate': challengeOf(error) }),
     // What is left of the body is not read, so that the connection cannot be used again.
     ...(error.reason === bodyTooLarge && { connection: 'close' }),
   };
+}
+
+function challengeOf({ reason }: TvmError): string {
+  return `Bearer realm="tvm"${reason === invalidToken ? ', error="invalid_token"' : ''}`;
 }
 
 /** Bytes at the reader's pace; a reader that leaves ends the source. */

@@ -31,9 +31,9 @@ export function addSnapshotRoutes(app: App, deps: LookupDeps): void {
     query: namespaceQuery,
     body: snapshotCreate,
     answers: { status: 201, description: 'As it was declared.', content: oneSnapshot },
-    handle: async ({ params, query, body }) => {
-      await client.get(microVms, query.namespace, params.name);
-      const object = objectOf(body, query.namespace, params.name);
+    handle: async ({ params, namespace, body }) => {
+      await client.get(microVms, namespace, params.name);
+      const object = objectOf(body, namespace, params.name);
       return jsonResponse(snapshotViewOf(await client.create(microVmSnapshots, object)), 201);
     },
   });
@@ -45,8 +45,8 @@ export function addSnapshotRoutes(app: App, deps: LookupDeps): void {
     query: namespaceQuery,
     body: forkRequest,
     answers: { status: 201, description: 'As they were declared.', content: { 'application/json': forkView } },
-    handle: async ({ params, query, body }) => {
-      const { snapshot, children } = await forkMicroVm(deps, query.namespace, params.name, body);
+    handle: async ({ params, namespace, body }) => {
+      const { snapshot, children } = await forkMicroVm(deps, namespace, params.name, body);
       return jsonResponse({ snapshot, items: children.map(viewOf) }, 201);
     },
   });
@@ -64,8 +64,8 @@ function addSnapshotReading(app: App, client: KubeClient): void {
       description: 'The snapshots.',
       content: { 'application/json': z.object({ items: z.array(snapshotView) }) },
     },
-    handle: async ({ query }) => {
-      const { items } = await client.list(microVmSnapshots, query);
+    handle: async ({ namespace }) => {
+      const { items } = await client.list(microVmSnapshots, { namespace });
       return jsonResponse({ items: items.map(snapshotViewOf) });
     },
   });
@@ -76,8 +76,8 @@ function addSnapshotReading(app: App, client: KubeClient): void {
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 200, description: 'As it is.', content: oneSnapshot },
-    handle: async ({ params, query }) =>
-      jsonResponse(snapshotViewOf(await client.get(microVmSnapshots, query.namespace, params.name))),
+    handle: async ({ params, namespace }) =>
+      jsonResponse(snapshotViewOf(await client.get(microVmSnapshots, namespace, params.name))),
   });
   addEndpoint(app, {
     method: 'delete',
@@ -86,7 +86,7 @@ function addSnapshotReading(app: App, client: KubeClient): void {
     params: nameParams,
     query: namespaceQuery,
     answers: { status: 202, description: 'It will be gone.', content: oneSnapshot },
-    handle: async ({ params, query }) => jsonResponse(await remove(client, query.namespace, params.name), 202),
+    handle: async ({ params, namespace }) => jsonResponse(await remove(client, namespace, params.name), 202),
   });
 }
 

@@ -1,5 +1,5 @@
-// WebSocket upgrades: who may open which stream. Invariants: the token is checked before the upgrade; a browser page of
-// another origin is refused; every stream that was opened ends with `exited` or `error` unless the client left.
+// WebSocket upgrades: who may open which stream. Invariants: token and rights are checked before the upgrade; a browser
+// page of another origin is refused; every stream that was opened ends with `exited` or `error` unless the client left.
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -8,19 +8,20 @@ import { toProblem } from '@tvm/api/rest/problem.ts';
 import { maxStreamMessageBytes, streamSubprotocol } from '@tvm/api/rest/stream.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { type WebSocket, WebSocketServer } from 'ws';
+import type { Access } from '../access/access.ts';
+import { questionsOf, rulesOf } from '../access/route-rules.ts';
 import type { Engine } from '../engine/engine.ts';
-import { check } from './endpoint.ts';
+import { check, namespaceOf } from './endpoint.ts';
 import { type ExecSocketDeps, serveExecSocket } from './exec-socket.ts';
 import { serveExecuteSocket } from './execute-socket.ts';
 import { findMachineToUse, type LookupDeps } from './machine-lookup.ts';
 import { namespaceQuery } from './microvm-routes.ts';
 import { problemHeaders } from './responses.ts';
 import { closeSocket, makeSocketSession, type SocketSession } from './socket-session.ts';
-import type { Tokens } from './tokens.ts';
 
 export interface SocketServerDeps extends ExecSocketDeps, LookupDeps {
   engine: Engine;
-  tokens: Tokens;
+  access: Access;
   log: Logger;
 }
 
@@ -57,18 +58,29 @@ export function acceptSockets(server: Server, deps: SocketServerDeps): Disposabl
 /** What to serve. Throws when the caller may not have it. */
 async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<Serve> {
   refuseForeignOrigin(request);
-  deps.tokens.authenticate(request.headers.authorization);
+  const caller = await deps.access.authenticate(request.headers.authorization);
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim());
   if (!offered.includes(streamSubprotocol)) {
     throw new TvmError('invalid_argument', `the subprotocol ${streamSubprotocol} is not offered`);
   }
   const url = new URL(request.url ?? '/', 'http://localhost');
-  if (url.pathname === '/v1/execute') return (session) => serveExecuteSocket(deps.engine, session);
-  const name = /^\/v1\/microvms\/([^/]+)\/exec$/.exec(url.pathname)?.[1];
-  if (name === undefined) throw new TvmError('not_found', `no stream is served at ${url.pathname}`);
-  const { namespace } = check(namespaceQuery, Object.fromEntries(url.searchParams), 'query');
-  const machine = await findMachineToUse(deps, namespace, decoded(name));
-  return (session) => serveExecSocket(deps, session, machine);
+  const { route, name } = routeOf(url.pathname);
+  const namespace = namespaceOf(check(namespaceQuery, Object.fromEntries(url.searchParams), 'query'), {});
+  await deps.access.authorize(caller, questionsOf(rulesOf(`CONNECT ${route}`), { namespace, name }));
+  if (route === '/v1/execute') return (session) => serveExecuteSocket(deps.engine, session, namespace);
+  const machine = await findMachineToUse(deps, namespace, name);
+  return (session) => serveExecSocket(deps, session, machine, caller);
+}
+
+/** Where streams are served. */
+export const socketRoutes = ['/v1/execute', '/v1/microvms/{name}/exec'] as const;
+
+/** Throws not_found when no stream is served there. */
+function routeOf(path: string): { route: (typeof socketRoutes)[number]; name: string } {
+  if (path === '/v1/execute') return { route: path, name: '' };
+  const name = /^\/v1\/microvms\/([^/]+)\/exec$/.exec(path)?.[1];
+  if (name !== undefined) return { route: '/v1/microvms/{name}/exec', name: decoded(name) };
+  throw new TvmError('not_found', `no stream is served at ${path}`);
 }
 
 function decoded(name: string): string {

@@ -11,6 +11,8 @@ import { mcpSessions, microVmPools, microVmSnapshots, microVms } from '@tvm/kit/
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { type MemoryKube, makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
+import type { Access } from '../access/access.ts';
+import { makeTokenFileAccess } from '../access/token-file.ts';
 import { runControllers } from '../controllers.ts';
 import { makeAdmission } from '../engine/admission.ts';
 import { type Engine, makeEngine } from '../engine/engine.ts';
@@ -20,7 +22,6 @@ import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { makeActivity } from '../microvm/activity.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
-import { makeTokens } from '../rest/tokens.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from './fake-flintlock.ts';
 
 export const testToken = 'a-token-for-tests-only';
@@ -42,13 +43,16 @@ export async function startHarness(
     maxQueued?: number;
     flintlock?: FakeFlintlock;
     kube?: MemoryKube;
+    access?: Access;
+    /** Lines of the tokens file beside the one of testToken. */
+    tokens?: string[];
   } = {},
 ): Promise<Harness> {
   const log = makeLogger('test', 'silent');
   const clock = systemClock;
   const stop = new AbortController();
   const folder = mkdtempSync(join(tmpdir(), 'tvm-lime-'));
-  writeFileSync(join(folder, 'tokens'), `${testToken},tester,everyone\n`);
+  writeFileSync(join(folder, 'tokens'), [`${testToken},tester,everyone`, ...(options.tokens ?? [])].join('\n'));
   const kube = options.kube ?? makeMemoryKube();
   const flintlock = options.flintlock ?? makeFakeFlintlock();
   const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
@@ -60,10 +64,11 @@ export async function startHarness(
   };
   const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
   const activity = makeActivity({ fleet, clock });
-  const admission = makeAdmission({ running: options.maxExecutions ?? 8, queued: options.maxQueued ?? 8 });
+  const running = options.maxExecutions ?? 8;
+  const admission = makeAdmission({ running, runningPerNamespace: running, queued: options.maxQueued ?? 8 });
   const engine = makeEngine({ fleet, pool, admission, clock, bootDeadlineMs: 5_000 });
   const recorder = makeEventRecorder({ client: kube, clock, log, component: 'lime-ctrl', instance: 'test' });
-  const running = [
+  const loops = [
     fleet.run(stop.signal),
     reflectors.microVms.run(stop.signal),
     reflectors.pools.run(stop.signal),
@@ -72,9 +77,9 @@ export async function startHarness(
     pool.run(stop.signal),
     runControllers({ client: kube, fleet, ...reflectors, recorder, activity, clock, log, pool }, stop.signal),
   ];
-  const tokens = makeTokens(join(folder, 'tokens'), clock);
+  const access = options.access ?? makeTokenFileAccess(join(folder, 'tokens'), clock);
   const kept = makeKeptProcesses({ clock, log });
-  const parts = { client: kube, fleet, pool, engine, activity, microVms: reflectors.microVms, tokens, kept };
+  const parts = { client: kube, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
   const rest = await serveRest({ ...parts, clock, log, version: 'test' }, { host: '127.0.0.1', port: 0 });
   await eventually(() => fleet.nodes().every((node) => node.reachable));
   return {
@@ -91,7 +96,7 @@ export async function startHarness(
     async [Symbol.asyncDispose]() {
       await rest[Symbol.asyncDispose]();
       stop.abort();
-      await Promise.all(running);
+      await Promise.all(loops);
       await recorder.flush();
       rmSync(folder, { recursive: true });
     },

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { kinds } from '@tvm/api/kinds/kinds.ts';
+import fc from 'fast-check';
+import { questionsOf, routeRules, rulesOf, verbs } from './route-rules.ts';
+
+const operations = Object.keys(routeRules);
+const plurals = new Set(kinds.map(({ plural }) => plural));
+
+test('every rule is about a kind of ours or about the path of its route', () => {
+  for (const [operation, rules] of Object.entries(routeRules)) {
+    const [method, path] = operation.split(' ');
+    assert.match(method ?? '', /^(GET|POST|PUT|DELETE|WATCH|CONNECT)$/);
+    for (const rule of rules) {
+      if ('path' in rule) assert.equal(rule.path, path);
+      else assert.ok(plurals.has(rule.resource), rule.resource);
+      assert.ok(verbs.includes(rule.verb));
+    }
+    if (method === 'GET' || method === 'WATCH') {
+      assert.ok(
+        rules.every(({ verb }) => ['get', 'list', 'watch'].includes(verb)),
+        operation,
+      );
+    } else
+      assert.ok(
+        rules.some(({ verb }) => !['get', 'list', 'watch'].includes(verb)),
+        operation,
+      );
+  }
+});
+
+test('questions stay within the namespace and the name of the request', () => {
+  const text = fc.oneof(fc.string(), fc.constant(''), fc.constant('__proto__'));
+  fc.assert(
+    fc.property(fc.constantFrom(...operations), text, text, (operation, namespace, name) => {
+      const rules = rulesOf(operation);
+      const questions = questionsOf(rules, { namespace, name });
+      assert.equal(questions.length, rules.length);
+      for (const question of questions) {
+        if ('path' in question) continue;
+        assert.equal(question.namespace, namespace);
+        assert.ok(question.name === '' || question.name === name);
+        if (question.verb === 'create' && question.subresource === '') assert.equal(question.name, '');
+      }
+      const isAboutOne = operation.includes('{name}');
+      assert.ok(!isAboutOne || questions.some((question) => 'name' in question && question.name === name));
+    }),
+  );
+});
+
+test('what has no entry is not served', () => {
+  for (const operation of ['GET /v1/secrets', 'constructor', '__proto__', 'GET /v1/microvms/']) {
+    assert.throws(() => rulesOf(operation), operation);
+  }
+});
