@@ -19,6 +19,7 @@ const environment = z.object({
   TVM_MACHINE_LIMIT: z.coerce.number().int().positive().default(4096),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(60),
   TVM_TEMPLATES: z.enum(['on', 'off']).default('on'),
+  TVM_SUSPEND_AFTER_SECONDS: z.coerce.number().min(0).default(60),
   TVM_KERNEL: z.string().min(1).optional(),
   TVM_TLS_DIR: z.string().min(1).optional(),
   TVM_HEALTH_LISTEN: z.string().min(1).optional(),
@@ -36,6 +37,8 @@ export interface Config {
   bootTimeoutMs: number;
   /** False: machines always boot. */
   templates: boolean;
+  /** How long a machine is paused before its memory goes to disk; 0: it never does. */
+  suspendAfterMs: number;
   kernel: string | undefined;
   /** Certificates to serve with (tls.crt, tls.key, ca.crt); undefined: cleartext, for this host alone. */
   tlsFolder: string | undefined;
@@ -71,6 +74,7 @@ export function readConfig(env: Record<string, string | undefined> = process.env
     },
     bootTimeoutMs: data.TVM_BOOT_TIMEOUT_SECONDS * 1000,
     templates: data.TVM_TEMPLATES === 'on',
+    suspendAfterMs: data.TVM_SUSPEND_AFTER_SECONDS * 1000,
     kernel: data.TVM_KERNEL,
     tlsFolder: data.TVM_TLS_DIR,
     healthListen: data.TVM_HEALTH_LISTEN === undefined ? undefined : parseListenAddress(data.TVM_HEALTH_LISTEN),

@@ -11,6 +11,7 @@ import { watchLiveness } from './machines/liveness.ts';
 import { Machines } from './machines/machines.ts';
 import { makeRecordStore } from './machines/record-store.ts';
 import { recoverMachines } from './machines/recover.ts';
+import { watchSuspension } from './machines/suspension.ts';
 import { measure } from './metrics.ts';
 import { claimAddress, parseAddress } from './rpc/address.ts';
 import { serve } from './rpc/server.ts';
@@ -22,7 +23,7 @@ import type { Driver } from './vmm/driver.ts';
 
 export interface FlintlockDeps {
   config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder' | 'templates'> &
-    Partial<Pick<Config, 'tlsFolder'>>;
+    Partial<Pick<Config, 'tlsFolder' | 'suspendAfterMs'>>;
   driver: Driver;
   images: Images;
   log: Logger;
@@ -69,6 +70,7 @@ export async function openFlintlock({
   const working = [
     buildTemplates({ ...shared, machines, templates, store }, stop.signal),
     watchLiveness({ ...shared, machines }, stop.signal),
+    watchSuspension({ ...shared, machines, suspendAfterMs: config.suspendAfterMs ?? 0 }, stop.signal),
     registry && measure(registry, { machines, limits }, stop.signal),
   ];
   opened.defer(async () => {

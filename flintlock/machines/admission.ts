@@ -10,7 +10,7 @@ export interface NodeLimits {
 }
 
 const minMemoryMiB = 32;
-const maxNameLength = 253;
+const maxImageLength = 512;
 const maxCommandBytes = 64 * 1024;
 const maxLabels = 64;
 const retryAfterSeconds = 5;
@@ -20,7 +20,7 @@ const hostnamePattern = /^[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?$/;
 /** Throws `invalid_argument` for what can never be a machine of this node. */
 export function checkDeclaration({ uid, spec, labels }: Declaration, limits: NodeLimits): void {
   if (!uidPattern.test(uid)) throw invalid(`${JSON.stringify(uid.slice(0, 200))} is no uid of a machine`);
-  if (spec.image === '' || spec.image.length > maxNameLength) throw invalid('the image has no usable name');
+  if (spec.image === '' || spec.image.length > maxImageLength) throw invalid('the image has no usable name');
   if (spec.cpus < 1) throw invalid(`a machine needs at least 1 cpu, not ${spec.cpus}`);
   if (spec.cpus > limits.cpus) throw invalid(`${spec.cpus} cpus are more than the ${limits.cpus} of this node`);
   checkMemory(spec.memoryMiB, limits);

@@ -1,6 +1,6 @@
 // Carries out one action of a machine's plan. Invariant: each action may run twice with the result of once.
 import { randomBytes, randomUUID } from 'node:crypto';
-import { TvmError } from '@tvm/api/errors.ts';
+import { type ErrorCode, TvmError } from '@tvm/api/errors.ts';
 import type { BootFiles, ImageStore, RootImage } from '@tvm/images/contract.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import { connect } from '../guest/connect.ts';
@@ -8,12 +8,13 @@ import type { GuestConnection } from '../guest/connection.ts';
 import { configure, ping, shutDown } from '../guest/machine.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { Templates } from '../templates/templates.ts';
-import type { Driver } from '../vmm/driver.ts';
+import type { Driver, VmSpec } from '../vmm/driver.ts';
 import { followCommand, startCommand } from './command.ts';
 import { exercise } from './exercise.ts';
 import type { Machine, RunFiles } from './machine.ts';
-import type { Action } from './plan.ts';
+import { type Action, up } from './plan.ts';
 import { guestIdOf } from './record.ts';
+import { readSuspendedSpec, removeSuspended, suspendedFolder, writeSuspended } from './suspension.ts';
 
 export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'>;
 
@@ -65,6 +66,10 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
         await driver.resume(machine.vm);
         await giveIdentity(deps, machine, signal, {});
         return;
+      case 'suspend':
+        return await suspend(deps, machine, signal);
+      case 'revive':
+        return await revive(deps, machine, signal);
       case 'shutDownGuest':
         machine.run.shutdownTried = true;
         return await askToShutDown(deps, machine, signal);
@@ -139,9 +144,46 @@ async function restoreOrBoot({ driver, templates }: ExecutorDeps, machine: Machi
   }
 }
 
-function vmSpecOf(spec: { cpus: number; memoryMiB: number }, files: { image: RootImage; boot: BootFiles }) {
+function vmSpecOf(spec: { cpus: number; memoryMiB: number }, files: { image: RootImage; boot: BootFiles }): VmSpec {
   return { cpus: spec.cpus, memoryMiB: spec.memoryMiB, rootDiskPath: files.image.path, boot: files.boot };
 }
+
+async function suspend(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
+  const { run, vm, record } = machine;
+  run.suspendDue = false;
+  const files = run.files ?? (await sameFiles(deps, machine, signal));
+  await writeSuspended(vm, vmSpecOf(record.spec, files), (folder) => deps.driver.snapshot(vm, folder));
+  machine.change({ suspended: true });
+}
+
+/** Of a machine that another flintlock started. */
+async function sameFiles({ images }: ExecutorDeps, { record }: Machine, signal: AbortSignal) {
+  const image = await images.ensure(record.spec.image, () => {}, signal);
+  if (image.digest === record.imageDigest) return { image, boot: await images.bootFiles(() => {}, signal) };
+  throw new TvmError('failed_precondition', `image ${record.spec.image} is not the one any more that it started from`);
+}
+
+/** What keeps a machine from ever going on is told; anything else is tried again, from what is on disk. */
+async function revive(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
+  const { driver } = deps;
+  const { vm } = machine;
+  try {
+    await driver.restore(vm, await readSuspendedSpec(vm), suspendedFolder(vm));
+  } catch (thrown) {
+    const error = TvmError.from(thrown);
+    if (!lossCodes.has(error.code)) throw error;
+    const { code: errorCode, message } = error;
+    await settle(deps, machine, { state: 'failed', reason: 'ResumeFailed', message, errorCode });
+    return;
+  }
+  await giveIdentity(deps, machine, signal, {});
+  machine.change({ suspended: false });
+  watchVmm(driver, machine);
+  await removeSuspended(vm);
+  await settle(deps, machine, up('running').outcome);
+}
+
+const lossCodes = new Set<ErrorCode>(['failed_precondition', 'data_loss']);
 
 /** Keeps the console's output and notices the end of the VMM, for as long as the run goes on. */
 export function watchVmm(driver: Driver, machine: Machine): void {
@@ -257,6 +299,7 @@ async function settle(
   const { record, run } = machine;
   const isUp = state === 'running' || state === 'paused';
   const comesUp = isUp && record.state === 'creating';
+  if (!isUp && record.suspended) await removeSuspended(machine.vm);
   if (!isUp && outcome.reason !== 'Requested') await blameTemplate(deps, machine);
   if (comesUp && run.files?.template) templates.praise(run.files.template);
   if (comesUp && run.files && !run.files.snapshotFolder && !record.spec.template) {
@@ -264,5 +307,6 @@ async function settle(
   }
   const exitCode = 'exitCode' in outcome ? { exitCode: outcome.exitCode ?? null } : {};
   const started = comesUp ? { startedAtMs: clock.now() } : {};
-  machine.change({ state, reason, message, errorCode, ...exitCode, ...started });
+  const suspended = isUp && record.suspended;
+  machine.change({ state, reason, message, errorCode, suspended, ...exitCode, ...started });
 }

@@ -26,6 +26,8 @@ export interface Run {
   end: VmEnd | undefined;
   /** The guest answers no more. */
   unresponsive: boolean;
+  /** It has been paused for long: its memory may go to disk. */
+  suspendDue: boolean;
   /** Aborts everything that belongs to the run: watching the VMM, following the command. */
   over: AbortController;
 }
@@ -190,6 +192,7 @@ function newRunState(): Run {
     graceMs: 0,
     end: undefined,
     unresponsive: false,
+    suspendDue: false,
     over: new AbortController(),
   };
 }

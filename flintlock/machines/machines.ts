@@ -20,6 +20,7 @@ import { makeReconcile } from './reconcile.ts';
 import { type Declaration, type MachineRecord, newRecord, newRun } from './record.ts';
 import type { RecordStore } from './record-store.ts';
 import { completeSpec, mergeSnapshot } from './snapshot-spec.ts';
+import { copySuspended } from './suspension.ts';
 
 export interface MachinesDeps {
   driver: Driver;
@@ -166,7 +167,9 @@ export class Machines implements AsyncDisposable {
       const { state, spec, imageDigest } = machine.record;
       if (state !== 'running' && state !== 'paused') throw this.#wrongState(machine, 'snapshot');
       const facts = { name, machineUid: uid, spec, imageDigest, createdAtMs: clock.now() };
-      return await store.add(facts, (folder) => driver.snapshot(machine.vm, folder));
+      return await store.add(facts, (folder) =>
+        machine.record.suspended ? copySuspended(machine.vm, folder) : driver.snapshot(machine.vm, folder),
+      );
     });
   }
 
@@ -210,6 +213,14 @@ export class Machines implements AsyncDisposable {
       machine.wake();
       throw error;
     }
+  }
+
+  /** The memory of a machine that is paused may go to disk. Unknown machines are fine. */
+  suspend(uid: string): void {
+    const machine = this.#machines.get(uid);
+    if (machine?.record.state !== 'paused') return;
+    machine.run.suspendDue = true;
+    machine.wake();
   }
 
   /** The guest of a running machine answers no more: the machine fails. Unknown machines are fine. */

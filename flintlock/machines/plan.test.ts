@@ -24,6 +24,7 @@ const nothingKnown = {
   command: 'none',
   shutdownTried: false,
   unresponsive: false,
+  suspendDue: false,
 } as const;
 
 const bareSpec = {
@@ -60,6 +61,14 @@ function apply(world: World, action: Action): void {
     case 'resumeVmm':
       observed.vm = running;
       break;
+    case 'suspend':
+      observed.suspendDue = false;
+      world.record = { ...world.record, suspended: true };
+      break;
+    case 'revive':
+      observed.vm = running;
+      world.record = { ...world.record, suspended: false, state: 'running' };
+      break;
     case 'shutDownGuest':
       observed.shutdownTried = true;
       break;
@@ -73,7 +82,11 @@ function apply(world: World, action: Action): void {
       world.forgotten = true;
       break;
     case 'settle':
-      world.record = { ...world.record, state: action.outcome.state };
+      world.record = {
+        ...world.record,
+        state: action.outcome.state,
+        suspended: world.record.suspended && action.outcome.state === 'paused',
+      };
   }
 }
 
@@ -97,18 +110,26 @@ const worlds = fc
     command: fc.constantFrom<Observed['command']>('none', 'running', { exitCode: 3 }),
     shutdownTried: fc.boolean(),
     unresponsive: fc.boolean(),
+    suspendDue: fc.boolean(),
+    suspended: fc.boolean(),
   })
-  .map(({ state, desired, hasCommand, standby, ...observed }): World => {
+  .map(({ state, desired, hasCommand, standby, suspended, ...observed }): World => {
     const command = hasCommand ? ['true'] : [];
     const spec = { ...bareSpec, command, standby };
     const record = newRecord({ uid: 'a', generation: 1, spec, labels: {} }, 0);
     const wanted = state === 'destroying' ? ('destroyed' as const) : desired;
-    return { record: { ...record, state, desired: wanted }, observed, forgotten: false };
+    return {
+      record: { ...record, state, desired: wanted, suspended: suspended && state === 'paused' },
+      observed,
+      forgotten: false,
+    };
   });
 
 function isAsWanted({ record, observed, forgotten }: World): boolean {
   if (record.desired === 'destroyed') return forgotten && observed.vm.state === 'absent';
   if (record.state === 'stopped' || record.state === 'failed') return observed.vm.state === 'absent';
+  if (record.suspended)
+    return record.state === 'paused' && record.desired === 'paused' && observed.vm.state === 'absent';
   return record.state === record.desired && observed.vm.state === record.desired;
 }
 

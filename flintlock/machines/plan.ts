@@ -7,6 +7,7 @@
 //        │ ▲                   │      resume    │                        │
 //        │ └───────────────────┼────────────────┼────────────────────────┤
 //        └── failed step ──────┴── VMM ended ───┴───────────► FAILED ────┘
+//   PAUSED for long: suspended, its memory on disk and no VMM, until it is resumed.
 //   DestroyMachine: from every state to DESTROYING, then nothing is left.
 //
 // Invariant: no action means that the world is as the record wants it.
@@ -28,6 +29,8 @@ export interface Observed {
   shutdownTried: boolean;
   /** The VMM runs, the guest has not answered for long. */
   unresponsive: boolean;
+  /** It has been paused for long: its memory may go to disk. */
+  suspendDue: boolean;
 }
 
 export type Action =
@@ -41,6 +44,10 @@ export type Action =
   | { do: 'followCommand' }
   | { do: 'pauseVmm' }
   | { do: 'resumeVmm' }
+  /** Writes memory and devices of the paused VM to disk; the machine is suspended from then on. */
+  | { do: 'suspend' }
+  /** Starts a VMM from what `suspend` wrote; the machine is not suspended any more. */
+  | { do: 'revive' }
   | { do: 'shutDownGuest' }
   | { do: 'killVmm' }
   /** Ends the VMM when it runs and removes what belongs to it. */
@@ -90,6 +97,7 @@ function failedToBoot(outcome: Outcome): Outcome {
 function planUp(record: MachineRecord, observed: Observed): Action | undefined {
   const { vm, command } = observed;
   if (typeof command === 'object') return { do: 'settle', outcome: commandExited(command.exitCode) };
+  if (record.suspended) return planSuspended(record, observed);
   if (record.desired === 'stopped') return planStop(observed);
   if (vm.state === 'absent') return { do: 'settle', outcome: vanished };
   if (vm.state === 'ended') return { do: 'settle', outcome: outcomeOf(vm.end) };
@@ -97,8 +105,17 @@ function planUp(record: MachineRecord, observed: Observed): Action | undefined {
   if (record.desired === 'paused' && vm.state === 'running') return { do: 'pauseVmm' };
   if (record.desired === 'running' && vm.state === 'paused') return { do: 'resumeVmm' };
   if (record.state !== vm.state) return up(vm.state);
+  if (observed.suspendDue && vm.state === 'paused') return { do: 'suspend' };
   const follows = record.spec.command.length > 0 && command === 'none' && vm.state === 'running';
   return follows ? { do: 'followCommand' } : undefined;
+}
+
+/** What is on disk counts: a VMM that is still there was left by a step that did not end. */
+function planSuspended(record: MachineRecord, { vm }: Observed): Action | undefined {
+  if (vm.state !== 'absent') return { do: 'removeVmm' };
+  if (record.desired === 'stopped') return { do: 'settle', outcome: requested };
+  if (record.desired === 'running') return { do: 'revive' };
+  return record.state === 'paused' ? undefined : up('paused');
 }
 
 function planStop(observed: Observed): Action {

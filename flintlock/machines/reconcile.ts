@@ -38,6 +38,7 @@ async function observe(driver: Driver, machine: Machine): Promise<Observed> {
     command: run.command,
     shutdownTried: run.shutdownTried,
     unresponsive: run.unresponsive,
+    suspendDue: run.suspendDue,
   };
 }
 

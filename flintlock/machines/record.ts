@@ -46,6 +46,8 @@ export const machineRecord = z.strictObject({
   used: z.boolean(),
   /** It started from a snapshot or template, it did not boot. */
   restored: z.boolean(),
+  /** Paused, with its memory on disk and no VMM. */
+  suspended: z.boolean().default(false),
   lastActiveAtMs: z.int(),
   /** Calls to its guest that are open now. */
   openCalls: z.int(),
@@ -103,4 +105,5 @@ export const newRun = {
   startedAtMs: 0,
   exitCode: null,
   restored: false,
+  suspended: false,
 } as const;

@@ -23,9 +23,9 @@ const stateOf: Record<MachineRecord['state'], MachineState> = {
 
 export function machineMessage(record: MachineRecord): Machine {
   const { uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, exitCode } = record;
-  const { used, restored, openCalls } = record;
+  const { used, restored, openCalls, suspended } = record;
   return create(MachineSchema, {
-    ...{ uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used, restored, openCalls },
+    ...{ uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used, restored, openCalls, suspended },
     generation: BigInt(record.generation),
     spec: specMessage(record.spec),
     state: stateOf[record.state],

@@ -41,6 +41,7 @@ export interface HarnessOptions {
   memoryMiB?: number;
   bootTimeoutMs?: number;
   templates?: boolean;
+  suspendAfterMs?: number;
 }
 
 export async function openHarness(options: HarnessOptions = {}): Promise<FlintlockHarness> {
@@ -53,6 +54,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Flintlo
         stateFolder: join(home, 'flintlock'),
         nodeName: 'test-node',
         templates: options.templates ?? false,
+        suspendAfterMs: options.suspendAfterMs ?? 0,
         bootTimeoutMs: options.bootTimeoutMs ?? 2000,
         limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100 },
       },

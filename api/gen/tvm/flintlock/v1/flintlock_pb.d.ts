@@ -341,6 +341,13 @@ export declare type Machine = Message<"tvm.flintlock.v1.Machine"> & {
    * @generated from field: uint32 open_calls = 19;
    */
   openCalls: number;
+
+  /**
+   * PAUSED for long: its memory is on disk, it has no VMM until it is resumed
+   *
+   * @generated from field: bool suspended = 20;
+   */
+  suspended: boolean;
 };
 
 /**
