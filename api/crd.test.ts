@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { crdOf, openApiSchemaOf } from './crd.ts';
+import { crdOf, objectSchemaOf, openApiSchemaOf, type StructuralSchema } from './crd.ts';
 import { TvmError } from './errors.ts';
 import { kinds } from './kinds/kinds.ts';
+import { microVmKind } from './kinds/microvm.ts';
 import { microVmPoolKind } from './kinds/microvm-pool.ts';
 
 test('integers get a format and lose the bounds that only a double has', () => {
@@ -57,6 +58,50 @@ test('every kind becomes a CRD with spec required and status a subresource', () 
     assert.deepEqual(served.subresources.status, {});
     assert.equal(served.schema.openAPIV3Schema.properties?.spec?.type, 'object');
   }
+});
+
+/** `.spec.env[].name` and so on, of everything that has no description. */
+function undescribed(schema: StructuralSchema, path: string): string[] {
+  return [
+    ...(schema.description ? [] : [path]),
+    ...Object.entries(schema.properties ?? {}).flatMap(([name, field]) => undescribed(field, `${path}.${name}`)),
+    ...(schema.items ? undescribed(schema.items, `${path}[]`) : []),
+  ];
+}
+
+/** The schema at `.spec.image`. */
+function schemaAt(schema: StructuralSchema, jsonPath: string): StructuralSchema | undefined {
+  const names = jsonPath.split('.').slice(1);
+  return names.reduce<StructuralSchema | undefined>((inner, name) => inner?.properties?.[name], schema);
+}
+
+test('every field of every kind says what it is, defaults too', () => {
+  for (const kind of kinds) {
+    const { spec, status } = objectSchemaOf(kind).properties ?? {};
+    assert.ok(spec && status);
+    assert.deepEqual([...undescribed(spec, '.spec'), ...undescribed(status, '.status')], [], kind.kind);
+    for (const [name, field] of Object.entries(spec.properties ?? {})) {
+      const isOptional = !spec.required?.includes(name);
+      const tellsDefault = /Default: |Immutable|Environment/.test(field.description ?? '');
+      assert.ok(!isOptional || tellsDefault, `${kind.kind} ${name}: ${field.description}`);
+    }
+  }
+});
+
+test('what can be selected is a scalar of spec or status', () => {
+  for (const kind of kinds) {
+    for (const path of kind.selectableFields) {
+      const type = schemaAt(objectSchemaOf(kind), path)?.type ?? '';
+      assert.ok(['string', 'boolean', 'integer'].includes(type), `${kind.kind} ${path}`);
+    }
+  }
+});
+
+test('a kind whose names are shorter says so', () => {
+  assert.deepEqual(objectSchemaOf(microVmKind).properties?.metadata, {
+    type: 'object',
+    properties: { name: { type: 'string', maxLength: 63 } },
+  });
 });
 
 test('a kind with a scale keeps its paths', () => {

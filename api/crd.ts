@@ -17,11 +17,17 @@ export function objectSchemaOf(kind: Kind): StructuralSchema {
     properties: {
       apiVersion: { type: 'string', description: apiVersionDescription },
       kind: { type: 'string', description: kindDescription },
-      metadata: { type: 'object' },
+      metadata: metadataSchemaOf(kind),
       spec: openApiSchemaOf(kind.spec),
       status: statusSchemaOf(kind.status),
     },
   };
+}
+
+/** A CRD may say nothing of metadata but what names are allowed. */
+function metadataSchemaOf({ maxNameLength }: Kind): StructuralSchema {
+  if (maxNameLength === undefined) return { type: 'object' };
+  return { type: 'object', properties: { name: { type: 'string', maxLength: maxNameLength } } };
 }
 
 function statusSchemaOf(status: z.ZodType): StructuralSchema {
@@ -52,6 +58,7 @@ export function crdOf(kind: Kind) {
           storage: true,
           subresources: { status: {}, ...(kind.scale && { scale: kind.scale }) },
           additionalPrinterColumns: kind.columns,
+          selectableFields: kind.selectableFields.map((jsonPath) => ({ jsonPath })),
           schema: { openAPIV3Schema: objectSchemaOf(kind) },
         },
       ],

@@ -1,24 +1,27 @@
 // MicroVMPool: machines that wait, so that nobody waits for one.
 import { z } from 'zod';
-import { celRules, conditions, type Kind, type KubeObject } from './meta.ts';
+import { celRules, conditions, type Kind, type KubeObject, observedGeneration } from './meta.ts';
 import { machineShape } from './microvm.ts';
 
-const poolMachine = z.object({
-  ...machineShape,
-  interpreter: z.enum(['python', 'node', 'none']).optional().meta({
-    description: 'What waits in each machine for a script. Default: what its image is for, tvm/python or tvm/node.',
-  }),
-});
+const poolMachine = z
+  .object({
+    ...machineShape,
+    interpreter: z.enum(['python', 'node', 'none']).optional().meta({
+      description: 'What waits in each machine for a script. Default: what its image is for, tvm/python or tvm/node.',
+    }),
+  })
+  .meta({ description: 'What each machine is. A change makes the machines that wait anew.' });
+
+const count = z.int().min(0).max(10000);
 
 export const microVmPoolSpec = z
   .object({
-    minReady: z.int().min(0).max(10000).default(1).meta({ description: 'At least this many machines wait.' }),
-    maxReady: z
-      .int()
-      .min(0)
-      .max(10000)
-      .optional()
-      .meta({ description: 'Never more than this many wait, however many are asked for. None: 8 more than minReady.' }),
+    minReady: count.default(1).meta({
+      description: 'At least this many machines wait, 0 to 10000; the replicas of the scale subresource. Default: 1.',
+    }),
+    maxReady: count.optional().meta({
+      description: 'Never more than this many wait, however many are asked for. Default: 8 more than minReady.',
+    }),
     template: z.object({ spec: poolMachine }).meta({ description: 'What the machines of the pool are.' }),
   })
   .meta({
@@ -26,15 +29,18 @@ export const microVmPoolSpec = z
     ...celRules({
       rule: '!has(self.maxReady) || self.minReady <= self.maxReady',
       message: 'minReady must not exceed maxReady',
+      fieldPath: '.minReady',
     }),
   });
 
-export const microVmPoolStatus = z.object({
-  ready: z.int().optional().meta({ description: 'How many machines wait.' }),
-  selector: z.string().optional().meta({ description: 'For the scale subresource; no object bears it.' }),
-  observedGeneration: z.int().optional(),
-  conditions: conditions.optional(),
-});
+export const microVmPoolStatus = z
+  .object({
+    ready: z.int().optional().meta({ description: 'How many machines wait.' }),
+    selector: z.string().optional().meta({ description: 'For the scale subresource; no object bears it.' }),
+    observedGeneration: observedGeneration.optional(),
+    conditions: conditions.optional(),
+  })
+  .meta({ description: 'What was last seen of the pool; written by lime-ctrl.' });
 
 export type MicroVmPoolSpec = z.infer<typeof microVmPoolSpec>;
 export type MicroVmPoolStatus = z.infer<typeof microVmPoolStatus>;
@@ -57,9 +63,13 @@ export const microVmPoolKind: Kind = {
   columns: [
     { name: 'Image', type: 'string', jsonPath: '.spec.template.spec.image' },
     { name: 'Min', type: 'integer', jsonPath: '.spec.minReady' },
-    { name: 'Max', type: 'integer', jsonPath: '.spec.maxReady', priority: 1 },
+    { name: 'Max', type: 'integer', jsonPath: '.spec.maxReady' },
     { name: 'Ready', type: 'integer', jsonPath: '.status.ready' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    { name: 'CPU', type: 'integer', jsonPath: '.spec.template.spec.cpu', priority: 1 },
+    { name: 'Memory', type: 'integer', jsonPath: '.spec.template.spec.memory', description: 'MB', priority: 1 },
+    { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 },
   ],
+  selectableFields: ['.spec.template.spec.image'],
 };

@@ -1,34 +1,48 @@
 // MicroVMSnapshot: the memory, devices and disk of a machine at one moment.
 import { z } from 'zod';
-import { celRules, conditions, type Kind, type KubeObject } from './meta.ts';
+import {
+  celRules,
+  conditions,
+  immutable,
+  type Kind,
+  type KubeObject,
+  objectNameSchema,
+  observedGeneration,
+} from './meta.ts';
+
+const kindName = 'MicroVMSnapshot';
 
 export const microVmSnapshotSpec = z
   .object({
     source: z
-      .object({ microVM: z.string().min(1).max(253).meta({ description: 'Name of a MicroVM of the same namespace.' }) })
-      .meta({
-        description: 'What is snapshotted. Immutable.',
-        ...celRules({ rule: 'self == oldSelf', message: 'source is immutable: make a new MicroVMSnapshot' }),
-      }),
-    deletionPolicy: z
-      .enum(['Delete', 'Retain'])
-      .default('Delete')
-      .meta({ description: 'What becomes of the files when the object is deleted.' }),
+      .object({ microVM: objectNameSchema('Name of a MicroVM of the same namespace.') })
+      .meta({ description: 'What is snapshotted. Immutable.', ...celRules(immutable('source', kindName)) }),
+    deletionPolicy: z.enum(['Delete', 'Retain']).default('Delete').meta({
+      description: 'What becomes of the files on the nodes when the object is deleted. Default: Delete.',
+    }),
   })
   .meta({ description: 'Which machine to snapshot.' });
 
-export const microVmSnapshotStatus = z.object({
-  phase: z.enum(['Pending', 'InProgress', 'Ready', 'Failed']).optional(),
-  readyToUse: z.boolean().optional(),
-  sizeBytes: z.int().optional(),
-  hosts: z.array(z.string()).optional().meta({ description: 'The flintlocks that hold the files, or write them.' }),
-  image: z.string().optional().meta({ description: 'Of the machine; a MicroVM that starts from it has the same.' }),
-  cpu: z.int().optional(),
-  memory: z.int().optional().meta({ description: 'MB' }),
-  createdAt: z.string().optional().meta({ format: 'date-time' }),
-  observedGeneration: z.int().optional(),
-  conditions: conditions.optional(),
-});
+export const microVmSnapshotStatus = z
+  .object({
+    phase: z
+      .enum(['Pending', 'InProgress', 'Ready', 'Failed'])
+      .optional()
+      .meta({ description: 'Where the snapshot is in its life; the condition Ready says why.' }),
+    readyToUse: z.boolean().optional().meta({ description: 'Whether a MicroVM can start from it now.' }),
+    sizeBytes: z.int().optional().meta({ description: 'Bytes that its files take on each host.' }),
+    hosts: z
+      .array(z.string().meta({ description: 'Name of a node.' }))
+      .optional()
+      .meta({ description: 'The nodes whose flintlocks hold the files, or write them.' }),
+    image: z.string().optional().meta({ description: 'Of the machine; a MicroVM that starts from it has the same.' }),
+    cpu: z.int().optional().meta({ description: 'Virtual CPUs of the machine.' }),
+    memory: z.int().optional().meta({ description: 'Memory of the machine in MB.' }),
+    createdAt: z.string().optional().meta({ description: 'When the files were complete.', format: 'date-time' }),
+    observedGeneration: observedGeneration.optional(),
+    conditions: conditions.optional(),
+  })
+  .meta({ description: 'What was last seen of the snapshot; written by lime-ctrl.' });
 
 /** Holds a MicroVMSnapshot back until its files are gone from the nodes, or are retained. */
 export const snapshotFinalizer = 'vvm.tvm.github.com/snapshot';
@@ -38,7 +52,7 @@ export type MicroVmSnapshotStatus = z.infer<typeof microVmSnapshotStatus>;
 export type MicroVmSnapshot = KubeObject<MicroVmSnapshotSpec, MicroVmSnapshotStatus>;
 
 export const microVmSnapshotKind: Kind = {
-  kind: 'MicroVMSnapshot',
+  kind: kindName,
   plural: 'microvmsnapshots',
   singular: 'microvmsnapshot',
   shortNames: ['mvmsnap'],
@@ -53,5 +67,9 @@ export const microVmSnapshotKind: Kind = {
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
     { name: 'Bytes', type: 'integer', jsonPath: '.status.sizeBytes' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    { name: 'Image', type: 'string', jsonPath: '.status.image', priority: 1 },
+    { name: 'Hosts', type: 'string', jsonPath: '.status.hosts', priority: 1 },
+    { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 },
   ],
+  selectableFields: ['.spec.source.microVM', '.status.phase', '.status.readyToUse'],
 };

@@ -1,51 +1,104 @@
 // MicroVM: one throw-away machine with its own kernel, declared.
 import { z } from 'zod';
-import { celRules, conditions, type Kind, type KubeObject } from './meta.ts';
+import {
+  celRules,
+  conditions,
+  durationSeconds,
+  immutable,
+  type Kind,
+  type KubeObject,
+  neverAddedNorRemoved,
+  objectNameSchema,
+  observedGeneration,
+} from './meta.ts';
 
 export const phases = ['Pending', 'Creating', 'Running', 'Paused', 'Stopped', 'Failed', 'Terminating'] as const;
 export type Phase = (typeof phases)[number];
 
-export const envVariable = z.object({
-  name: z
-    .string()
-    .regex(/^[A-Za-z_][A-Za-z0-9_]*$/)
-    .max(256),
-  value: z.string().max(32768).default(''),
-});
+const kindName = 'MicroVM';
 
-export const envSource = z.object({
-  secretRef: z
-    .object({ name: z.string().min(1).max(253), optional: z.boolean().optional() })
-    .meta({ description: 'A Secret of the same namespace whose keys become environment variables.' }),
-});
+export const envVariable = z
+  .object({
+    name: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and "_", and not begin with a digit')
+      .max(256)
+      .meta({ description: 'Letters, digits and "_", no digit first.' }),
+    value: z.string().max(32768).default('').meta({ description: 'Taken as it is. Default: empty.' }),
+  })
+  .meta({ description: 'One environment variable.' });
+
+export const envSource = z
+  .object({
+    secretRef: z
+      .object({
+        name: objectNameSchema('Name of the Secret.'),
+        optional: z.boolean().optional().meta({
+          description: 'Whether the machine may start when there is no such Secret. Default: false, it waits for one.',
+        }),
+      })
+      .meta({ description: 'A Secret of the same namespace whose keys become environment variables.' }),
+  })
+  .meta({ description: 'Where environment variables come from.' });
 
 /** What a machine is made of; a MicroVM cannot change it, the template of a pool can. */
 export const machineShape = {
-  image: z.string().min(1).max(512).meta({
-    description: 'What the machine starts from: tvm/python, tvm/node, or an OCI reference such as ubuntu:20.04.',
-  }),
-  cpu: z.int().min(1).max(32).meta({ description: 'Virtual CPUs.' }),
-  memory: z.int().min(64).max(1048576).meta({ description: 'Memory in MB, 64 at least.' }),
+  image: z
+    .string()
+    .min(1)
+    .max(512)
+    .regex(/^[A-Za-z0-9[][A-Za-z0-9._:/@[\]-]*$/, 'must be an image reference such as tvm/python or ubuntu:20.04')
+    .meta({
+      description: 'What the machine starts from: tvm/python, tvm/node, or an OCI reference such as ubuntu:20.04.',
+    }),
+  cpu: z.int().min(1).max(32).meta({ description: 'Virtual CPUs, 1 to 32.' }),
+  memory: z.int().min(64).max(1048576).meta({ description: 'Memory in MB (2^20 bytes), 64 at least.' }),
 };
+
+const argument = z.string().max(32768).meta({ description: 'One argument, taken as it is: no shell reads it.' });
+
+const microVmRules = celRules(
+  neverAddedNorRemoved('snapshot', kindName),
+  neverAddedNorRemoved('command', kindName),
+  neverAddedNorRemoved('args', kindName),
+  { rule: '!has(self.args) || has(self.command)', message: 'args needs command', fieldPath: '.args' },
+  {
+    rule: '!has(self.onIdle) || has(self.idleTimeoutSeconds)',
+    message: 'onIdle needs idleTimeoutSeconds: without it no machine is ever idle',
+    fieldPath: '.onIdle',
+  },
+);
 
 export const microVmSpec = z
   .object({
-    image: machineShape.image.meta(
-      celRules({ rule: 'self == oldSelf', message: 'image is immutable: make a new MicroVM' }),
-    ),
-    cpu: machineShape.cpu.meta(celRules({ rule: 'self == oldSelf', message: 'cpu is immutable' })),
-    memory: machineShape.memory.meta(celRules({ rule: 'self == oldSelf', message: 'memory is immutable' })),
-    mcpMode: z.boolean().optional().meta({ description: 'Whether MCP sessions may be bound to this machine.' }),
-    command: z.array(z.string().max(32768)).max(256).optional().meta({
-      description: 'A program to run once the machine is up; the machine ends with it. None: it waits for exec.',
-    }),
-    args: z.array(z.string().max(32768)).max(256).optional().meta({ description: 'Arguments added to command.' }),
+    image: machineShape.image.meta(celRules(immutable('image', kindName))),
+    cpu: machineShape.cpu.meta(celRules(immutable('cpu', kindName))),
+    memory: machineShape.memory.meta(celRules(immutable('memory', kindName))),
+    mcpMode: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Whether MCP sessions may be bound to this machine. Default: false.' }),
+    command: z
+      .array(argument)
+      .max(256)
+      .optional()
+      .meta({
+        description:
+          'A program and its arguments, run once the machine is up; the machine ends with it. Default: none, it waits ' +
+          'for exec. Immutable.',
+        ...celRules(immutable('command', kindName)),
+      }),
+    args: z
+      .array(argument)
+      .max(256)
+      .optional()
+      .meta({ description: 'Arguments added to command. Immutable.', ...celRules(immutable('args', kindName)) }),
     env: z
       .array(envVariable)
       .max(256)
       .optional()
       .meta({
-        description: 'Environment of every process of the machine.',
+        description: 'Environment of every process of the machine. A change holds from the next start on.',
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['name'],
       }),
@@ -54,56 +107,49 @@ export const microVmSpec = z
       .max(32)
       .optional()
       .meta({ description: 'Environment from Secrets; a name in env wins.', 'x-kubernetes-list-type': 'atomic' }),
-    desiredState: z
-      .enum(['Running', 'Paused', 'Stopped'])
-      .default('Running')
-      .meta({ description: 'What the machine should be doing.' }),
-    snapshot: z
-      .string()
-      .min(1)
-      .max(253)
+    desiredState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').meta({
+      description:
+        'What the machine should be doing. Default: Running. A paused one keeps its memory, a stopped one not.',
+    }),
+    snapshot: objectNameSchema(
+      'Name of a MicroVMSnapshot of the same namespace that the machine continues, instead of booting. Immutable.',
+    )
+      .optional()
+      .meta(celRules(immutable('snapshot', kindName))),
+    idleTimeoutSeconds: durationSeconds.optional().meta({
+      description: 'Seconds without an open exec or file request after which onIdle is done. Default: never.',
+    }),
+    onIdle: z
+      .enum(['Pause', 'Stop', 'Delete'])
       .optional()
       .meta({
-        description: 'Name of a MicroVMSnapshot of the same namespace that the machine continues, instead of booting.',
-        ...celRules({ rule: 'self == oldSelf', message: 'snapshot is immutable: make a new MicroVM' }),
+        description:
+          'What to do with an idle machine; one that was paused resumes with the next exec or file request. Default: ' +
+          'Pause. Needs idleTimeoutSeconds.',
       }),
-    idleTimeoutSeconds: z
-      .int()
-      .min(1)
+    ttlSeconds: durationSeconds
       .optional()
-      .meta({ description: 'Do onIdle when no exec and no file request was open for this long. None: never.' }),
-    onIdle: z.enum(['Pause', 'Stop', 'Delete']).optional().meta({
-      description:
-        'What to do with an idle machine; one that was paused resumes with the next exec or file request. None: Pause.',
-    }),
-    ttlSeconds: z.int().min(1).optional().meta({ description: 'Delete the MicroVM this long after it was created.' }),
+      .meta({ description: 'Seconds after its creation after which the MicroVM is deleted. Default: never.' }),
   })
-  .meta({
-    description: 'What the machine should be.',
-    ...celRules({
-      rule: 'has(self.snapshot) == has(oldSelf.snapshot)',
-      message: 'snapshot is immutable: make a new MicroVM',
-    }),
-  });
+  .meta({ description: 'What the machine should be.', ...microVmRules });
 
 export const microVmStatus = z
   .object({
-    phase: z.enum(phases).optional(),
+    phase: z.enum(phases).optional().meta({ description: 'Where the machine is in its life; reason says why.' }),
     conditions: conditions.optional(),
-    observedGeneration: z.int().optional(),
-    host: z.string().optional().meta({ description: 'The flintlock that holds the machine.' }),
-    bootMs: z
-      .int()
-      .optional()
-      .meta({ description: 'From the start of the VMM to the answer of the guest agent, in ms.' }),
+    observedGeneration: observedGeneration.optional(),
+    host: z.string().optional().meta({ description: 'The node whose flintlock holds the machine.' }),
+    bootMs: z.int().optional().meta({
+      description: 'Milliseconds from the start of the machine monitor to the first answer of the guest.',
+    }),
     imageDigest: z.string().optional().meta({ description: 'What image meant when the machine was made.' }),
-    startedAt: z.string().optional().meta({ format: 'date-time' }),
-    restarts: z.int().optional().meta({ description: 'How often the machine was started again after its VMM died.' }),
+    startedAt: z.string().optional().meta({ description: 'When the machine was last started.', format: 'date-time' }),
+    restarts: z.int().optional().meta({ description: 'How often the machine was started again after it had failed.' }),
     exitCode: z.int().optional().meta({ description: 'Exit code of command, once it ended.' }),
     reason: z.string().optional().meta({ description: 'Why the machine is in its phase, one word.' }),
     message: z.string().optional().meta({ description: 'The same in a sentence.' }),
   })
-  .meta({ description: 'What was last seen of the machine.' });
+  .meta({ description: 'What was last seen of the machine; written by lime-ctrl.' });
 
 export type MicroVmSpec = z.infer<typeof microVmSpec>;
 export type MicroVmStatus = z.infer<typeof microVmStatus>;
@@ -113,7 +159,7 @@ export type MicroVm = KubeObject<MicroVmSpec, MicroVmStatus>;
 export const machineFinalizer = 'vvm.tvm.github.com/machine';
 
 export const microVmKind: Kind = {
-  kind: 'MicroVM',
+  kind: kindName,
   plural: 'microvms',
   singular: 'microvm',
   shortNames: ['mvm'],
@@ -130,6 +176,12 @@ export const microVmKind: Kind = {
     { name: 'Boot-ms', type: 'integer', jsonPath: '.status.bootMs' },
     { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+    { name: 'Desired', type: 'string', jsonPath: '.spec.desiredState', priority: 1 },
+    { name: 'Snapshot', type: 'string', jsonPath: '.spec.snapshot', priority: 1 },
+    { name: 'Restarts', type: 'integer', jsonPath: '.status.restarts', priority: 1 },
     { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
   ],
+  // It is the host name inside the machine.
+  maxNameLength: 63,
+  selectableFields: ['.spec.image', '.spec.desiredState', '.spec.snapshot', '.status.phase', '.status.host'],
 };

@@ -12,6 +12,7 @@ export function validateMetadata(resource: Resource, object: ApiObject, live: Ap
   const { metadata } = object;
   return [
     ...validateName(resource, metadata),
+    ...(live ? [] : validateNameLength(resource, metadata)),
     ...validateLabels(metadata),
     ...validateAnnotations(metadata),
     ...validateFinalizers(object, live),
@@ -25,6 +26,12 @@ function validateName(resource: Resource, metadata: ObjectMetadata): FieldError[
   if (!name) return [errors.required('metadata.name', 'name or generateName is required')];
   const problem = resource.rules.nameIsLabel ? labelNameProblem(name) : subdomainProblem(name);
   return problem ? [errors.invalid('metadata.name', name, problem)] : [];
+}
+
+/** A kind may allow shorter names only than Kubernetes does. */
+function validateNameLength({ rules: { maxNameLength } }: Resource, { name = '' }: ObjectMetadata): FieldError[] {
+  const isTooLong = maxNameLength !== undefined && name.length > maxNameLength;
+  return isTooLong ? [errors.tooLong('metadata.name', maxNameLength)] : [];
 }
 
 function validateLabels({ labels = {} }: ObjectMetadata): FieldError[] {

@@ -26,8 +26,12 @@ export function customResourceOf(kind: Kind): Resource {
     columns: kind.columns.map(columnOf),
     subresources: ['status'],
     ...(kind.scale && { scale: kind.scale }),
-    fieldLabels: [],
-    rules: { requiresVersion: true, countsGenerations: true },
+    fieldLabels: kind.selectableFields.map((jsonPath) => jsonPath.slice(1)),
+    rules: {
+      requiresVersion: true,
+      countsGenerations: true,
+      ...(kind.maxNameLength !== undefined && { maxNameLength: kind.maxNameLength }),
+    },
   };
 }
 

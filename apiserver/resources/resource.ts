@@ -27,6 +27,8 @@ export interface Rules {
   protects?(name: string): string | undefined;
   /** Names are DNS labels and not subdomains. */
   nameIsLabel?: boolean;
+  /** Longest name of a new object. */
+  maxNameLength?: number;
   /** There is no request that deletes all of them. */
   deletedOneByOne?: boolean;
   /** PUT to a name that does not exist creates it. */

@@ -1,11 +1,13 @@
-// CEL rules of a schema (x-kubernetes-validations), evaluated by cel-js. A rule that mentions oldSelf is only for updates.
+// CEL rules of a schema (x-kubernetes-validations), evaluated by cel-js. A rule that mentions oldSelf is only for updates;
+// any other is not asked of a value that an update leaves as it is.
 import { Environment } from '@marcbachmann/cel-js';
 import type { StructuralSchema } from '@tvm/api/crd.ts';
 import { isJsonObject } from '../objects/api-object.ts';
+import { deepEqual } from '../objects/deep-equal.ts';
 import type { FieldError } from '../status/field-error.ts';
 import * as errors from '../status/field-error.ts';
-import { listKeyOf } from './list-keys.ts';
-import { listTypeOf, propertyOf, type Schema } from './schema.ts';
+import { formerItems } from './former-items.ts';
+import { propertyOf, type Schema } from './schema.ts';
 
 type CelRule = NonNullable<StructuralSchema['x-kubernetes-validations']>[number];
 type Program = (context: Record<string, unknown>) => unknown;
@@ -22,7 +24,7 @@ export function validateRules(schema: Schema, value: unknown, old: unknown, path
 function validateChildren(schema: Schema, value: unknown, old: unknown, path: string): FieldError[] {
   if (Array.isArray(value) && schema.items) {
     const { items } = schema;
-    const before = matcherOf(schema, old);
+    const before = formerItems(schema, old);
     return value.flatMap((item, index) => validateRules(items, item, before(item), `${path}[${index}]`));
   }
   if (!isJsonObject(value)) return [];
@@ -33,27 +35,24 @@ function validateChildren(schema: Schema, value: unknown, old: unknown, path: st
   });
 }
 
-/** Only items of map-like lists have a former self. */
-function matcherOf(schema: Schema, old: unknown): (item: unknown) => unknown {
-  const listType = listTypeOf(schema);
-  if (listType.type !== 'map' || !Array.isArray(old)) return () => undefined;
-  const keyOf = (item: unknown) => JSON.stringify(listKeyOf(item, listType.keys, schema.items));
-  const byKey = new Map(old.map((item) => [keyOf(item), item]));
-  return (item) => byKey.get(keyOf(item));
-}
-
 function evaluate(rule: CelRule, self: unknown, oldSelf: unknown, path: string): FieldError[] {
   const isTransition = /\boldSelf\b/.test(rule.rule);
-  if (isTransition && oldSelf === undefined) return [];
+  if (isTransition ? oldSelf === undefined : oldSelf !== undefined && deepEqual(self, oldSelf)) return [];
   const field = rule.fieldPath ? `${path}${rule.fieldPath}` : path;
   try {
     const holds = programOf(rule.rule)({ self: celValue(self), ...(isTransition && { oldSelf: celValue(oldSelf) }) });
     if (holds === true) return [];
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return [errors.invalid(field, celShown(self), `rule evaluation error: ${why}`)];
+    return [refused(field, self, `rule evaluation error: ${why}`)];
   }
-  return [errors.invalid(field, celShown(self), rule.message)];
+  return [refused(field, self, rule.message)];
+}
+
+/** Messages show a scalar. */
+function refused(field: string, self: unknown, detail: string): FieldError {
+  const isScalar = !Array.isArray(self) && !isJsonObject(self);
+  return isScalar ? errors.invalid(field, self, detail) : errors.invalidWhole(field, detail);
 }
 
 function programOf(rule: string): Program {
@@ -70,10 +69,4 @@ function celValue(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(celValue);
   if (!isJsonObject(value)) return value;
   return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, celValue(field)]));
-}
-
-/** Messages show a scalar itself, and of the rest only the type. */
-function celShown(value: unknown): unknown {
-  if (Array.isArray(value)) return 'array';
-  return isJsonObject(value) ? 'object' : value;
 }

@@ -11,20 +11,26 @@ export function validateScalar(schema: Schema, value: unknown, path: string): Fi
 }
 
 function validateString(schema: Schema, value: string, path: string): FieldError[] {
-  const found: FieldError[] = [];
-  const length = [...value].length;
-  if (schema.maxLength !== undefined && length > schema.maxLength) found.push(errors.tooLong(path, schema.maxLength));
-  if (schema.minLength !== undefined && length < schema.minLength) {
-    found.push(errors.invalid(path, value, `${path} in body should be at least ${schema.minLength} chars long`));
-  }
-  if (schema.pattern !== undefined && !new RegExp(schema.pattern, 'u').test(value)) {
-    found.push(errors.invalid(path, value, `${path} in body should match '${schema.pattern}'`));
-  }
+  const found = stringProblem(schema, value, path);
+  const format: FieldError[] = [];
   if (schema.format === 'date-time' && !isDateTime(value)) {
     const leaf = path.slice(path.lastIndexOf('.') + 1);
-    found.push(errors.typeInvalid(path, value, `${leaf} in body must be of type date-time: ${JSON.stringify(value)}`));
+    format.push(errors.typeInvalid(path, value, `${leaf} in body must be of type date-time: ${JSON.stringify(value)}`));
   }
-  return found;
+  return [...(found ? [found] : []), ...format];
+}
+
+/** Only the first is told. */
+function stringProblem({ maxLength, minLength, pattern }: Schema, value: string, path: string): FieldError | undefined {
+  const length = [...value].length;
+  if (maxLength !== undefined && length > maxLength) return errors.tooLong(path, maxLength);
+  if (minLength !== undefined && length < minLength) {
+    return errors.invalid(path, value, `${path} in body should be at least ${minLength} chars long`);
+  }
+  if (pattern !== undefined && !new RegExp(pattern, 'u').test(value)) {
+    return errors.invalid(path, value, `${path} in body should match '${pattern}'`);
+  }
+  return undefined;
 }
 
 const dateTime = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;

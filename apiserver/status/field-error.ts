@@ -24,6 +24,11 @@ export function invalid(field: string, value: unknown, detail: string): FieldErr
   return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${shown(value)}: ${detail}` };
 }
 
+/** Where the value is no scalar: it is not shown. */
+export function invalidWhole(field: string, detail: string): FieldError {
+  return { field, reason: 'FieldValueInvalid', message: `Invalid value: ${detail}` };
+}
+
 export function typeInvalid(field: string, found: string, detail: string): FieldError {
   return { field, reason: 'FieldValueTypeInvalid', message: `Invalid value: ${shown(found)}: ${detail}` };
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { ApiObject } from '../api-client.ts';
-import { apiVersion, assertFailure, bodyOf, configMap, microVm } from './objects.ts';
+import { apiVersion, assertFailure, bodyOf, configMap, microVm, secretRefs } from './objects.ts';
 import { onEachTarget } from './scope.ts';
 
 const group = 'vvm.tvm.github.com';
@@ -19,7 +19,10 @@ onEachTarget('server-side apply', (scope) => {
     Object.fromEntries(object.metadata.managedFields.map((each: ApiObject) => [each.manager, each.fieldsV1]));
 
   test('apply creates, then answers 200 without a change', async () => {
-    const created = bodyOf(await apply('made', 'one', { ...base, args: ['x'], env: [{ name: 'A', value: '1' }] }), 201);
+    const created = bodyOf(
+      await apply('made', 'one', { ...base, envFrom: secretRefs('x'), env: [{ name: 'A', value: '1' }] }),
+      201,
+    );
     assert.equal(created.spec.desiredState, 'Running');
     const [entry] = created.metadata.managedFields;
     assert.match(entry.time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
@@ -31,10 +34,12 @@ onEachTarget('server-side apply', (scope) => {
         apiVersion,
         time: entry.time,
         fieldsType: 'FieldsV1',
-        fieldsV1: { 'f:spec': { ...owned, 'f:args': {}, 'f:env': env } },
+        fieldsV1: { 'f:spec': { ...owned, 'f:envFrom': {}, 'f:env': env } },
       },
     ]);
-    const again = bodyOf(await apply('made', 'one', { ...base, args: ['x'], env: [{ name: 'A', value: '1' }] }));
+    const again = bodyOf(
+      await apply('made', 'one', { ...base, envFrom: secretRefs('x'), env: [{ name: 'A', value: '1' }] }),
+    );
     assert.equal(again.metadata.resourceVersion, created.metadata.resourceVersion);
   });
 
@@ -56,48 +61,55 @@ onEachTarget('server-side apply', (scope) => {
   });
 
   test('conflicts name the fields and their managers; force takes them', async () => {
-    bodyOf(await apply('contested', 'one', { ...base, args: ['x'], env: [{ name: 'A', value: '1' }] }), 201);
-    const wanted = { ...base, args: ['y'], env: [{ name: 'A', value: '2' }] };
+    bodyOf(
+      await apply('contested', 'one', { ...base, envFrom: secretRefs('x'), env: [{ name: 'A', value: '1' }] }),
+      201,
+    );
+    const wanted = { ...base, envFrom: secretRefs('y'), env: [{ name: 'A', value: '2' }] };
     assertFailure(await apply('contested', 'two', wanted), {
       code: 409,
       reason: 'Conflict',
-      message: 'Apply failed with 2 conflicts: conflicts with "one":\n- .spec.args\n- .spec.env[name="A"].value',
+      message: 'Apply failed with 2 conflicts: conflicts with "one":\n- .spec.envFrom\n- .spec.env[name="A"].value',
       details: {
         causes: [
-          { reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.spec.args' },
+          { reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.spec.envFrom' },
           { reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.spec.env[name="A"].value' },
         ],
       },
     });
     const forced = bodyOf(await apply('contested', 'two', wanted, { force: true }));
-    assert.deepEqual(forced.spec.args, ['y']);
+    assert.deepEqual(forced.spec.envFrom, secretRefs('y'));
     assert.deepEqual(managers(forced), {
       one: { 'f:spec': { ...owned, 'f:env': { 'k:{"name":"A"}': { '.': {}, 'f:name': {} } } } },
       two: {
-        'f:spec': { ...owned, 'f:args': {}, 'f:env': { 'k:{"name":"A"}': { '.': {}, 'f:name': {}, 'f:value': {} } } },
+        'f:spec': {
+          ...owned,
+          'f:envFrom': {},
+          'f:env': { 'k:{"name":"A"}': { '.': {}, 'f:name': {}, 'f:value': {} } },
+        },
       },
     });
   });
 
   test('a single conflict with an update names the manager and its kind of operation', async () => {
-    bodyOf(await apply('edited', 'one', { ...base, args: ['x'] }), 201);
+    bodyOf(await apply('edited', 'one', { ...base, envFrom: secretRefs('x') }), 201);
     const edited = bodyOf(
       await scope.api.patch(
         scope.path('microvms', 'edited'),
         'merge',
-        { spec: { args: ['z'] } },
+        { spec: { envFrom: secretRefs('z') } },
         { fieldManager: 'ed' },
       ),
     );
-    assert.deepEqual(managers(edited), { one: { 'f:spec': owned }, ed: { 'f:spec': { 'f:args': {} } } });
+    assert.deepEqual(managers(edited), { one: { 'f:spec': owned }, ed: { 'f:spec': { 'f:envFrom': {} } } });
     assert.deepEqual(
       edited.metadata.managedFields.map((each: ApiObject) => each.operation),
       ['Apply', 'Update'],
     );
-    assertFailure(await apply('edited', 'one', { ...base, args: ['x'] }), {
+    assertFailure(await apply('edited', 'one', { ...base, envFrom: secretRefs('x') }), {
       code: 409,
       message:
-        /^Apply failed with 1 conflict: conflict with "ed" using vvm\.tvm\.github\.com\/v1alpha1( at [^:]+:\d\d:\d\dZ)?: \.spec\.args$/,
+        /^Apply failed with 1 conflict: conflict with "ed" using vvm\.tvm\.github\.com\/v1alpha1( at [^:]+:\d\d:\d\dZ)?: \.spec\.envFrom$/,
     });
   });
 
@@ -115,7 +127,7 @@ onEachTarget('server-side apply', (scope) => {
   });
 
   test('a field that is applied no more is removed, a default comes back', async () => {
-    bodyOf(await apply('removed', 'one', { ...base, desiredState: 'Stopped', args: ['a'] }), 201);
+    bodyOf(await apply('removed', 'one', { ...base, desiredState: 'Stopped', envFrom: secretRefs('a') }), 201);
     const { spec } = bodyOf(await apply('removed', 'one', base));
     assert.deepEqual(spec, { ...base, desiredState: 'Running' });
   });
@@ -250,8 +262,8 @@ onEachTarget('server-side apply', (scope) => {
     const read = async () => bodyOf(await scope.api.get(scope.path('microvms', 'noted'))).metadata.annotations;
     bodyOf(await apply('noted', 'somebody', { ttlSeconds: 5 }));
     assert.equal((await read())[note], '{"old":true}');
-    bodyOf(await apply('noted', 'kubectl', { ttlSeconds: 5, args: ['b', 'a'] }));
-    const text = `{"apiVersion":"${apiVersion}","kind":"MicroVM","metadata":{"name":"noted"},"spec":{"args":["b","a"],"ttlSeconds":5}}\n`;
+    bodyOf(await apply('noted', 'kubectl', { ttlSeconds: 5, envFrom: secretRefs('b', 'a') }));
+    const text = `{"apiVersion":"${apiVersion}","kind":"MicroVM","metadata":{"name":"noted"},"spec":{"envFrom":[{"secretRef":{"name":"b"}},{"secretRef":{"name":"a"}}],"ttlSeconds":5}}\n`;
     assert.deepEqual(await read(), { [note]: text, other: 'x' });
     bodyOf(await apply('new', 'kubectl', base), 201);
     assert.equal(bodyOf(await scope.api.get(scope.path('microvms', 'new'))).metadata.annotations, undefined);

@@ -132,7 +132,7 @@ onEachKubectl('that reads, waits and deletes', (scope) => {
   test('explain and api-resources', async () => {
     const spec = await kubectl(['explain', 'mvm.spec']);
     assert.match(spec, /KIND:\s+MicroVM\nVERSION:\s+(vvm\.tvm\.github\.com\/)?v1alpha1/);
-    assert.match(spec, /memory\s+<integer> -required-\n\s+Memory in MB, 64 at least\./);
+    assert.match(spec, /memory\s+<integer> -required-\n\s+Memory in MB \(2\^20 bytes\), 64 at least\./);
     assert.match(await kubectl(['explain', 'microvm.spec.env.name']), /FIELD:\s+name <string>/);
     assert.match(await kubectl(['explain', 'mvm', '--recursive']), /secretRef\s+<Object>/);
     assert.match(await kubectl(['explain', 'mvm.metadata.labels']), /FIELD:\s+labels <map\[string\]string>/);

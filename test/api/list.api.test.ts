@@ -62,6 +62,21 @@ onEachTarget('list', (scope) => {
     });
   });
 
+  test('fields that the kinds name can be selected, as they are now', async () => {
+    const found = async (fieldSelector: string) => names(await list({ fieldSelector }));
+    bodyOf(await scope.api.patch(scope.path('microvms', 'b', 'status'), 'merge', { status: { phase: 'Failed' } }));
+    assert.deepEqual(await found('status.phase=Failed'), ['b']);
+    assert.deepEqual(await found('status.phase!=Failed,spec.image=tvm/python'), ['a', 'c', 'd', 'e']);
+    assert.deepEqual(await found('status.phase='), ['a', 'c', 'd', 'e']);
+    assert.deepEqual(await found('spec.desiredState=Running,status.host='), ['a', 'b', 'c', 'd', 'e']);
+    const sessions = { fieldSelector: 'spec.userId=alice,spec.vmId=demo,status.state=' };
+    assert.deepEqual(names(bodyOf(await scope.api.get(scope.path('mcpsessions'), sessions))), []);
+    const snapshots = { fieldSelector: 'spec.source.microVM=a,status.readyToUse=true' };
+    assert.deepEqual(names(bodyOf(await scope.api.get(scope.path('microvmsnapshots'), snapshots))), []);
+    const pools = { fieldSelector: 'spec.template.spec.image=tvm/python' };
+    assert.deepEqual(names(bodyOf(await scope.api.get(scope.path('microvmpools'), pools))), []);
+  });
+
   test('selectors that cannot be read are refused', async () => {
     for (const labelSelector of ['a===b', 'a in', 'a b', 'a in (', '=x', 'a=b c']) {
       const answer = await scope.api.get(scope.path('microvms'), { labelSelector });

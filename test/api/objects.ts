@@ -14,6 +14,11 @@ export function microVm(name: string, more: { spec?: object; metadata?: object; 
   };
 }
 
+/** A list for envFrom, which is one value to whoever merges. */
+export function secretRefs(...names: string[]) {
+  return names.map((name) => ({ secretRef: { name } }));
+}
+
 export function pool(name: string, spec: object = {}): ApiObject {
   const template = { spec: { image: 'tvm/python', cpu: 1, memory: 256 } };
   return { apiVersion, kind: 'MicroVMPool', metadata: { name }, spec: { template, ...spec } };

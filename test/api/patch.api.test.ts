@@ -1,7 +1,7 @@
 // JSON patch, merge patch, strategic merge patch of core kinds.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { assertFailure, bodyOf, configMap, microVm } from './objects.ts';
+import { assertFailure, bodyOf, configMap, microVm, secretRefs } from './objects.ts';
 import { onEachTarget } from './scope.ts';
 
 onEachTarget('patch', (scope) => {
@@ -14,20 +14,18 @@ onEachTarget('patch', (scope) => {
   };
 
   test('JSON patch: add, replace, remove, copy, move, test', async () => {
-    await make('json', { spec: { args: ['a', 'c'], ttlSeconds: 5 } });
+    await make('json', { spec: { envFrom: secretRefs('a', 'c'), ttlSeconds: 5 } });
     const operations = [
       { op: 'test', path: '/spec/ttlSeconds', value: 5 },
-      { op: 'add', path: '/spec/args/1', value: 'b' },
-      { op: 'add', path: '/spec/args/-', value: 'd' },
+      { op: 'add', path: '/spec/envFrom/1', value: { secretRef: { name: 'b' } } },
+      { op: 'copy', from: '/spec/envFrom/0', path: '/spec/envFrom/-' },
       { op: 'replace', path: '/spec/desiredState', value: 'Paused' },
       { op: 'remove', path: '/spec/ttlSeconds' },
-      { op: 'copy', from: '/spec/args', path: '/spec/command' },
       { op: 'add', path: '/metadata/annotations', value: { 'x.y/z': '1' } },
       { op: 'move', from: '/metadata/annotations/x.y~1z', path: '/metadata/annotations/moved' },
     ];
     const { spec, metadata } = bodyOf(await scope.api.patch(path('json'), 'json', operations));
-    assert.deepEqual(spec.args, ['a', 'b', 'c', 'd']);
-    assert.deepEqual(spec.command, spec.args);
+    assert.deepEqual(spec.envFrom, secretRefs('a', 'b', 'c', 'a'));
     assert.equal(spec.desiredState, 'Paused');
     assert.equal(spec.ttlSeconds, undefined);
     assert.deepEqual(metadata.annotations, { moved: '1' });
@@ -58,10 +56,11 @@ onEachTarget('patch', (scope) => {
   });
 
   test('merge patch: null removes, lists are replaced, defaults come back', async () => {
-    await make('merge', { spec: { args: ['a', 'b'], ttlSeconds: 5, desiredState: 'Stopped' } });
-    const patch = { spec: { args: ['c'], ttlSeconds: null, desiredState: null }, metadata: { labels: { a: 'b' } } };
+    await make('merge', { spec: { envFrom: secretRefs('a', 'b'), ttlSeconds: 5, desiredState: 'Stopped' } });
+    const envFrom = secretRefs('c');
+    const patch = { spec: { envFrom, ttlSeconds: null, desiredState: null }, metadata: { labels: { a: 'b' } } };
     const { spec, metadata } = bodyOf(await scope.api.patch(path('merge'), 'merge', patch));
-    assert.deepEqual(spec, { image: 'tvm/python', cpu: 1, memory: 256, args: ['c'], desiredState: 'Running' });
+    assert.deepEqual(spec, { image: 'tvm/python', cpu: 1, memory: 256, envFrom, desiredState: 'Running' });
     assert.deepEqual(metadata.labels, { a: 'b' });
     const unlabelled = bodyOf(await scope.api.patch(path('merge'), 'merge', { metadata: { labels: null } }));
     assert.equal(unlabelled.metadata.labels, undefined);

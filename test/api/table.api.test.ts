@@ -37,6 +37,9 @@ onEachTarget('tables', (scope) => {
       'Boot-ms:integer:0',
       'Reason:string:0',
       'Age:date:0',
+      'Desired:string:1',
+      'Snapshot:string:1',
+      'Restarts:integer:1',
       'Message:string:1',
     ]);
     assert.equal(answer.columnDefinitions[0].format, 'name');
@@ -56,9 +59,25 @@ onEachTarget('tables', (scope) => {
       'n1',
       720,
       'Started',
+      'Running',
+      null,
+      null,
       'all is well',
     ]);
-    assert.deepEqual(second.toSpliced(8, 1), ['t2', null, 'tvm/python', 1, 256, null, null, null, null]);
+    assert.deepEqual(second.toSpliced(8, 1), [
+      't2',
+      null,
+      'tvm/python',
+      1,
+      256,
+      null,
+      null,
+      null,
+      'Running',
+      null,
+      null,
+      null,
+    ]);
     const { object } = rows[0];
     assert.equal(object.kind, 'PartialObjectMetadata');
     assert.equal(object.apiVersion, 'meta.k8s.io/v1');

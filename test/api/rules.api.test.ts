@@ -1,0 +1,116 @@
+// Every rule of every kind, broken once: the object is refused at admission, and the answer names the field and the rule.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { objectSchemaOf } from '@tvm/api/crd.ts';
+import { kinds } from '@tvm/api/kinds/kinds.ts';
+import type { StructuralSchema } from '@tvm/api/structural-schema.ts';
+import type { ApiObject } from '../api-client.ts';
+import { assertFailure, bodyOf, microVm, pool, session, snapshot } from './objects.ts';
+import { onEachTarget } from './scope.ts';
+
+interface Case {
+  title: string;
+  resource: string;
+  object: ApiObject;
+  /** A merge patch of its spec; none: the object itself is refused. */
+  change?: object;
+  field: string;
+  rule: string;
+  /** The value as the answer shows it, when it is a scalar. */
+  shown?: string;
+}
+
+const vm = (spec: object = {}) => microVm('', { spec });
+const fixed = (field: string, kind: string) => `${field} is immutable: make a new ${kind}`;
+
+function fixedCases(resource: string, kind: string, field: string, object: ApiObject, others: unknown[]): Case[] {
+  return others.map((value) => ({
+    title: `${resource} ${field}: ${JSON.stringify(object.spec[field])} to ${JSON.stringify(value)}`,
+    ...{ resource, object, field: `spec.${field}`, rule: fixed(field, kind) },
+    change: { [field]: value },
+    // A field that comes or goes is told by the object around it, which is not shown.
+    ...(object.spec[field] && value && typeof value !== 'object' && { shown: `${JSON.stringify(value)}: ` }),
+  }));
+}
+
+const withCommand = vm({ command: ['sleep'], args: ['1'] });
+const cases: Case[] = [
+  ...fixedCases('microvms', 'MicroVM', 'image', vm(), ['tvm/node']),
+  ...fixedCases('microvms', 'MicroVM', 'cpu', vm(), [2]),
+  ...fixedCases('microvms', 'MicroVM', 'memory', vm(), [512]),
+  ...fixedCases('microvms', 'MicroVM', 'snapshot', vm(), ['now']),
+  ...fixedCases('microvms', 'MicroVM', 'snapshot', vm({ snapshot: 'now' }), ['then', null]),
+  ...fixedCases('microvms', 'MicroVM', 'command', vm(), [['sleep']]),
+  ...fixedCases('microvms', 'MicroVM', 'command', vm({ command: ['sleep', '1'] }), [['sleep', '2'], null]),
+  ...fixedCases('microvms', 'MicroVM', 'args', vm({ command: ['sleep'] }), [['1']]),
+  ...fixedCases('microvms', 'MicroVM', 'args', withCommand, [['2'], null]),
+  ...fixedCases('mcpsessions', 'MCPSession', 'userId', session(''), ['bob']),
+  ...fixedCases('mcpsessions', 'MCPSession', 'groupId', session(''), ['sales']),
+  ...fixedCases('microvmsnapshots', 'MicroVMSnapshot', 'source', snapshot(''), [{ microVM: 'other' }]),
+  {
+    title: 'args alone',
+    ...{ resource: 'microvms', object: vm({ args: ['1'] }), field: 'spec.args', rule: 'args needs command' },
+  },
+  {
+    title: 'onIdle alone',
+    ...{ resource: 'microvms', object: vm({ onIdle: 'Stop' }), field: 'spec.onIdle' },
+    rule: 'onIdle needs idleTimeoutSeconds: without it no machine is ever idle',
+  },
+  {
+    title: 'onIdle left alone',
+    ...{ resource: 'microvms', object: vm({ onIdle: 'Stop', idleTimeoutSeconds: 5 }) },
+    ...{ change: { idleTimeoutSeconds: null }, field: 'spec.onIdle' },
+    rule: 'onIdle needs idleTimeoutSeconds: without it no machine is ever idle',
+  },
+  {
+    title: 'more machines at least than at most',
+    ...{ resource: 'microvmpools', object: pool('', { minReady: 5, maxReady: 2 }) },
+    ...{ field: 'spec.minReady', rule: 'minReady must not exceed maxReady' },
+  },
+  {
+    title: 'raised above the most',
+    ...{ resource: 'microvmpools', object: pool('', { minReady: 2, maxReady: 2 }), change: { minReady: 3 } },
+    ...{ field: 'spec.minReady', rule: 'minReady must not exceed maxReady' },
+  },
+];
+
+/** The messages of all rules of all kinds. */
+function rulesIn(schema: StructuralSchema): string[] {
+  const children = [...Object.values(schema.properties ?? {}), ...(schema.items ? [schema.items] : [])];
+  return [
+    ...(schema['x-kubernetes-validations'] ?? []).map(({ message }) => message),
+    ...children.flatMap((child) => rulesIn(child)),
+  ];
+}
+
+onEachTarget('rules', (scope) => {
+  const broken = new Set<string>();
+  after(() => {
+    const untried = new Set(kinds.flatMap((kind) => rulesIn(objectSchemaOf(kind)))).difference(broken);
+    assert.deepEqual([...untried], [], 'rules without a case here');
+  });
+
+  for (const [index, { title, resource, object, change, field, rule, shown = '' }] of cases.entries()) {
+    test(title, async () => {
+      const named = { ...object, metadata: { name: `rule-${index}` } };
+      let answer = await scope.api.create(scope.path(resource), named);
+      if (change) {
+        bodyOf(answer, 201);
+        answer = await scope.api.patch(scope.path(resource, named.metadata.name), 'merge', { spec: change });
+      }
+      const { details } = assertFailure(answer, { code: 422, reason: 'Invalid' });
+      const cause = details.causes.find((each: ApiObject) => each.field === field);
+      assert.deepEqual(cause, { reason: 'FieldValueInvalid', message: `Invalid value: ${shown}${rule}`, field });
+      broken.add(rule);
+    });
+  }
+
+  test('what is immutable may be sent again as it is', async () => {
+    const object = microVm('again', { spec: { command: ['sleep'], args: ['1'], snapshot: 'now', ttlSeconds: 60 } });
+    const { metadata } = bodyOf(await scope.api.create(scope.path('microvms'), object), 201);
+    const { resourceVersion } = metadata;
+    const next = { ...object, metadata: { name: 'again', resourceVersion }, spec: { ...object.spec, ttlSeconds: 90 } };
+    const updated = bodyOf(await scope.api.update(scope.path('microvms', 'again'), next));
+    assert.equal(updated.spec.ttlSeconds, 90);
+  });
+});
