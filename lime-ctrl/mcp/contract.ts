@@ -1,0 +1,41 @@
+// What the parts of the MCP gateway meet in: whom a request is for, and who answers it. Invariant: a handler is only called
+// with a request whose token, audience, Host and Origin were checked; it never sees the token.
+import type { PlacedMachine } from '../flintlock/machine-index.ts';
+
+/** What a token may allow: looking, running code, the files, and the machine's life (pause, snapshots, ports, servers). */
+export const scopes = ['vm:read', 'vm:exec', 'vm:files', 'vm:admin'] as const;
+export type Scope = (typeof scopes)[number];
+
+export interface SessionIdentity {
+  /** Of the MCPSession object; the id in its URL. */
+  uid: string;
+  namespace: string;
+  name: string;
+  userId: string;
+  groupId: string;
+}
+
+export interface SessionContext {
+  session: SessionIdentity;
+  /** The URL that was called, without a query: the token's audience. For example https://HOST/sessions/UID/mcp. */
+  url: string;
+  scopes: ReadonlySet<Scope>;
+  /** Who the token is for: transport sessions, tasks and executions are bound to it. */
+  caller: string;
+  /**
+   * The machine as it is now, running: resumed when it was idle. Throws a TvmError that says what is wrong with it and
+   * what to do (reason MachineFailed, MachineGone, MachineStopped, MachineNotReady, NodeUnreachable).
+   */
+  machine(): Promise<PlacedMachine>;
+  /** Notes that the session is used: it does not become idle for a while. Cheap; call it with every bit of work. */
+  touch(): void;
+}
+
+/**
+ * Answers one request of a session. The request carries no Authorization header any more, and its signal aborts when the
+ * client goes away. A streamed answer (SSE) is a Response with a stream as its body; cancelling that is the client leaving.
+ */
+export type SessionHandler = (request: Request, context: SessionContext) => Promise<Response>;
+
+/** Like SessionHandler, for the MCP server of this name inside the machine. */
+export type ServerHandler = (request: Request, context: SessionContext, serverName: string) => Promise<Response>;
