@@ -117,3 +117,18 @@ test('a server that is away at first is waited for', async () => {
   await started.clock.advance(60_000);
   assert.equal(started.reflector.synced, true);
 });
+
+test('what a person must do something about is told until it is done', async () => {
+  const kube = makeMemoryKube();
+  let error: TvmError | undefined = new TvmError('not_found', 'the server could not find the requested resource');
+  const refusing: KubeClient = { ...kube, list: (...args) => (error ? Promise.reject(error) : kube.list(...args)) };
+  await using started = start(refusing);
+  await started.clock.advance(10_000);
+  assert.match(started.reflector.trouble ?? '', /does not know secrets of v1: apply deploy\/crds/);
+  error = new TvmError('permission_denied', 'secrets is forbidden');
+  await started.clock.advance(60_000);
+  assert.match(started.reflector.trouble ?? '', /may not be read: apply the roles.*forbidden/);
+  error = undefined;
+  await started.clock.advance(60_000);
+  assert.equal(started.reflector.trouble, undefined);
+});

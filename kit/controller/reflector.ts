@@ -24,6 +24,8 @@ export interface Reflector<T> {
   list(): T[];
   /** Whether the first list is in. */
   readonly synced: boolean;
+  /** Why it cannot list or watch, when that needs somebody's help or nothing was listed yet; undefined: all is well. */
+  readonly trouble: string | undefined;
   /** Called for each change from now on; returns the way to stop. */
   subscribe(listener: (change: Change<T>) => void): () => void;
   /** Resolves with the first list. */
@@ -36,24 +38,28 @@ export interface ReflectorDeps<T extends ApiObject> {
   client: KubeClient;
   resource: Resource<T>;
   namespace?: string;
+  /** Makes of an object what listeners can rely on; it must not throw. */
+  parse?: (object: T) => T;
   clock: Clock;
   log: Logger;
   random?: () => number;
 }
 
 export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Reflector<T> {
-  const { client, resource, namespace, clock, log, random = Math.random } = deps;
+  const { client, resource, namespace, parse = (object: T) => object, clock, log, random = Math.random } = deps;
   const objects = new Map<string, T>();
   const listeners = new Set<(change: Change<T>) => void>();
   const first = Promise.withResolvers<void>();
   let synced = false;
+  let trouble: string | undefined;
   /** Empty: a list is needed. */
   let version = '';
 
-  function set(key: string, object: T | undefined): void {
+  function set(key: string, found: T | undefined): void {
     const previous = objects.get(key);
-    if (!object && !previous) return;
-    if (object && object.metadata.resourceVersion === previous?.metadata.resourceVersion) return;
+    if (!found && !previous) return;
+    if (found && found.metadata.resourceVersion === previous?.metadata.resourceVersion) return;
+    const object = found && parse(found);
     if (object) objects.set(key, object);
     else objects.delete(key);
     for (const listener of listeners) listener({ key, object, previous });
@@ -73,6 +79,7 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
     for (const [key, object] of listed) set(key, object);
     version = listVersion;
     synced = true;
+    trouble = undefined;
     first.resolve();
   }
 
@@ -97,6 +104,7 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
         if (version === '') await relist();
         await follow(signal, () => {
           failures = 0;
+          trouble = undefined;
         });
         // A server that ends watches at once must not be asked in a busy loop.
         if (clock.now() - beganMs < 1000) throw new TvmError('unavailable', 'the watch ended at once');
@@ -104,6 +112,7 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
         if (signal.aborted) return;
         if (isExpired(error)) version = '';
         failures += 1;
+        trouble = troubleIn(TvmError.from(error), resource, synced);
         const delayMs = backoffMs(backoff, failures, random);
         log.warn({ why: TvmError.from(error).message, kind: resource.kind, delayMs }, 'watch broke, will resume');
         await clock.sleep(delayMs, signal);
@@ -117,6 +126,9 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
     get synced() {
       return synced;
     },
+    get trouble() {
+      return trouble;
+    },
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -124,4 +136,13 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
     whenSynced: first.promise,
     run,
   };
+}
+
+/** A connection that breaks now and then is none. */
+function troubleIn({ code, message }: TvmError, resource: Resource<ApiObject>, synced: boolean): string | undefined {
+  const what = `${resource.plural} of ${resource.apiVersion}`;
+  if (code === 'not_found') return `the API server does not know ${what}: apply deploy/crds/ (${message})`;
+  if (code === 'permission_denied') return `${what} may not be read: apply the roles in deploy/ (${message})`;
+  if (code === 'unauthenticated') return `the API server does not know who asks: ${message}`;
+  return synced ? undefined : `${what} cannot be listed: ${message}`;
 }

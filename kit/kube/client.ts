@@ -21,6 +21,8 @@ export interface Resource<T extends ApiObject> {
   kind: string;
   plural: string;
   namespaced: boolean;
+  /** A part of the objects that is served at a path of its own ("scale"). */
+  subresource?: string;
   /** Never set: it carries the type. */
   readonly shape?: T;
 }
@@ -89,6 +91,30 @@ export interface Lease extends ApiObject {
   };
 }
 
+/** Where the pods of a Service are. A Service has one or more of them. */
+export interface EndpointSlice extends ApiObject {
+  addressType: 'IPv4' | 'IPv6' | 'FQDN';
+  endpoints: Endpoint[] | null;
+  ports: { name?: string; port?: number }[] | null;
+}
+
+export interface Endpoint {
+  addresses: string[];
+  conditions?: { ready?: boolean; serving?: boolean; terminating?: boolean };
+  nodeName?: string;
+  targetRef?: { kind?: string; name?: string };
+}
+
+export interface KubeNode extends ApiObject {
+  spec?: { unschedulable?: boolean };
+}
+
+/** How many replicas of something there should be, and are. */
+export interface Scale extends ApiObject {
+  spec: { replicas?: number };
+  status?: { replicas: number };
+}
+
 export interface ObjectReference {
   apiVersion: string;
   kind: string;
@@ -134,6 +160,23 @@ export const leases: Resource<Lease> = {
   kind: 'Lease',
   plural: 'leases',
   namespaced: true,
+};
+
+export const endpointSlices: Resource<EndpointSlice> = {
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  plural: 'endpointslices',
+  namespaced: true,
+};
+export const kubeNodes: Resource<KubeNode> = { apiVersion: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
+export const pods: Resource<ApiObject> = { apiVersion: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
+/** Of Deployments; to get and to patch. */
+export const deploymentScales: Resource<Scale> = {
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  plural: 'deployments',
+  namespaced: true,
+  subresource: 'scale',
 };
 
 /** "namespace/name", the key of an object in queues and caches. */

@@ -156,7 +156,8 @@ function watchEventOf<T extends ApiObject>(path: string, line: string): WatchEve
 function pathOf(resource: Resource<ApiObject>, namespace?: string, name?: string): string {
   const root = resource.apiVersion.includes('/') ? `/apis/${resource.apiVersion}` : `/api/${resource.apiVersion}`;
   const scope = resource.namespaced && namespace ? `/namespaces/${encodeURIComponent(namespace)}` : '';
-  return `${root}${scope}/${resource.plural}${name === undefined ? '' : `/${encodeURIComponent(name)}`}`;
+  const part = resource.subresource === undefined ? '' : `/${resource.subresource}`;
+  return `${root}${scope}/${resource.plural}${name === undefined ? '' : `/${encodeURIComponent(name)}${part}`}`;
 }
 
 function queryOf(query: Call['query'] = {}): string {
