@@ -1,5 +1,5 @@
 // The plugin with a kubelet that is a fake: the behaviours that the real one is tested for too.
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe } from 'node:test';
@@ -10,12 +10,13 @@ describe('the plugin with a fake kubelet', () => {
   const home = mkdtempSync(join(tmpdir(), 'tvm-kubelet-'));
   const device = join(home, 'kvm');
   const fake = new KubeletFake(home);
-  const makeDevice = () => symlinkSync('/dev/null', device);
+  const makeDevice = async () => symlinkSync('/dev/null', device);
   const kubelet: TestedKubelet = {
     folder: home,
     device,
     makeDevice,
-    removeDevice: () => rmSync(device),
+    makeBrokenDevice: async () => writeFileSync(device, ''),
+    removeDevice: async () => rmSync(device),
     status: async () => fake.status,
     runPod: async (name) => (await fake.runPod(name)).devices.map(({ containerPath }) => containerPath),
     endPod: async (name) => fake.endPod(name),
@@ -24,7 +25,7 @@ describe('the plugin with a fake kubelet', () => {
   };
 
   before(async () => {
-    makeDevice();
+    await makeDevice();
     await fake.start();
   });
   after(async () => {

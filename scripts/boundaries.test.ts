@@ -19,6 +19,9 @@ const refused = [
   ['lime-ctrl/rest/x.ts', '../../flintlock/config.ts'],
   ['lime-ctrl/x.ts', '@tvm/images/store.ts'],
   ['apiserver/x.ts', '@tvm/cli/config.ts'],
+  ['kvm-device-plugin/x.ts', '@tvm/flintlock/config.ts'],
+  ['kvm-device-plugin/kubelet/x.ts', '../../lime-ctrl/config.ts'],
+  ['flintlock/x.ts', '@tvm/kvm-device-plugin/permits.ts'],
   ['cli/commands/x.ts', '../../lime-ctrl/config.ts'],
   ['cli/x.ts', '@tvm/test/config.ts'],
 ] as const;

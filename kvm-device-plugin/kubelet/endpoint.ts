@@ -10,6 +10,9 @@ import { makeHttp2Handler } from '@tvm/kit/http2-handler.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { PluginCalls } from '../plugin-calls.ts';
 
+/** Many times the ids of every permit. */
+const maxMessageBytes = 1024 * 1024;
+
 export interface EndpointDeps {
   calls: PluginCalls;
   log: Logger;
@@ -58,7 +61,7 @@ export async function openEndpoint(
     });
   };
   const sessions = new Set<ServerHttp2Session>();
-  const server = createServer(makeHttp2Handler(routes, { acceptCompression: [] }, log));
+  const server = createServer(makeHttp2Handler(routes, { acceptCompression: [], readMaxBytes: maxMessageBytes }, log));
   server.on('session', (session) => {
     sessions.add(session);
     session.on('close', () => sessions.delete(session));

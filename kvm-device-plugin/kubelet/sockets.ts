@@ -23,7 +23,10 @@ export interface Others {
 
 /** The sockets of plugins of this resource other than `own`. An absent folder has none. */
 export async function findOthers(folder: string, own: string | undefined): Promise<Others> {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => namePattern.test(name) && name !== own);
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const names = entries.flatMap((entry) =>
+    entry.isSocket() && namePattern.test(entry.name) && entry.name !== own ? [entry.name] : [],
+  );
   const found = await Promise.all(names.map(async (name) => ({ name, answers: await answers(join(folder, name)) })));
   return {
     living: found.flatMap(({ name, answers }) => (answers === 'yes' ? [name] : [])),

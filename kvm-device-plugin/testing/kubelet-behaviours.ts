@@ -11,8 +11,10 @@ export interface TestedKubelet {
   folder: string;
   /** A device that the tests make and take away, as the host sees it. */
   device: string;
-  makeDevice(): void;
-  removeDevice(): void;
+  makeDevice(): Promise<unknown>;
+  removeDevice(): Promise<void>;
+  /** Puts something in its place that is there, and cannot be used. */
+  makeBrokenDevice(): Promise<unknown>;
   /** What the node's status says of the resource. */
   status(): Promise<{ capacity: number; allocatable: number }>;
   /** Runs a pod that asks for one permit; answers with the devices of ours that its container has. Throws when it does not run. */
@@ -86,21 +88,33 @@ export function testKubeletBehaviours(kubelet: () => TestedKubelet): void {
     const plugin = await start(t);
     for (let round = 0; round < 2; round += 1) {
       await untilStatus(permits, permits);
-      kubelet().removeDevice();
+      await kubelet().removeDevice();
       await untilStatus(permits, 0);
       assert.match((await plugin.ready()).text, /device: there is no /);
       assert.match(await plugin.metrics(), /^tvm_kvm_permits_healthy 0$/m);
-      kubelet().makeDevice();
+      await kubelet().makeDevice();
     }
     await untilStatus(permits, permits);
     await untilReady(plugin);
   });
 
   test('a device that comes after the plugin is found', async (t) => {
-    kubelet().removeDevice();
+    await kubelet().removeDevice();
     await start(t);
     await untilStatus(permits, 0);
-    kubelet().makeDevice();
+    await kubelet().makeDevice();
+    await untilStatus(permits, permits);
+  });
+
+  test('a device that is there and does not work is unhealthy', async (t) => {
+    const plugin = await start(t);
+    await untilStatus(permits, permits);
+    await kubelet().removeDevice();
+    await kubelet().makeBrokenDevice();
+    await untilStatus(permits, 0);
+    assert.match((await plugin.ready()).text, /device: /);
+    await kubelet().removeDevice();
+    await kubelet().makeDevice();
     await untilStatus(permits, permits);
   });
 

@@ -32,6 +32,8 @@ export class KubeletFake implements AsyncDisposable {
   registrations = 0;
   /** Set: registrations are refused with it. */
   refusal: string | undefined;
+  /** Registrations are accepted, and nobody watches. */
+  inattentive = false;
 
   constructor(kubeletFolder: string) {
     this.#folder = join(kubeletFolder, 'device-plugins');
@@ -105,6 +107,11 @@ export class KubeletFake implements AsyncDisposable {
     this.#pods.delete(name);
   }
 
+  /** Ends every watch, and stays. */
+  disconnect(): void {
+    for (const { session } of this.#plugins.values()) session.abort();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
@@ -119,6 +126,7 @@ export class KubeletFake implements AsyncDisposable {
     const client = createClient(DevicePlugin, createGrpcTransport({ baseUrl, sessionManager: session }));
     await client.getDevicePluginOptions({}, { timeoutMs: 10_000 });
     this.#resource = resource;
+    if (this.inattentive) return session.abort();
     this.#plugins.set(endpoint, { client, session });
     this.#watch(endpoint, client).finally(() => session.abort());
   }
