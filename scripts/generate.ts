@@ -3,12 +3,16 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stringify } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { crdOf } from '../api/crd.ts';
 import { kinds } from '../api/kinds/kinds.ts';
 
 const crdFolder = 'deploy/crds';
 const crdHeader = '# Generated from api/kinds by "npm run generate": do not edit.\n';
+
+const manifestFolder = 'deploy/base';
+const manifestFile = 'deploy/tvm.yaml';
+const manifestHeader = `# Generated from ${manifestFolder} by "npm run generate": do not edit.\n`;
 
 const check = process.argv.includes('--check');
 const stale: string[] = [];
@@ -61,6 +65,15 @@ function generateCrds(): void {
   }
 }
 
+/** All manifests in one file, in their order, for kubectl apply -f. */
+function generateManifest(): void {
+  const list = parse(readFileSync(join(manifestFolder, 'kustomization.yaml'), 'utf8')) as { resources: string[] };
+  const texts = list.resources.map((name) => readFileSync(join(manifestFolder, name), 'utf8'));
+  const text = manifestHeader + texts.join('---\n');
+  if (!check) writeFileSync(manifestFile, text);
+  else if (!holds(manifestFile, text)) stale.push(manifestFile);
+}
+
 function holds(path: string, text: string): boolean {
   try {
     return readFileSync(path, 'utf8') === text;
@@ -82,6 +95,7 @@ function generateAgentProtocol(): void {
 generateProtos();
 generateAgentProtocol();
 generateCrds();
+generateManifest();
 if (stale.length > 0) {
   console.error(`stale generated files, run "npm run generate":\n  ${stale.join('\n  ')}`);
   process.exit(1);
