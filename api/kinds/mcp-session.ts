@@ -7,15 +7,37 @@ import {
   immutable,
   type Kind,
   type KubeObject,
+  neverAddedNorRemoved,
   objectNameSchema,
   observedGeneration,
 } from './meta.ts';
+import { machineShape } from './microvm.ts';
 
 export const sessionStates = ['Pending', 'Ready', 'Idle', 'Expired', 'Failed'] as const;
 
 const kindName = 'MCPSession';
 
 const identity = z.string().min(1).max(253);
+
+/** What a token may allow: looking, running code, the files, and the machine's life. */
+export const sessionScopes = ['vm:read', 'vm:exec', 'vm:files', 'vm:admin'] as const;
+export type SessionScope = (typeof sessionScopes)[number];
+
+const ownMachine = 'Of the machine that the session makes, without vmId.';
+const shapeRules = (['image', 'cpu', 'memory'] as const).flatMap((field) => [
+  neverAddedNorRemoved(field, kindName),
+  {
+    rule: `!has(self.${field}) || !has(self.vmId)`,
+    message: `${field} is that of the machine in vmId`,
+    fieldPath: `.${field}`,
+  },
+]);
+
+const tokenRule = {
+  rule: '!has(oldSelf.tokenGeneration) || has(self.tokenGeneration)',
+  message: 'tokenGeneration only grows',
+  fieldPath: '.tokenGeneration',
+};
 
 export const mcpSessionSpec = z
   .object({
@@ -28,17 +50,55 @@ export const mcpSessionSpec = z
       ...celRules(immutable('groupId', kindName)),
     }),
     vmId: objectNameSchema(
-      'Name of a MicroVM of the same namespace with mcpMode: true. Default: a machine from a pool.',
+      'Name of a MicroVM of the same namespace with mcpMode: true. Default: the session makes a machine of its own.',
     ).optional(),
+    image: machineShape.image.optional().meta({
+      description: `${ownMachine} Default: what the first MicroVMPool of the namespace has, or else tvm/python. Immutable.`,
+      ...celRules(immutable('image', kindName)),
+    }),
+    cpu: machineShape.cpu.optional().meta({
+      description: `Virtual CPUs. ${ownMachine} Default: as for image, or else 1. Immutable.`,
+      ...celRules(immutable('cpu', kindName)),
+    }),
+    memory: machineShape.memory.optional().meta({
+      description: `Memory in MB. ${ownMachine} Default: as for image, or else 256. Immutable.`,
+      ...celRules(immutable('memory', kindName)),
+    }),
     idleTimeoutSeconds: durationSeconds
       .optional()
       .meta({ description: 'Seconds without a call after which the session ends. Default: never.' }),
+    ttlSeconds: durationSeconds
+      .optional()
+      .meta({ description: 'Seconds after its creation after which the session ends. Default: never.' }),
+    scopes: z
+      .array(z.enum(sessionScopes).meta({ description: 'One thing that is allowed.' }))
+      .min(1)
+      .max(sessionScopes.length)
+      .optional()
+      .meta({
+        description: 'What the token allows: vm:read, vm:exec, vm:files, vm:admin. Default: all of it.',
+        'x-kubernetes-list-type': 'set',
+      }),
+    tokenGeneration: z
+      .int()
+      .min(1)
+      .max(1_000_000_000)
+      .optional()
+      .meta({
+        description: 'Raise it to make a new token and refuse all that were given before. Default: 1.',
+        ...celRules({ rule: 'self >= oldSelf', message: 'tokenGeneration only grows' }),
+      }),
   })
-  .meta({ description: 'Who works in which machine.' });
+  .meta({ description: 'Who works in which machine.', ...celRules(...shapeRules, tokenRule) });
 
 export const mcpSessionStatus = z
   .object({
     state: z.enum(sessionStates).optional().meta({ description: 'Where the session is in its life.' }),
+    vmId: z.string().optional().meta({ description: 'Name of the MicroVM that the session works in.' }),
+    machineStartedAt: z.string().optional().meta({
+      description: 'The start of the machine that the session knows of; a later one means that it was made anew.',
+      format: 'date-time',
+    }),
     lastActivity: z.string().optional().meta({ description: 'When it was last called.', format: 'date-time' }),
     connectionInfo: z
       .object({
@@ -47,6 +107,10 @@ export const mcpSessionStatus = z
           .object({ name: z.string().meta({ description: 'Name of the Secret.' }) })
           .optional()
           .meta({ description: 'A Secret of the same namespace whose key "token" is the bearer token.' }),
+        tokenExpiresAt: z.string().optional().meta({
+          description: 'When that token ends; the Secret has a new one long before.',
+          format: 'date-time',
+        }),
       })
       .optional()
       .meta({ description: 'How a client reaches the session, once it is Ready.' }),
@@ -58,6 +122,9 @@ export const mcpSessionStatus = z
 export type McpSessionSpec = z.infer<typeof mcpSessionSpec>;
 export type McpSessionStatus = z.infer<typeof mcpSessionStatus>;
 export type McpSession = KubeObject<McpSessionSpec, McpSessionStatus>;
+
+/** Holds an MCPSession back until the machine that it made is being destroyed. */
+export const sessionFinalizer = 'vvm.tvm.github.com/session';
 
 export const mcpSessionKind: Kind = {
   kind: kindName,
@@ -72,7 +139,7 @@ export const mcpSessionKind: Kind = {
     { name: 'State', type: 'string', jsonPath: '.status.state' },
     { name: 'User', type: 'string', jsonPath: '.spec.userId' },
     { name: 'Group', type: 'string', jsonPath: '.spec.groupId' },
-    { name: 'VM', type: 'string', jsonPath: '.spec.vmId' },
+    { name: 'VM', type: 'string', jsonPath: '.status.vmId' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
     { name: 'Last-activity', type: 'date', jsonPath: '.status.lastActivity', priority: 1 },
