@@ -17,6 +17,8 @@ import { makeMicroVmReconcile } from './microvm/reconcile.ts';
 import { ownerLabel } from './microvm/world.ts';
 import { runMicroVmPools } from './microvm-pool/controller.ts';
 import { runMicroVmSnapshots } from './microvm-snapshot/controller.ts';
+import type { ResourceQuota } from './quota/limits.ts';
+import { type Quota, quotaExceeded } from './quota/quota.ts';
 import { type LoopDeps, runLoop } from './run-loop.ts';
 
 /** Room that machines leave gathers for this long. */
@@ -33,11 +35,15 @@ export interface ControllersDeps extends LoopDeps {
   sessions: Reflector<McpSession>;
   recorder: EventRecorder;
   activity: Activity;
+  quota?: Quota;
+  /** ResourceQuotas, where there are such. */
+  quotas?: Reflector<ResourceQuota>;
 }
 
 /** Runs until the signal aborts. */
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const synced = [deps.microVms, deps.pools, deps.snapshots].map(({ whenSynced }) => whenSynced);
+  const needed = [deps.microVms, deps.pools, deps.snapshots, ...(deps.quotas ? [deps.quotas] : [])];
+  const synced = needed.map(({ whenSynced }) => whenSynced);
   await Promise.race([Promise.all(synced), aborted(signal)]);
   if (signal.aborted) return;
   await Promise.all([
@@ -60,6 +66,7 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     snapshots.subscribe(({ key }) => {
       for (const vm of microVms.list()) if (waitsForSnapshot(vm, key)) queue.add(keyOf(vm));
     }),
+    ...(deps.quotas ? [deps.quotas.subscribe(() => withoutRoom(microVms.list()).forEach(queue.add))] : []),
     fleet.subscribe((event) => {
       if (event.type === 'node') return addAll();
       addMachine(queue, event);
@@ -77,6 +84,7 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     recorder,
     clock,
     onNoRoom: deps.pool.yieldRoom,
+    ...(deps.quota && { quota: deps.quota }),
   });
   await runLoop(deps, { name: 'microvm', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
@@ -106,7 +114,7 @@ function waitsForSnapshot({ metadata, spec, status }: MicroVm, key: string): boo
 
 /** Those that wait for the end of other machines. */
 function withoutRoom(all: MicroVm[]): string[] {
-  return all.filter(({ status }) => status?.reason === 'NoRoom').map(keyOf);
+  return all.filter(({ status }) => status?.reason === 'NoRoom' || status?.reason === quotaExceeded).map(keyOf);
 }
 
 function machineKey({ machine }: { machine: { labels: Record<string, string> } }): string[] {

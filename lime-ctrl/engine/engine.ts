@@ -6,6 +6,7 @@ import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { CheckedExecuteRequest, StartKind } from '@tvm/api/rest/execute.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
+import type { Quota } from '../quota/quota.ts';
 import type { Admission } from './admission.ts';
 import { machineError, waitForBoot } from './boot.ts';
 import { isUp } from './inventory.ts';
@@ -53,6 +54,7 @@ export interface EngineDeps {
   fleet: Fleet;
   pool: Pool;
   admission: Admission;
+  quota?: Pick<Quota, 'claim'>;
   clock: Clock;
   bootDeadlineMs: number;
   onExecuted?: (result: string, start: StartKind | 'none', durationMs: number) => void;
@@ -64,6 +66,7 @@ export function makeEngine(deps: EngineDeps): Engine {
       const beganMs = deps.clock.now();
       const outcome: { result: string; start: StartKind | 'none' } = { result: 'abandoned', start: 'none' };
       try {
+        using _share = deps.quota?.claim(options.namespace, request);
         using _place = await deps.admission.enter(options.namespace, options.signal);
         for await (const event of executeAdmitted(deps, request, options, beganMs)) {
           if (event.type === 'started') outcome.start = event.machine.start;

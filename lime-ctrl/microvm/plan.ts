@@ -1,6 +1,6 @@
 // From (MicroVM, machine, nodes, now) to actions and status. Pure, never throws; no actions means that the world matches.
 //
-//               no room / no node / no Secret
+//               no room / no node / no Secret / no quota
 //   (new) ──▶ Pending ──assign, create──▶ Creating ──▶ Running ◀──resume── Paused
 //                ▲                          ▲  │        │   └────pause────▶┘
 //                └── room, node, Secret     │  ▼        ▼ VMM died
@@ -11,6 +11,7 @@
 import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { backoffMs } from '@tvm/kit/backoff.ts';
 import { place } from '../placement/place.ts';
+import { quotaExceeded } from '../quota/quota.ts';
 import { eventsBetween } from './events.ts';
 import { idleLeftMs } from './idleness.ts';
 import { type Situation, statusOf } from './status.ts';
@@ -82,7 +83,18 @@ function withFinalizer(vm: MicroVm, observed: Observed): Step {
   if (hostName !== undefined && !host?.reachable) {
     return { actions: [], situation: { type: 'nodeAway', node: hostName, deleting: false } };
   }
-  return machine ? converge(vm, machine, observed) : bringUp(vm, observed);
+  const step = machine ? converge(vm, machine, observed) : bringUp(vm, observed);
+  return observed.overQuota !== undefined && startsMachine(step) ? notWithinQuota(observed.overQuota) : step;
+}
+
+/** Whether a machine is to begin: that is what quotas are about. */
+export function startsMachine({ actions }: { actions: Action[] }): boolean {
+  return actions.some(({ type }) => type === 'createMachine' || type === 'startMachine');
+}
+
+function notWithinQuota(message: string): Step {
+  const situation: Situation = { type: 'unplaced', reason: quotaExceeded, message };
+  return { actions: [], situation, requeueAfterMs: placementPollMs };
 }
 
 function bringUp(vm: MicroVm, { nodes, missingSecrets, from }: Observed): Step {

@@ -5,29 +5,38 @@ import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import type { Demand } from '../placement/place.ts';
+import type { Quota } from '../quota/quota.ts';
 import { destroyMachine, type ExecuteDeps, executeAction, writeStatus } from './execute.ts';
 import { type Observation, type ObserveDeps, observeMicroVm } from './observe.ts';
-import { planMicroVm } from './plan.ts';
+import { planMicroVm, startsMachine } from './plan.ts';
 import { refusedStatus } from './status.ts';
-import type { Action, Plan } from './world.ts';
+import type { Action, Observed, Plan } from './world.ts';
 
 export interface MicroVmDeps extends ObserveDeps, ExecuteDeps {
   recorder: EventRecorder;
   /** No node has room for such a machine. */
   onNoRoom?: (demand: Demand) => void;
+  quota?: Pick<Quota, 'admit'>;
 }
 
 export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promise<ReconcileResult> {
   return async (key) => {
     noteChange(deps, deps.cached(key));
     const observation = await observeMicroVm(deps, key);
-    const plan = planMicroVm(observation.observed);
+    const plan = planWithinQuota(deps, observation.observed);
     const { vm } = observation.observed;
     if (vm) await carryOut(deps, vm, plan, observation);
     else await destroyStrays(deps, plan.actions);
     if (vm && plan.status?.reason === 'NoRoom') deps.onNoRoom?.(vm.spec);
     return { requeueAfterMs: plan.requeueAfterMs };
   };
+}
+
+/** Quotas are asked only about what is about to begin: what they admit, they count. */
+function planWithinQuota({ quota }: MicroVmDeps, observed: Observed): Plan {
+  const plan = planMicroVm(observed);
+  const overQuota = observed.vm && startsMachine(plan) ? quota?.admit(observed.vm) : undefined;
+  return overQuota === undefined ? plan : planMicroVm({ ...observed, overQuota });
 }
 
 /** Whoever changes the object, to resume its machine for one, uses it. */

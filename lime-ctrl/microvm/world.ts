@@ -45,6 +45,8 @@ export interface Observed {
   /** Secrets named by envFrom that do not exist. */
   missingSecrets: string[];
   failures: FailureRecord;
+  /** Why its namespace may not have one more such machine now; undefined: it may, or that was not asked. */
+  overQuota?: string;
   nowMs: number;
 }
 

@@ -200,3 +200,37 @@ test('what is allowed works; no challenge of a wrong token without one', async (
   });
   assert.equal(huge.status, 401);
 });
+
+test('quota: a run too much is refused with Retry-After, a machine too much waits and says why', async () => {
+  await using harness = await startHarness({ quota: { machines: 2, memory: 1024 * 1_048_576 } });
+  const { kube } = harness;
+  const phaseOf = async (name: string) => (await kube.get(microVms, 'default', name)).status;
+  await Promise.all(['one', 'two', 'three'].map((name) => kube.create(microVms, microVm(name))));
+  const standing = await eventually(async () => {
+    const all = await Promise.all(['one', 'two', 'three'].map(phaseOf));
+    if (all.filter((status) => status?.phase === 'Running').length !== 2) return undefined;
+    return all.find((status) => status?.reason === 'QuotaExceeded');
+  });
+  assert.equal(standing.phase, 'Pending');
+  assert.match(
+    standing.message ?? '',
+    /^vvm.tvm.github.com\/machines is limited to 2, 2 is used, 1 more is asked for$/,
+  );
+  assert.equal(standing.conditions?.find(({ type }) => type === 'Ready')?.reason, 'QuotaExceeded');
+  assert.equal(harness.flintlock.machines.size, 2);
+  const refused = await harness.fetch('/v1/execute', postJson({ code: 'print x' }));
+  assert.deepEqual([refused.status, refused.headers.get('retry-after')], [429, '2']);
+  assert.equal(((await refused.json()) as Problem).reason, 'QuotaExceeded');
+  const elsewhere = await harness.fetch('/v1/execute?namespace=other', postJson({ code: 'print x' }));
+  assert.equal(elsewhere.status, 200);
+  const large = await harness.fetch('/v1/execute?namespace=other', postJson({ code: 'print x', memory: 1025 }));
+  assert.match(((await large.json()) as Problem).detail, /quota of namespace other .*memory is limited to 1024 MB/);
+  const first = (
+    await Promise.all(['one', 'two', 'three'].map(async (name) => ({ name, status: await phaseOf(name) })))
+  ).find(({ status }) => status?.phase === 'Running');
+  await kube.delete(microVms, 'default', first?.name ?? '');
+  await eventually(async () => {
+    const { items } = await kube.list(microVms);
+    return items.length === 2 && items.every(({ status }) => status?.phase === 'Running');
+  });
+});

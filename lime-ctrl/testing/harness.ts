@@ -20,6 +20,8 @@ import { makePool, type Pool } from '../engine/pool.ts';
 import type { Shape } from '../engine/shape.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { makeActivity } from '../microvm/activity.ts';
+import type { Limits } from '../quota/limits.ts';
+import { makeQuota } from '../quota/quota.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from './fake-flintlock.ts';
@@ -44,6 +46,8 @@ export async function startHarness(
     flintlock?: FakeFlintlock;
     kube?: MemoryKube;
     access?: Access;
+    /** Limits of every namespace. */
+    quota?: Limits;
     /** Lines of the tokens file beside the one of testToken. */
     tokens?: string[];
   } = {},
@@ -62,11 +66,13 @@ export async function startHarness(
     snapshots: makeReflector({ client: kube, resource: microVmSnapshots, clock, log }),
     sessions: makeReflector({ client: kube, resource: mcpSessions, clock, log }),
   };
+  const limits = { quotas: () => [], fallback: options.quota ?? {} };
+  const quota = makeQuota({ microVms: reflectors.microVms, ...limits, clock });
   const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
   const activity = makeActivity({ fleet, clock });
   const running = options.maxExecutions ?? 8;
   const admission = makeAdmission({ running, runningPerNamespace: running, queued: options.maxQueued ?? 8 });
-  const engine = makeEngine({ fleet, pool, admission, clock, bootDeadlineMs: 5_000 });
+  const engine = makeEngine({ fleet, pool, admission, quota, clock, bootDeadlineMs: 5_000 });
   const recorder = makeEventRecorder({ client: kube, clock, log, component: 'lime-ctrl', instance: 'test' });
   const loops = [
     fleet.run(stop.signal),
@@ -75,7 +81,7 @@ export async function startHarness(
     reflectors.snapshots.run(stop.signal),
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
-    runControllers({ client: kube, fleet, ...reflectors, recorder, activity, clock, log, pool }, stop.signal),
+    runControllers({ client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool }, stop.signal),
   ];
   const access = options.access ?? makeTokenFileAccess(join(folder, 'tokens'), clock);
   const kept = makeKeptProcesses({ clock, log });
