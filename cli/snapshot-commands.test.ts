@@ -90,7 +90,7 @@ test('snapshot create waits until it is there; a failure is told with what to do
 
 test('snapshot list, restore, delete', async () => {
   const listed = await vvm(['snapshot', 'list'], { 'GET /v1/snapshots': [[200, { items: [snapshot(taken)] }]] });
-  assert.match(listed.stdout, /^NAME +MACHINE +PHASE +SIZE +HOSTS +AGE\none +demo +Ready +2 MiB +n /);
+  assert.match(listed.stdout, /^NAME +MACHINE +GEN +PHASE +SIZE +HOSTS +AGE\none +demo +- +Ready +2 MiB +n /);
   const restored = await vvm(['snapshot', 'restore', 'one', 'again', '-e', 'A=b'], {
     'GET /v1/snapshots/one': [[200, snapshot(taken)]],
     'POST /v1/microvms': [[201, machine('again', 'Pending')]],

@@ -15,7 +15,12 @@ const kindName = 'MicroVMSnapshot';
 export const microVmSnapshotSpec = z
   .object({
     source: z
-      .object({ microVM: objectNameSchema('Name of a MicroVM of the same namespace.') })
+      .object({
+        microVM: objectNameSchema('Name of a MicroVM of the same namespace.'),
+        retained: objectNameSchema(
+          'Files that another MicroVMSnapshot of the same machine had (its status.files) and left behind by the deletionPolicy Retain. They become those of this one; nothing is taken.',
+        ).optional(),
+      })
       .meta({ description: 'What is snapshotted. Immutable.', ...celRules(immutable('source', kindName)) }),
     deletionPolicy: z.enum(['Delete', 'Retain']).default('Delete').meta({
       description: 'What becomes of the files on the nodes when the object is deleted. Default: Delete.',
@@ -31,6 +36,8 @@ export const microVmSnapshotStatus = z
       .meta({ description: 'Where the snapshot is in its life; the condition Ready says why.' }),
     readyToUse: z.boolean().optional().meta({ description: 'Whether a MicroVM can start from it now.' }),
     sizeBytes: z.int().optional().meta({ description: 'Bytes that its files take on each host.' }),
+    generation: z.int().optional().meta({ description: 'Number among the snapshots of its machine; the first is 1.' }),
+    files: z.string().optional().meta({ description: 'Name of its files on the hosts.' }),
     hosts: z
       .array(z.string().meta({ description: 'Name of a node.' }))
       .optional()
@@ -62,12 +69,14 @@ export const microVmSnapshotKind: Kind = {
   status: microVmSnapshotStatus,
   columns: [
     { name: 'Source', type: 'string', jsonPath: '.spec.source.microVM' },
+    { name: 'Gen', type: 'integer', jsonPath: '.status.generation' },
     { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
     { name: 'Ready', type: 'boolean', jsonPath: '.status.readyToUse' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason' },
     { name: 'Bytes', type: 'integer', jsonPath: '.status.sizeBytes' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
     { name: 'Image', type: 'string', jsonPath: '.status.image', priority: 1 },
+    { name: 'Files', type: 'string', jsonPath: '.status.files', priority: 1 },
     { name: 'Hosts', type: 'string', jsonPath: '.status.hosts', priority: 1 },
     { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].message', priority: 1 },
   ],

@@ -113,7 +113,7 @@ function notTaken(name: string, phase = 'Pending'): TvmError {
   });
 }
 
-const header = ['NAME', 'MACHINE', 'PHASE', 'SIZE', 'HOSTS', 'AGE'];
+const header = ['NAME', 'MACHINE', 'GEN', 'PHASE', 'SIZE', 'HOSTS', 'AGE'];
 
 async function snapshotTable(values: SnapshotView[], format: OutputFormat, one = false): Promise<string> {
   if (format === 'json') return toJson(one ? values[0] : { items: values });
@@ -128,7 +128,15 @@ async function snapshotTable(values: SnapshotView[], format: OutputFormat, one =
 function row({ name, microVM, deleting, status, createdAt }: SnapshotView, now: number): string[] {
   const size = status.sizeBytes === undefined ? '-' : `${Math.ceil(status.sizeBytes / 1_048_576)} MiB`;
   const phase = deleting ? 'Deleting' : (status.phase ?? 'Pending');
-  return [name, microVM, phase, size, status.hosts?.join(',') || '-', age(createdAt, now)];
+  return [
+    name,
+    microVM,
+    String(status.generation ?? '-'),
+    phase,
+    size,
+    status.hosts?.join(',') || '-',
+    age(createdAt, now),
+  ];
 }
 
 function wideCells(snapshot: SnapshotView): string[] {

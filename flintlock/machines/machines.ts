@@ -164,9 +164,12 @@ export class Machines implements AsyncDisposable {
     return await machine.exclusively(async () => {
       const existing = await store.find(name);
       if (existing) return existing;
-      const { state, spec, imageDigest } = machine.record;
+      const { state, spec, labels, imageDigest, snapshotGeneration } = machine.record;
       if (state !== 'running' && state !== 'paused') throw this.#wrongState(machine, 'snapshot');
-      const facts = { name, machineUid: uid, spec, imageDigest, createdAtMs: clock.now() };
+      // On disk before it is used: one that is not finished never gives its number to another.
+      const next = snapshotGeneration + 1;
+      machine.change({ snapshotGeneration: next });
+      const facts = { name, machineUid: uid, generation: next, labels, spec, imageDigest, createdAtMs: clock.now() };
       return await store.add(facts, (folder) =>
         machine.record.suspended ? copySuspended(machine.vm, folder) : driver.snapshot(machine.vm, folder),
       );

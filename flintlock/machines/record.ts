@@ -48,6 +48,8 @@ export const machineRecord = z.strictObject({
   restored: z.boolean(),
   /** Paused, with its memory on disk and no VMM. */
   suspended: z.boolean().default(false),
+  /** Of its newest snapshot; 0: none was begun. */
+  snapshotGeneration: z.int().default(0),
   lastActiveAtMs: z.int(),
   /** Calls to its guest that are open now. */
   openCalls: z.int(),
@@ -87,6 +89,7 @@ export function newRecord(declared: Declaration, now: number): MachineRecord {
     ...newRun,
     createdAtMs: now,
     used: false,
+    snapshotGeneration: 0,
     lastActiveAtMs: now,
     openCalls: 0,
     revision: 1,

@@ -53,6 +53,8 @@ export function snapshotMessage(manifest: SnapshotManifest): Snapshot {
     name: manifest.name,
     machineUid: manifest.machineUid,
     spec: specMessage(manifest.spec),
+    generation: manifest.generation,
+    labels: manifest.labels,
     sizeBytes: BigInt(manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)),
     createdAtMs: BigInt(manifest.createdAtMs),
   });

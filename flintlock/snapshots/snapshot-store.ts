@@ -14,6 +14,10 @@ const namePattern = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 const manifestSchema = z.strictObject({
   name: z.string(),
   machineUid: z.string(),
+  /** 1 is the first of its machine. */
+  generation: z.int().default(0),
+  /** Of the machine. */
+  labels: z.record(z.string(), z.string()).default({}),
   spec: machineRecord.shape.spec,
   imageDigest: z.string(),
   createdAtMs: z.int(),

@@ -20,7 +20,7 @@ test('a template that never served is thrown away after one failure, one that di
     const log = makeLogger('flintlock', 'silent');
     const driver = { fingerprint: () => 'fake' };
     const templates = new Templates({ store, driver, clock: systemClock, log, enabled: true });
-    const facts = { machineUid: 'a', spec, imageDigest: 'sha256:a', createdAtMs: 1 };
+    const facts = { machineUid: 'a', generation: 1, labels: {}, spec, imageDigest: 'sha256:a', createdAtMs: 1 };
     const add = async (name: string) => {
       await store.add({ ...facts, name }, (folder) => writeFile(join(folder, 'memory'), 'm'));
     };

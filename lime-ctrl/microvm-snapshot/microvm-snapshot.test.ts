@@ -62,6 +62,41 @@ test('Retain leaves the files', async () => {
   assert.equal(harness.flintlock.snapshots.size, 1);
 });
 
+test('files that were left behind become those of another snapshot of the machine, and of nobody else', async () => {
+  await using harness = await startHarness();
+  const { kube, flintlock } = harness;
+  await kube.create(microVms, microVm('demo'));
+  await kube.create(microVmSnapshots, snapshot('kept', 'Retain'));
+  await reasonIs(harness, 'kept', 'Ready');
+  const retained = (await get(harness, 'kept')).status?.files ?? '';
+  assert.deepEqual([...flintlock.snapshots.keys()], [retained]);
+  await kube.delete(microVmSnapshots, 'default', 'kept');
+  await gone(harness, 'kept');
+
+  const claim = (name: string, microVM: string, namespace = 'default') => {
+    const { spec, ...rest } = snapshot(name);
+    const metadata = { name, namespace };
+    return kube.create(microVmSnapshots, { ...rest, metadata, spec: { ...spec, source: { microVM, retained } } });
+  };
+  await claim('thief', 'demo', 'elsewhere');
+  await claim('other', 'another');
+  const stolen = () => kube.get(microVmSnapshots, 'elsewhere', 'thief');
+  const refused = async (read: () => Promise<MicroVmSnapshot>) =>
+    conditionOf((await read()).status?.conditions, 'Ready')?.reason === 'FilesNotFound';
+  await eventually(async () => (await refused(stolen)) && (await refused(() => get(harness, 'other'))));
+  await kube.delete(microVmSnapshots, 'elsewhere', 'thief');
+  await kube.delete(microVmSnapshots, 'default', 'other');
+  await gone(harness, 'other');
+  assert.equal(flintlock.snapshots.size, 1);
+
+  await claim('again', 'demo');
+  await reasonIs(harness, 'again', 'Ready');
+  assert.equal((await get(harness, 'again')).status?.generation, 1);
+  await kube.delete(microVmSnapshots, 'default', 'again');
+  await gone(harness, 'again');
+  assert.equal(flintlock.snapshots.size, 0);
+});
+
 test('what the node refuses is told, and tried again', async () => {
   await using harness = await startHarness();
   harness.flintlock.snapshotError = new TvmError('resource_exhausted', 'no space left on the disk', {

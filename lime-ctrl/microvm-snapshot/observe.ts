@@ -24,26 +24,34 @@ export async function observeMicroVmSnapshot(deps: ObserveDeps, key: string): Pr
   const placed = vm?.metadata.uid === undefined ? undefined : fleet.machine(vm.metadata.uid);
   const nodes = fleet.nodes().map(({ name, reachable, sinceMs }) => ({ name, reachable, sinceMs }));
   const hosts = new Set([...(snapshot?.status?.hosts ?? []), ...(placed ? [placed.node] : [])]);
-  const asked = nodes.filter(({ name, reachable }) => reachable && hosts.has(name));
+  // Where what was left behind is, no object says.
+  const anywhere = snapshot?.spec.source.retained !== undefined;
+  const asked = nodes.filter(({ name, reachable }) => reachable && (anywhere || hosts.has(name)));
   return {
     snapshot,
     sourceExists: vm !== undefined && vm.metadata.deletionTimestamp === undefined,
     source: placed && observedMachine(placed),
-    held: snapshot
-      ? (await Promise.all(asked.map(({ name }) => heldOn(fleet, name, nameOnNode(snapshot))))).flat()
-      : [],
+    held: snapshot ? (await Promise.all(asked.map(({ name }) => heldOn(fleet, name, snapshot)))).flat() : [],
     nodes,
     retryAtMs: deps.retryAtMs(key),
     nowMs: clock.now(),
   };
 }
 
-async function heldOn(fleet: Fleet, node: string, name: string): Promise<HeldSnapshot[]> {
+/**
+ * Its files on a node. Those that another left behind count only when they are of the machine that it names: a tenant who
+ * names the files of somebody else must neither start from them nor delete them.
+ */
+async function heldOn(fleet: Fleet, node: string, snapshot: MicroVmSnapshot): Promise<HeldSnapshot[]> {
+  const { metadata, spec: wanted } = snapshot;
+  const isOwn = ({ labels }: { labels: Record<string, string> }) =>
+    labels.owner === 'microvm' && labels.namespace === metadata.namespace && labels.name === wanted.source.microVM;
   const { snapshots } = await fleet.client(node).listSnapshots({}, { timeoutMs: callDeadlineMs });
   return snapshots
-    .filter((each) => each.name === name)
-    .map(({ sizeBytes, createdAtMs, spec }) => ({
+    .filter((each) => each.name === nameOnNode(snapshot) && (wanted.source.retained === undefined || isOwn(each)))
+    .map(({ sizeBytes, createdAtMs, generation, spec }) => ({
       node,
+      generation,
       sizeBytes: Number(sizeBytes),
       createdAtMs: Number(createdAtMs),
       image: spec?.image ?? '',

@@ -17,7 +17,8 @@ interface Given {
   observed?: Partial<Observed>;
 }
 
-const held: HeldSnapshot = { node: 'n1', sizeBytes: 7, createdAtMs: nowMs, image: 'i', cpu: 1, memory: 256 };
+const size = { image: 'i', cpu: 1, memory: 256 };
+const held: HeldSnapshot = { node: 'n1', generation: 1, sizeBytes: 7, createdAtMs: nowMs, ...size };
 const node = { name: 'n1', reachable: true, sinceMs: 0 };
 const away = { ...node, reachable: false, sinceMs: nowMs - 1000 };
 const deleted = { deletionTimestamp: new Date(nowMs - nodeGoneGraceMs).toISOString() };

@@ -11,7 +11,7 @@ import {
 } from '@tvm/api/kinds/microvm-snapshot.ts';
 import { type ConditionIntent, conditionOf, withConditions } from '@tvm/kit/kube/conditions.ts';
 import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
-import type { Action, HeldSnapshot, Observed, Plan } from './world.ts';
+import { type Action, type HeldSnapshot, nameOnNode, type Observed, type Plan } from './world.ts';
 
 /** How long a node may be away before a deleted MicroVMSnapshot no longer waits for it. */
 export const nodeGoneGraceMs = 300_000;
@@ -103,7 +103,9 @@ function take(snapshot: MicroVmSnapshot, observed: Observed): Step {
     standing: notReady('Pending', reason, message),
     requeueAfterMs: lookAgainMs,
   });
-  const name = spec.source.microVM;
+  const { microVM: name, retained } = spec.source;
+  if (retained !== undefined)
+    return wait('FilesNotFound', `no node that answers has files ${retained} of MicroVM ${name} of this namespace`);
   if (!sourceExists) return wait('SourceNotFound', `there is no MicroVM ${name} in this namespace`);
   if (!source) return wait('SourceNotRunning', `MicroVM ${name} has no machine now`);
   if (!isReachable(observed, source.node)) return wait('NodeUnreachable', awayText([source.node]));
@@ -137,6 +139,7 @@ function statusOf(snapshot: MicroVmSnapshot, standing: Standing, { held, nowMs }
     phase,
     readyToUse,
     ...factsOf(held),
+    files: nameOnNode(snapshot),
     observedGeneration,
     conditions: withConditions(before.conditions, [intent], nowMs),
   };
@@ -146,9 +149,9 @@ function statusOf(snapshot: MicroVmSnapshot, standing: Standing, { held, nowMs }
 function factsOf(held: HeldSnapshot[]): MicroVmSnapshotStatus {
   const [first] = held;
   if (!first) return {};
-  const { sizeBytes, createdAtMs, image, cpu, memory } = first;
+  const { generation, sizeBytes, createdAtMs, image, cpu, memory } = first;
   const hosts = held.map(({ node }) => node).toSorted();
-  return { hosts, sizeBytes, createdAt: new Date(createdAtMs).toISOString(), image, cpu, memory };
+  return { generation, hosts, sizeBytes, createdAt: new Date(createdAtMs).toISOString(), image, cpu, memory };
 }
 
 function sorted(status: MicroVmSnapshotStatus): [string, unknown][] {

@@ -6,6 +6,7 @@ import type { ObservedMachine } from '../microvm/world.ts';
 /** The files of the snapshot on one node. */
 export interface HeldSnapshot {
   node: string;
+  generation: number;
   sizeBytes: number;
   createdAtMs: number;
   image: string;
@@ -45,6 +46,6 @@ export interface Plan {
 }
 
 /** The name of a snapshot on its node: the same for the whole life of the object, and of no other one. */
-export function nameOnNode({ metadata }: MicroVmSnapshot): string {
-  return `mvmsnap-${metadata.uid}`;
+export function nameOnNode({ metadata, spec }: MicroVmSnapshot): string {
+  return spec.source.retained ?? `mvmsnap-${metadata.uid}`;
 }

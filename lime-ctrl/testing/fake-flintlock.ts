@@ -208,7 +208,16 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         if (fake.snapshotError) throw fake.snapshotError;
         if (machine.state !== MachineState.RUNNING && machine.state !== MachineState.PAUSED)
           throw new TvmError('failed_precondition', `machine ${uid} is not up`);
-        const taken = { name, machineUid: uid, spec: machine.spec, sizeBytes: 5n, createdAtMs: BigInt(Date.now()) };
+        const { spec, labels } = machine;
+        const taken = {
+          name,
+          machineUid: uid,
+          generation: fake.snapshots.size + 1,
+          spec,
+          labels,
+          sizeBytes: 5n,
+          createdAtMs: BigInt(Date.now()),
+        };
         const snapshot =
           fake.snapshots.get(name) ?? create(SnapshotSchema, taken as MessageInitShape<typeof SnapshotSchema>);
         fake.snapshots.set(name, snapshot);

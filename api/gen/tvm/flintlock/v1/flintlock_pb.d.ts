@@ -618,6 +618,20 @@ export declare type Snapshot = Message<"tvm.flintlock.v1.Snapshot"> & {
    * @generated from field: uint64 created_at_ms = 5;
    */
   createdAtMs: bigint;
+
+  /**
+   * 1 is the first of its machine; a number is never given twice
+   *
+   * @generated from field: uint32 generation = 6;
+   */
+  generation: number;
+
+  /**
+   * of the machine
+   *
+   * @generated from field: map<string, string> labels = 7;
+   */
+  labels: { [key: string]: string };
 };
 
 /**
