@@ -111,9 +111,10 @@ for (const [image, reason, errorCode] of failures) {
 
 test('a VMM that dies fails its machine with the reason, which can be started again', async () => {
   await using harness = await openHarness();
-  const { client } = harness;
-  await client.createMachine({ uid: 'a', spec: { ...smallSpec, image: 'fake/dies-after-100ms' } });
+  const { client, host } = harness;
+  await client.createMachine({ uid: 'a', spec: smallSpec });
   await untilState(client, 'a', MachineState.RUNNING);
+  for (const vm of host.vms.values()) vm.finish({ exitCode: null, signal: 'SIGKILL', stderr: 'fake: died' });
   const failed = await untilState(client, 'a', MachineState.FAILED);
   assert.equal(failed.reason, 'VmmExited');
   assert.match(failed.message, /SIGKILL.*fake: died/);

@@ -1,12 +1,11 @@
 // Ways in which a fake machine misbehaves, chosen by the name of its image: `fake/boot-fails`, `fake/hangs`,
-// `fake/dies-after-50ms`, `fake/boots-in-200ms`; several are joined by `+`.
+// `fake/boots-in-200ms`; several are joined by `+`.
 
 export interface Faults {
   /** The VMM ends at once with an error. */
   bootFails: boolean;
   /** The guest never answers. */
   hangs: boolean;
-  diesAfterMs: number | undefined;
   bootMs: number;
 }
 
@@ -19,7 +18,6 @@ export function faultsOf(rootDiskPath: string): Faults {
   return {
     bootFails: words.includes('boot-fails'),
     hangs: words.includes('hangs'),
-    diesAfterMs: milliseconds('dies-after'),
     bootMs: milliseconds('boots-in') ?? 0,
   };
 }

@@ -29,11 +29,8 @@ export class FakeVm {
     this.memory.powerOff = () => this.finish({ exitCode: 0, signal: null, stderr: '' });
     this.#agent = new FakeAgent(this.memory);
     this.print(`fake guest: booting from ${spec.rootDiskPath}\n`);
-    const { bootFails, diesAfterMs } = this.#faults;
-    if (bootFails) this.#after(0, () => this.finish({ exitCode: 1, signal: null, stderr: 'fake: boot failed' }));
-    if (diesAfterMs !== undefined) {
-      this.#after(diesAfterMs, () => this.finish({ exitCode: null, signal: 'SIGKILL', stderr: 'fake: died' }));
-    }
+    if (this.#faults.bootFails)
+      this.#after(0, () => this.finish({ exitCode: 1, signal: null, stderr: 'fake: boot failed' }));
   }
 
   print(text: string): void {
