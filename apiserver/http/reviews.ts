@@ -25,14 +25,17 @@ const all = ['*'];
 const administrators = 'system:masters';
 const infoOf = (username: string) => ({ username, groups: [administrators, 'system:authenticated'] });
 
+/** For whom the tokens of this server are. */
+const ownAudience = 'https://kubernetes.default.svc';
 const authentication = 'authentication.k8s.io';
 const authorization = 'authorization.k8s.io';
 
 function tokenStatus({ spec, authenticator }: Asked): object {
   if (!spec.token) throw badRequest('token is required for TokenReview in authentication');
   const user = authenticator.userOf(`Bearer ${spec.token}`);
-  if (user === undefined) return { user: {}, error: 'invalid bearer token' };
-  return { authenticated: true, user: infoOf(user) };
+  const audiences = Array.isArray(spec.audiences) && spec.audiences.length > 0 ? spec.audiences : [ownAudience];
+  if (user === undefined || !audiences.includes(ownAudience)) return { user: {}, error: 'invalid bearer token' };
+  return { authenticated: true, user: infoOf(user), audiences: [ownAudience] };
 }
 
 function ownAccessStatus({ spec }: Asked): object {

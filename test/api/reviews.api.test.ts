@@ -35,6 +35,17 @@ onEachTarget('reviews', (scope) => {
     });
   });
 
+  test('for whom a token is', async () => {
+    const { token } = await readKubeconfig(scope.server.kubeconfig);
+    const own = 'https://kubernetes.default.svc';
+    const whole = bodyOf(await ask('TokenReview', { token }), 201).status;
+    assert.deepEqual([whole.authenticated, whole.audiences], [true, [own]]);
+    const both = bodyOf(await ask('TokenReview', { token, audiences: ['tvm', own] }), 201).status;
+    assert.deepEqual([both.authenticated, both.audiences], [true, [own]]);
+    const other = bodyOf(await ask('TokenReview', { token, audiences: ['tvm'] }), 201).status;
+    assert.deepEqual(other, { user: {}, error: 'invalid bearer token' });
+  });
+
   test('who one is', async () => {
     const { status } = bodyOf(await ask('SelfSubjectReview'), 201);
     assert.equal(status.userInfo.username, 'admin');
