@@ -1,10 +1,12 @@
 // What the parts of the MCP gateway meet in: whom a request is for, and who answers it. Invariant: a handler is only called
 // with a request whose token, audience, Host and Origin were checked; it never sees the token.
 import type { SessionScope } from '@tvm/api/kinds/mcp-session.ts';
+import type { FlintlockClient } from '../flintlock/client.ts';
 import type { PlacedMachine } from '../flintlock/machine-index.ts';
 
 /** What a token may allow: looking, running code, the files, and the machine's life (pause, snapshots, ports, servers). */
 export { sessionScopes as scopes } from '@tvm/api/kinds/mcp-session.ts';
+export type { FlintlockClient, PlacedMachine };
 export type Scope = SessionScope;
 
 export interface SessionIdentity {

@@ -1,0 +1,109 @@
+// The MCP endpoint of sessions: revisions 2025-11-25 and 2026-07-28 on one URL, told apart by the request itself.
+// Invariant: no request is served with more than its own context; a body is read once, and only so far.
+import {
+  isJsonContentType,
+  isLegacyRequest,
+  type McpServer,
+  readRequestBody,
+  type ServerEventBus,
+} from '@modelcontextprotocol/server';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { SessionContext, SessionHandler } from './contract.ts';
+import { makeSeal, type SealKeys } from './seal.ts';
+import { buildServer, type ServerDeps } from './server/build-server.ts';
+import { makeCallLimit } from './server/call-limit.ts';
+import { watchResources } from './server/resources/watch.ts';
+import { makeLegacySessions } from './server/transport/legacy-sessions.ts';
+import { serveModern } from './server/transport/modern.ts';
+import { rpcErrorResponse } from './server/transport/rpc-error.ts';
+
+/** A file of 2 MiB in base64, and what stands around it. */
+const maxBodyBytes = 4_194_304;
+const sweepMs = 60_000;
+
+/** What tests add to every server, beside the tools of machines. */
+export interface EndpointExtension {
+  extend(server: McpServer): void;
+  /** Changes that all subscriptions of revision 2026-07-28 hear of. */
+  changes?: ServerEventBus;
+}
+
+export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit'> {
+  keys: SealKeys;
+  extension?: EndpointExtension;
+}
+
+export interface McpEndpoint extends AsyncDisposable {
+  handle: SessionHandler;
+  /** Ends the connections of a session that is over. */
+  endSession(sessionUid: string): Promise<void>;
+}
+
+export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): McpEndpoint {
+  const { clock, log } = given;
+  const deps: ServerDeps = { ...given, seal: makeSeal(keys), limit: makeCallLimit() };
+  const stop = new AbortController();
+
+  async function build(holder: { context: SessionContext }): Promise<McpServer> {
+    const server = await buildServer(deps, holder);
+    extension?.extend(server);
+    return server;
+  }
+
+  const legacy = makeLegacySessions({ clock, log, seal: deps.seal, buildServer: build });
+  const sweeping = sweepUntil(stop.signal);
+
+  async function sweepUntil(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await clock.sleep(sweepMs, signal);
+      await legacy.sweep();
+    }
+  }
+
+  async function serve(request: Request, context: SessionContext): Promise<Response> {
+    const body = await readJson(request);
+    if (body instanceof Response) return body;
+    if (await isLegacyRequest(request, body)) return legacy.serve(request, body, context);
+    const modern = {
+      log,
+      buildServer: () => build({ context }),
+      watch: (uris: string[], bus: ServerEventBus, ended: AbortSignal) =>
+        watchResources(deps, context, uris, (uri) => bus.publish({ kind: 'resource_updated', uri }), ended),
+      ...(extension?.changes && { changes: extension.changes }),
+    };
+    return serveModern(request, body, modern, stop.signal);
+  }
+
+  return {
+    async handle(request, context) {
+      context.touch();
+      try {
+        return await serve(request, context);
+      } catch (error) {
+        log.error({ err: error, session: context.session.uid }, 'MCP request failed');
+        return rpcErrorResponse(500, -32603, TvmError.from(error).code);
+      }
+    },
+    endSession: legacy.endSession,
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      await sweeping;
+      await legacy.closeAll();
+    },
+  };
+}
+
+/** The body of a POST, undefined where there is none, or what to answer when it is unsound. */
+async function readJson(request: Request): Promise<unknown> {
+  if (request.method !== 'POST') return undefined;
+  if (!isJsonContentType(request.headers.get('content-type'))) {
+    return rpcErrorResponse(415, -32000, 'Unsupported Media Type: send content-type: application/json');
+  }
+  const body = await readRequestBody(request, maxBodyBytes);
+  if (body.tooLarge) return rpcErrorResponse(413, -32000, `the body has more than ${maxBodyBytes} bytes`);
+  try {
+    return JSON.parse(body.text);
+  } catch {
+    return rpcErrorResponse(400, -32700, 'Parse error: the body is not JSON');
+  }
+}

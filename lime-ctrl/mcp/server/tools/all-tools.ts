@@ -1,0 +1,5 @@
+// Every tool there is, in the order in which they are listed.
+import type { Tool } from '../tool.ts';
+import { vmStatus } from './vm-status.ts';
+
+export const allTools: readonly Tool[] = [vmStatus];

@@ -1,0 +1,162 @@
+// Connections of revision 2025-11-25: each has a server and a transport in this process until its client ends it.
+// Invariants: a connection answers only to the caller and the scopes that it was made for; what its id says of it is sealed,
+// so that another replica, or this one after a restart, opens the connection again under the same id.
+import { randomUUID } from 'node:crypto';
+import {
+  isInitializeRequest,
+  type McpServer,
+  WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server';
+import type { Clock } from '@tvm/kit/clock.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { SessionContext } from '../../contract.ts';
+import type { Seal } from '../../seal.ts';
+import { makeEventStore } from './event-store.ts';
+import { rpcErrorResponse } from './rpc-error.ts';
+
+const maxPerSession = 32;
+const idleMs = 4 * 3_600_000;
+const maxIdLength = 4_096;
+const eventBounds = { events: 1_024, bytes: 4_194_304 };
+const purpose = 'mcp-session-id';
+
+/** The connection's context: that of the newest request, since a token is renewed while the connection lives. */
+export interface ContextHolder {
+  context: SessionContext;
+}
+
+export interface LegacyDeps {
+  clock: Clock;
+  log: Logger;
+  seal: Seal;
+  buildServer(holder: ContextHolder): Promise<McpServer>;
+}
+
+interface Connection {
+  holder: ContextHolder;
+  transport: WebStandardStreamableHTTPServerTransport;
+  server: McpServer;
+  usedAtMs: number;
+}
+
+/** How a connection was initialized: enough to open it again. */
+interface Handshake {
+  nonce: string;
+  params: unknown;
+}
+
+export interface LegacySessions {
+  serve(request: Request, body: unknown, context: SessionContext): Promise<Response>;
+  /** Ends the connections of a session that is over. */
+  endSession(sessionUid: string): Promise<void>;
+  /** Ends connections that nobody has used for long. */
+  sweep(): Promise<void>;
+  closeAll(): Promise<void>;
+}
+
+export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
+  const { clock, log, seal } = deps;
+  const connections = new Map<string, Connection>();
+
+  async function connect(id: string, context: SessionContext): Promise<Connection> {
+    await makeRoom(context.session.uid);
+    const holder = { context };
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: () => id,
+      eventStore: makeEventStore(eventBounds),
+      onsessionclosed: (closed) => void connections.delete(closed),
+    });
+    transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
+    const server = await deps.buildServer(holder);
+    await server.connect(transport);
+    const connection = { holder, transport, server, usedAtMs: clock.now() };
+    connections.set(id, connection);
+    return connection;
+  }
+
+  async function makeRoom(sessionUid: string): Promise<void> {
+    const own = [...connections].filter(([, { holder }]) => holder.context.session.uid === sessionUid);
+    own.sort(([, a], [, b]) => a.usedAtMs - b.usedAtMs);
+    for (const [id] of own.slice(0, Math.max(0, own.length - maxPerSession + 1))) await end(id);
+  }
+
+  async function end(id: string): Promise<void> {
+    const connection = connections.get(id);
+    connections.delete(id);
+    await connection?.server.close();
+  }
+
+  async function initialize(request: Request, body: unknown, context: SessionContext): Promise<Response> {
+    const { params } = body as { params: unknown };
+    const id = await seal.close(purpose, bindingOf(context), { nonce: randomUUID(), params } satisfies Handshake);
+    if (id.length > maxIdLength) return rpcErrorResponse(400, -32600, 'the client says too much of itself');
+    const { transport } = await connect(id, context);
+    const response = await transport.handleRequest(request, { parsedBody: body });
+    if (!response.ok) await end(id);
+    return response;
+  }
+
+  /** The connection of this id, opened again when it is not here. Undefined when the id is not the caller's. */
+  async function find(id: string, context: SessionContext, url: string): Promise<Connection | undefined> {
+    const handshake = (await seal.open(purpose, bindingOf(context), id)) as Handshake | undefined;
+    if (!handshake) return undefined;
+    const open = connections.get(id) ?? (await reopen(id, handshake, context, url));
+    open.usedAtMs = clock.now();
+    open.holder.context = context;
+    return open;
+  }
+
+  async function reopen(id: string, { params }: Handshake, context: SessionContext, url: string): Promise<Connection> {
+    const connection = await connect(id, context);
+    const messages = [
+      { jsonrpc: '2.0', id: 0, method: 'initialize', params },
+      { jsonrpc: '2.0', method: 'notifications/initialized' },
+    ];
+    for (const message of messages) {
+      const headers = {
+        accept: 'application/json, text/event-stream',
+        'content-type': 'application/json',
+        'mcp-session-id': id,
+      };
+      const request = new Request(url, { method: 'POST', headers, body: '{}' });
+      const answer = await connection.transport.handleRequest(request, { parsedBody: message });
+      await answer.text();
+    }
+    return connection;
+  }
+
+  return {
+    async serve(request, body, context) {
+      if (isInitializeRequest(body)) return initialize(request, body, context);
+      const id = request.headers.get('mcp-session-id');
+      if (!id) return withoutSession(request);
+      const connection = id.length <= maxIdLength ? await find(id, context, request.url) : undefined;
+      if (!connection) return rpcErrorResponse(404, -32001, 'Session not found');
+      return connection.transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
+    },
+    async endSession(sessionUid) {
+      const own = [...connections].filter(([, { holder }]) => holder.context.session.uid === sessionUid);
+      for (const [id] of own) await end(id);
+    },
+    async sweep() {
+      const before = clock.now() - idleMs;
+      for (const [id, { usedAtMs }] of connections) if (usedAtMs < before) await end(id);
+    },
+    async closeAll() {
+      for (const id of [...connections.keys()]) await end(id);
+    },
+  };
+}
+
+/** Revision 2026-07-28 has no GET and no DELETE. */
+function withoutSession({ method, headers }: Request): Response {
+  const modern = (headers.get('mcp-protocol-version') ?? '') >= '2026';
+  if (method !== 'POST' && modern)
+    return rpcErrorResponse(405, -32000, 'Method not allowed: this revision has POST only');
+  return rpcErrorResponse(400, -32000, 'Bad Request: the Mcp-Session-Id header is missing');
+}
+
+/** A token with other scopes is another caller: which tools there are was decided when the connection was made. */
+function bindingOf({ session, caller, scopes }: SessionContext): string {
+  return JSON.stringify([session.uid, caller, [...scopes].sort()]);
+}

@@ -1,0 +1,89 @@
+// Requests of revision 2026-07-28: each is served by a server of its own, and nothing is kept between two of them.
+import {
+  createMcpHandler,
+  InMemoryServerEventBus,
+  type McpServer,
+  type ServerEventBus,
+} from '@modelcontextprotocol/server';
+import type { Logger } from '@tvm/kit/log.ts';
+
+export interface ModernDeps {
+  log: Logger;
+  buildServer(): Promise<McpServer>;
+  /** Where changes are told that no request watches for; tests only. */
+  changes?: ServerEventBus;
+  /** Publishes changes of these resources until the signal aborts; called for a subscriptions/listen that was accepted. */
+  watch(uris: string[], bus: ServerEventBus, ended: AbortSignal): void;
+}
+
+/** `stopped` ends what is under way. */
+export async function serveModern(
+  request: Request,
+  body: unknown,
+  { log, buildServer, watch, changes }: ModernDeps,
+  stopped: AbortSignal,
+): Promise<Response> {
+  const bus = new InMemoryServerEventBus();
+  const method = methodOf(body);
+  const handler = createMcpHandler(buildServer, {
+    legacy: 'reject',
+    bus,
+    // A stream from the beginning: its comments keep proxies from giving up on a tool that is silent for long.
+    responseMode: method === 'tools/call' ? 'sse' : 'auto',
+    onerror: (error) => log.debug({ why: error.message, method }, 'MCP request'),
+  });
+  const stop = () => void handler.close();
+  stopped.addEventListener('abort', stop, { once: true });
+  const unsubscribe = changes?.subscribe((event) => bus.publish(event));
+  const ended = new AbortController();
+  const end = () => {
+    stopped.removeEventListener('abort', stop);
+    unsubscribe?.();
+    ended.abort();
+  };
+  try {
+    const response = await handler.fetch(request, { parsedBody: body });
+    if (method === 'subscriptions/listen' && response.ok) watch(listenedUris(body), bus, ended.signal);
+    return withEnd(response, end);
+  } catch (error) {
+    end();
+    throw error;
+  }
+}
+
+export function methodOf(body: unknown): string | undefined {
+  const method = (body as { method?: unknown } | null)?.method;
+  return typeof method === 'string' ? method : undefined;
+}
+
+/** The resources that a subscriptions/listen asks for; an unsound request was refused before. */
+function listenedUris(body: unknown): string[] {
+  const params = (body as { params?: { notifications?: { resourceSubscriptions?: unknown } } }).params;
+  const uris = params?.notifications?.resourceSubscriptions;
+  return Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
+}
+
+/** Calls `end` once when the last byte was taken or the client left. */
+function withEnd(response: Response, end: () => void): Response {
+  if (!response.body) {
+    end();
+    return response;
+  }
+  const reader = response.body.getReader();
+  const body = new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (!done) return controller.enqueue(value);
+        end();
+        controller.close();
+      },
+      async cancel(reason) {
+        end();
+        await reader.cancel(reason);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+  return new Response(body, { status: response.status, headers: response.headers });
+}
