@@ -3,12 +3,13 @@
 import { createServer, type Http2SecureServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
 import type { ConnectRouter } from '@connectrpc/connect';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { makeHttp2Handler } from '@tvm/kit/http2-handler.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { type Address, listen } from './address.ts';
 import { errorInterceptor } from './error-interceptor.ts';
 import { makeGuestCalls } from './guest-calls.ts';
-import { makeHttp2Handler } from './http2-handler.ts';
+
 import { makeMachineCalls } from './machine-calls.ts';
 import { makeNodeCalls, type NodeCallsDeps } from './node-calls.ts';
 import { isCaller, makeTlsServer } from './tls.ts';
