@@ -42,3 +42,18 @@ export type SessionHandler = (request: Request, context: SessionContext) => Prom
 
 /** Like SessionHandler, for the MCP server of this name inside the machine. */
 export type ServerHandler = (request: Request, context: SessionContext, serverName: string) => Promise<Response>;
+
+/** Where the MCP servers of a machine are written down, inside it: a McpServersFile as JSON. */
+export const mcpServersPath = '/run/tvm/mcp-servers.json';
+
+/** A program in the machine that speaks MCP over its stdin and stdout. */
+export interface McpServerSpec {
+  command: string;
+  args?: string[];
+  env?: Record<string, string>;
+  cwd?: string;
+}
+
+export interface McpServersFile {
+  servers: Record<string, McpServerSpec>;
+}
