@@ -9,7 +9,6 @@ import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { type Address, listen } from './address.ts';
 import { errorInterceptor } from './error-interceptor.ts';
 import { makeGuestCalls } from './guest-calls.ts';
-
 import { makeMachineCalls } from './machine-calls.ts';
 import { makeNodeCalls, type NodeCallsDeps } from './node-calls.ts';
 import { isCaller, makeTlsServer } from './tls.ts';
