@@ -6,12 +6,20 @@ import { inClusterConfig, type KubeConfig, loadKubeConfig } from '@tvm/kit/kube/
 import { type ListenAddress, parseListenAddress } from '@tvm/kit/listen.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 import { z } from 'zod';
+import { type FlintlockSource, parseFlintlocks, parseScale, type ScaleSetting } from './flintlock-settings.ts';
+import { type Limits, measures } from './quota/limits.ts';
+import { parseQuantity } from './quota/quantity.ts';
 
 const environment = z.object({
   KUBECONFIG: z.string().min(1).optional(),
   KUBERNETES_SERVICE_HOST: z.string().min(1).optional(),
   KUBERNETES_SERVICE_PORT: z.string().default('443'),
   TVM_FLINTLOCKS: z.string().optional(),
+  TVM_FLINTLOCK_SCALE: z.string().min(1).optional(),
+  TVM_TLS_DIR: z.string().min(1).optional(),
+  TVM_TLS_SERVER_NAME: z.string().min(1).default('flintlock.tvm-nodes.svc'),
+  TVM_NAMESPACE: z.string().min(1).optional(),
+  TVM_POD_UID: z.string().min(1).optional(),
   TVM_LIME_LISTEN: z.string().default('127.0.0.1:8082'),
   TVM_METRICS_LISTEN: z.string().default('127.0.0.1:8080'),
   TVM_HEALTH_LISTEN: z.string().default('127.0.0.1:8081'),
@@ -23,9 +31,11 @@ const environment = z.object({
   TVM_POOL: z.enum(['on', 'off']).default('on'),
   TVM_MAX_EXECUTIONS: z.coerce.number().int().min(1).default(16),
   TVM_MAX_EXECUTIONS_PER_NAMESPACE: z.coerce.number().int().min(1).optional(),
+  TVM_QUOTAS: z.enum(['on', 'off']).optional(),
+  TVM_NAMESPACE_QUOTA: z.string().default(''),
   TVM_MAX_QUEUED_EXECUTIONS: z.coerce.number().int().min(0).default(256),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(600),
-  TVM_LEASE_NAMESPACE: z.string().default('default'),
+  TVM_LEASE_NAMESPACE: z.string().min(1).optional(),
   TVM_REPLICA_NAME: z.string().default(hostname()),
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -33,8 +43,13 @@ const environment = z.object({
 export interface Config {
   logLevel: string;
   loadKube: () => KubeConfig;
-  /** Name to address. */
-  flintlocks: Map<string, string>;
+  flintlocks: FlintlockSource;
+  /** The flintlocks are scaled by lime-ctrl; undefined: by whoever deployed them. */
+  scale: ScaleSetting | undefined;
+  /** For flintlocks of a list that are reached over a network. */
+  tls: { folder: string; serverName: string } | undefined;
+  /** The pod that this process is in, one of several replicas; undefined: it is the only one. */
+  pod: { namespace: string; name: string; uid: string | undefined } | undefined;
   listen: ListenAddress;
   metricsListen: ListenAddress;
   healthListen: ListenAddress;
@@ -48,6 +63,10 @@ export interface Config {
   maxExecutions: number;
   /** So many of them for one namespace: the others always find a place that becomes free. */
   maxExecutionsPerNamespace: number;
+  /** Whether the API server has ResourceQuotas; without, the setting below is all. */
+  quotas: boolean;
+  /** For what the ResourceQuotas of a namespace do not name. */
+  namespaceQuota: Limits;
   maxQueuedExecutions: number;
   bootDeadlineMs: number;
   leaseNamespace: string;
@@ -60,12 +79,16 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const parsed = environment.safeParse(env);
   if (!parsed.success) throw new TvmError('invalid_argument', `environment: ${z.prettifyError(parsed.error)}`);
   const set = parsed.data;
+  checkTogether(set);
   const { home } = pathsFrom(env);
   const auth = set.TVM_AUTH ?? (isInCluster(set) ? 'kubernetes' : 'tokens');
   return {
     logLevel: set.TVM_LOG_LEVEL,
     loadKube: () => kubeConfigOf(set, home),
-    flintlocks: flintlocksOf(set.TVM_FLINTLOCKS ?? `local=unix:${join(home, 'run/flintlock.sock')}`),
+    flintlocks: parseFlintlocks(set.TVM_FLINTLOCKS ?? `local=unix:${join(home, 'run/flintlock.sock')}`),
+    scale: set.TVM_FLINTLOCK_SCALE === undefined ? undefined : parseScale(set.TVM_FLINTLOCK_SCALE),
+    tls: set.TVM_TLS_DIR === undefined ? undefined : { folder: set.TVM_TLS_DIR, serverName: set.TVM_TLS_SERVER_NAME },
+    pod: podOf(set),
     listen: parseListenAddress(set.TVM_LIME_LISTEN),
     metricsListen: parseListenAddress(set.TVM_METRICS_LISTEN),
     healthListen: parseListenAddress(set.TVM_HEALTH_LISTEN),
@@ -79,17 +102,54 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     pool: set.TVM_POOL === 'on',
     maxExecutions: set.TVM_MAX_EXECUTIONS,
     maxExecutionsPerNamespace: perNamespace(set, auth),
+    quotas: set.TVM_QUOTAS === undefined ? isInCluster(set) : set.TVM_QUOTAS === 'on',
+    namespaceQuota: namespaceQuotaOf(set.TVM_NAMESPACE_QUOTA),
     maxQueuedExecutions: set.TVM_MAX_QUEUED_EXECUTIONS,
     bootDeadlineMs: set.TVM_BOOT_TIMEOUT_SECONDS * 1000,
-    leaseNamespace: set.TVM_LEASE_NAMESPACE,
+    leaseNamespace: set.TVM_LEASE_NAMESPACE ?? set.TVM_NAMESPACE ?? 'default',
     replica: set.TVM_REPLICA_NAME.replaceAll(/[^\w.-]/g, '-'),
   };
+}
+
+function checkTogether({
+  TVM_FLINTLOCKS = '',
+  TVM_FLINTLOCK_SCALE,
+  TVM_NAMESPACE,
+}: z.output<typeof environment>): void {
+  const found = TVM_FLINTLOCKS.startsWith('endpoints:');
+  const needed = 'needs TVM_FLINTLOCKS=endpoints:NAMESPACE/SERVICE';
+  if (TVM_FLINTLOCK_SCALE !== undefined && !found) {
+    throw new TvmError('invalid_argument', `TVM_FLINTLOCK_SCALE ${needed}`);
+  }
+  if (found && TVM_NAMESPACE === undefined) {
+    throw new TvmError(
+      'invalid_argument',
+      'TVM_FLINTLOCKS=endpoints:… needs TVM_NAMESPACE, where the certificates are',
+    );
+  }
 }
 
 /** Where nobody shares it, one namespace may take all; where tenants do, a quarter is left for the others. */
 function perNamespace(set: z.output<typeof environment>, auth: Config['auth']['mode']): number {
   const most = auth === 'tokens' ? set.TVM_MAX_EXECUTIONS : Math.ceil(set.TVM_MAX_EXECUTIONS * 0.75);
   return set.TVM_MAX_EXECUTIONS_PER_NAMESPACE ?? most;
+}
+
+/** "machines=20,cpu=40,memory=64Gi" */
+function namespaceQuotaOf(text: string): Limits {
+  return Object.fromEntries(
+    listOf(text).map((entry) => {
+      const [name, value = ''] = entry.split('=');
+      const measure = measures.find((each) => each === name);
+      const limit = parseQuantity(value);
+      if (measure !== undefined && limit !== undefined && limit >= 0) return [measure, limit];
+      const known = measures.join(', ');
+      throw new TvmError(
+        'invalid_argument',
+        `TVM_NAMESPACE_QUOTA: "${entry}" is not NAME=QUANTITY, NAME one of ${known}`,
+      );
+    }),
+  );
 }
 
 function isInCluster({ KUBECONFIG, KUBERNETES_SERVICE_HOST }: z.output<typeof environment>): boolean {
@@ -103,14 +163,9 @@ function kubeConfigOf(set: z.output<typeof environment>, home: string): KubeConf
   return loadKubeConfig(set.KUBECONFIG ?? join(home, 'apiserver/kubeconfig'));
 }
 
-function flintlocksOf(text: string): Map<string, string> {
-  return new Map(
-    listOf(text).map((entry) => {
-      const [, name, address] = /^([\w.-]+)=(unix:\/.+|[^\s]+:\d+)$/.exec(entry) ?? [];
-      if (name !== undefined && address !== undefined) return [name, address];
-      throw new TvmError('invalid_argument', `TVM_FLINTLOCKS: "${entry}" is not NAME=unix:/PATH or NAME=HOST:PORT`);
-    }),
-  );
+function podOf({ TVM_NAMESPACE, TVM_REPLICA_NAME, TVM_POD_UID }: z.output<typeof environment>): Config['pod'] {
+  if (TVM_NAMESPACE === undefined) return undefined;
+  return { namespace: TVM_NAMESPACE, name: TVM_REPLICA_NAME, uid: TVM_POD_UID };
 }
 
 function listOf(text: string): string[] {

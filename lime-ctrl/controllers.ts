@@ -44,7 +44,7 @@ export interface ControllersDeps extends LoopDeps {
 export async function runControllers(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const needed = [deps.microVms, deps.pools, deps.snapshots, ...(deps.quotas ? [deps.quotas] : [])];
   const synced = needed.map(({ whenSynced }) => whenSynced);
-  await Promise.race([Promise.all(synced), aborted(signal)]);
+  await Promise.race([Promise.all([...synced, deps.fleet.whenKnown]), aborted(signal)]);
   if (signal.aborted) return;
   await Promise.all([
     runMicroVms(deps, signal),

@@ -13,16 +13,20 @@ import { aborted, notifyReady, runMain } from '@tvm/kit/run-main.ts';
 import { makeKubernetesAccess } from './access/kubernetes.ts';
 import { makeTokenFileAccess } from './access/token-file.ts';
 import { loadConfig } from './config.ts';
-import { runControllers } from './controllers.ts';
 import { makeAdmission } from './engine/admission.ts';
 import { makeEngine } from './engine/engine.ts';
 import { interpreterOfImage } from './engine/languages.ts';
 import { makePool } from './engine/pool.ts';
-import { connectFlintlock } from './flintlock/client.ts';
-import { makeFleet } from './flintlock/fleet.ts';
+import { openFleet } from './flintlock/open-fleet.ts';
+import { lead } from './lead.ts';
 import { makeLimeMetrics, watchEngine } from './metrics.ts';
 import { makeActivity } from './microvm/activity.ts';
+import { declarePools } from './microvm-pool/declare.ts';
+import { makeTell, tellTroubles } from './own-events.ts';
 import manifest from './package.json' with { type: 'json' };
+import { resourceQuotas } from './quota/limits.ts';
+import { makeQuota } from './quota/quota.ts';
+import { makeReplicas, soleReplica, whenListed } from './replicas/replicas.ts';
 import { makeKeptProcesses } from './rest/kept-processes.ts';
 import { serveRest } from './rest/server.ts';
 
@@ -35,14 +39,26 @@ await runMain(log, async (signal) => {
   const metrics = makeLimeMetrics([registry]);
   using client = makeHttpsClient(config.loadKube());
   const recorder = makeEventRecorder({ client, clock, log, component: 'lime-ctrl', instance: hostname() });
-  const clients = [...config.flintlocks].map(([name, address]) => [name, connectFlintlock(address).client] as const);
-  const fleet = makeFleet(new Map(clients), { clock, log });
+  const { pod } = config;
+  const tell = makeTell(recorder, pod);
+  const nodes = openFleet(config, { client, clock, log });
+  const { fleet } = nodes;
+  const replicas = pod
+    ? makeReplicas({ client, namespace: pod.namespace, own: config.replica, clock, log })
+    : soleReplica(config.replica);
   const reflectors = {
     microVms: makeReflector({ client, resource: microVms, clock, log }),
     pools: makeReflector({ client, resource: microVmPools, clock, log }),
     snapshots: makeReflector({ client, resource: microVmSnapshots, clock, log }),
     sessions: makeReflector({ client, resource: mcpSessions, clock, log }),
   };
+  const quotas = config.quotas ? makeReflector({ client, resource: resourceQuotas, clock, log }) : undefined;
+  const quota = makeQuota({
+    microVms: reflectors.microVms,
+    quotas: () => quotas?.list() ?? [],
+    fallback: config.namespaceQuota,
+    clock,
+  });
   const activity = makeActivity({ fleet, clock });
   const admission = makeAdmission({
     running: config.maxExecutions,
@@ -60,6 +76,7 @@ await runMain(log, async (signal) => {
     fleet,
     pool,
     admission,
+    quota,
     clock,
     bootDeadlineMs: config.bootDeadlineMs,
     onExecuted: metrics.onExecuted,
@@ -67,26 +84,56 @@ await runMain(log, async (signal) => {
   watchEngine([registry], pool, admission);
 
   await using _metrics = await serveMetrics(registry, config.metricsListen);
-  await using _health = await serveHealth(
-    {
-      'api server': () => (reflectors.microVms.synced ? undefined : 'MicroVMs are not listed yet'),
-      flintlock: () => (fleet.nodes().some((node) => node.reachable) ? undefined : 'no node answers'),
+  const { trouble } = nodes;
+  const needs = {
+    'api server': () =>
+      reflectors.microVms.trouble ?? (reflectors.microVms.synced ? undefined : 'MicroVMs are not listed yet'),
+    ...(quotas && {
+      quotas: () => quotas.trouble ?? (quotas.synced ? undefined : 'ResourceQuotas are not listed yet'),
+    }),
+  };
+  const kinds = () => reflectors.pools.trouble ?? reflectors.snapshots.trouble ?? reflectors.sessions.trouble;
+  // In a cluster a replica without nodes still answers, and says what is missing.
+  await using _health = await (pod
+    ? serveHealth(needs, config.healthListen, { flintlock: trouble, 'other kinds': kinds })
+    : serveHealth({ ...needs, flintlock: trouble }, config.healthListen));
+  const troubles = { ApiServerTrouble: needs['api server'], KindsMissing: kinds, NoFlintlock: trouble };
+  const leadDeps = {
+    ...{
+      client,
+      fleet,
+      ...reflectors,
+      ...(quotas && { quotas }),
+      quota,
+      recorder,
+      activity,
+      clock,
+      log,
+      pool,
+      ...metrics,
     },
-    config.healthListen,
-  );
+    ...{ names: nodes.names, pod, replicas, tell },
+  };
+  const election = {
+    client,
+    clock,
+    log,
+    namespace: config.leaseNamespace,
+    name: 'lime-ctrl',
+    identity: config.replica,
+  };
   const running = [
-    fleet.run(signal),
+    nodes.run(signal),
+    replicas.run(signal),
     reflectors.microVms.run(signal),
     reflectors.pools.run(signal),
     reflectors.snapshots.run(signal),
     reflectors.sessions.run(signal),
-    pool.run(signal),
-    runWhileLeading(
-      { client, clock, log, namespace: config.leaseNamespace, name: 'lime-ctrl', identity: config.replica },
-      (term) =>
-        runControllers({ client, fleet, ...reflectors, recorder, activity, clock, log, pool, ...metrics }, term),
-      signal,
-    ),
+    ...(quotas ? [quotas.run(signal)] : []),
+    whenListed(replicas, signal).then(() => pool.run(signal)),
+    declarePools({ pools: reflectors.pools, pool, replicas }, signal),
+    runWhileLeading(election, (_, term) => lead(leadDeps, term), signal),
+    tellTroubles({ tell, troubles, clock }, signal),
   ];
   // With connections of its own: callers who are being checked do not hold up the controllers.
   using reviewClient = makeHttpsClient(config.loadKube());
@@ -96,11 +143,13 @@ await runMain(log, async (signal) => {
       : makeTokenFileAccess(config.tokensFile, clock);
   const kept = makeKeptProcesses({ clock, log });
   const { version } = manifest;
+  // Machines are made for callers: others must know whose they are.
+  await whenListed(replicas, signal);
   {
     const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
     const deps = { ...parts, clock, log, version };
     await using rest = await serveRest(deps, config.listen);
-    log.info({ url: rest.url, flintlocks: [...config.flintlocks.keys()] }, 'serving');
+    log.info({ url: rest.url, flintlocks: fleet.nodes().map(({ name }) => name) }, 'serving');
     notifyReady({ url: rest.url });
     await Promise.race([aborted(signal), Promise.all(running)]);
   }

@@ -10,17 +10,19 @@ import { runWhileLeading } from './leader-election.ts';
 
 interface Replica {
   leads: boolean;
+  lasts: () => boolean;
   stop: () => Promise<void>;
 }
 
 function startReplica(client: KubeClient, clock: ManualClock, identity: string): Replica {
   const stop = new AbortController();
-  const replica: Replica = { leads: false, stop: async () => {} };
+  const replica: Replica = { leads: false, lasts: () => false, stop: async () => {} };
   const log = makeLogger('test', 'silent');
   const running = runWhileLeading(
     { client, clock, log, namespace: 'default', name: 'lock', identity },
-    async (term) => {
+    async (term, { lasts }) => {
       replica.leads = true;
+      replica.lasts = lasts;
       await aborted(term);
       replica.leads = false;
     },
@@ -71,6 +73,23 @@ test('a leader that is cut off stops before another starts', async () => {
   }
   assert.deepEqual([first.leads, second.leads], [false, true]);
   await Promise.all([first.stop(), second.stop()]);
+});
+
+test('a renewal that never answers, and a term that nobody has ended yet, is over by the clock', async () => {
+  const [kube, clock] = [makeMemoryKube(), makeManualClock()];
+  let silent = false;
+  const get: KubeClient['get'] = (...args) => (silent ? new Promise(() => {}) : kube.get(...args));
+  const replica = startReplica({ ...kube, get }, clock, 'first');
+  await clock.advance(5_000);
+  assert.ok(replica.leads && replica.lasts());
+  silent = true;
+  await clock.advance(9_000);
+  assert.equal(replica.lasts(), replica.leads);
+  await clock.advance(2_000);
+  assert.deepEqual([replica.leads, replica.lasts()], [false, false]);
+  const stopped = replica.stop();
+  await clock.advance(60_000);
+  await stopped;
 });
 
 test('a replica that was killed goes on at once after its restart', async () => {

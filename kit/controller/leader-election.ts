@@ -6,6 +6,9 @@ import type { Clock } from '../clock.ts';
 import { type KubeClient, type Lease, leases } from '../kube/client.ts';
 import type { Logger } from '../log.ts';
 
+/** A server that does not answer must not hold up the end of the process. */
+const releaseDeadlineMs = 3_000;
+
 export interface LeaderElectionDeps {
   client: KubeClient;
   clock: Clock;
@@ -19,10 +22,18 @@ export interface LeaderElectionDeps {
   retryMs?: number;
 }
 
-/** Runs `lead` whenever this replica leads; its signal aborts when it no longer does. Returns when `signal` aborts. */
+/** One time of leading. */
+export interface Term {
+  /** Aborts when this replica no longer leads. */
+  signal: AbortSignal;
+  /** Whether it leads now by the clock: the signal of a process that was stopped for a while comes late. */
+  lasts(): boolean;
+}
+
+/** Runs `lead` whenever this replica leads, until its term ends. Returns when `signal` aborts. */
 export async function runWhileLeading(
   deps: LeaderElectionDeps,
-  lead: (signal: AbortSignal) => Promise<void>,
+  lead: (signal: AbortSignal, term: Term) => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   const election = makeElection(deps);
@@ -33,11 +44,13 @@ export async function runWhileLeading(
     }
     deps.log.info({ lease: deps.name, identity: deps.identity }, 'leading');
     const term = new AbortController();
-    const leading = lead(AbortSignal.any([signal, term.signal])).finally(() => term.abort());
+    const ended = AbortSignal.any([signal, term.signal]);
+    const lasts = () => !ended.aborted && election.isFresh();
+    const leading = lead(ended, { signal: ended, lasts }).finally(() => term.abort());
     await election.renewUntilLost(AbortSignal.any([signal, term.signal]));
     term.abort();
     await leading;
-    await election.release();
+    await election.withDeadline(election.release(), releaseDeadlineMs);
     deps.log.info({ lease: deps.name, identity: deps.identity }, 'no longer leading');
   }
 }
@@ -47,6 +60,7 @@ function makeElection(deps: LeaderElectionDeps) {
   const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryMs = 2_000 } = deps;
   /** The Lease as last seen, and when by our clock it was seen to change. */
   let seen: { version: string | undefined; atMs: number } | undefined;
+  let renewedMs = 0;
 
   async function read(): Promise<Lease | undefined> {
     try {
@@ -86,8 +100,11 @@ function makeElection(deps: LeaderElectionDeps) {
   }
 
   async function tryHold(): Promise<boolean> {
+    const beganMs = clock.now();
     try {
-      return await attempt();
+      const holds = await attempt();
+      if (holds) renewedMs = Math.max(renewedMs, beganMs);
+      return holds;
     } catch (error) {
       const lostRace = error instanceof TvmError && (error.code === 'aborted' || error.code === 'already_exists');
       if (!lostRace) log.warn({ why: TvmError.from(error).message, lease: name }, 'lease not acquired');
@@ -96,20 +113,17 @@ function makeElection(deps: LeaderElectionDeps) {
   }
 
   async function renewUntilLost(signal: AbortSignal): Promise<void> {
-    let renewedMs = clock.now();
     while (!signal.aborted && clock.now() - renewedMs < renewDeadlineMs) {
       await clock.sleep(retryMs, signal);
       if (signal.aborted) return;
-      const beganMs = clock.now();
-      if (await withDeadline(tryHold(), renewDeadlineMs - (beganMs - renewedMs))) renewedMs = beganMs;
+      await withDeadline(tryHold(), renewDeadlineMs - (clock.now() - renewedMs));
     }
   }
 
-  async function withDeadline(held: Promise<boolean>, ms: number): Promise<boolean> {
+  async function withDeadline(attempt: Promise<unknown>, ms: number): Promise<void> {
     const settled = new AbortController();
-    const result = await Promise.race([held, clock.sleep(ms, settled.signal).then(() => false)]);
+    await Promise.race([attempt, clock.sleep(ms, settled.signal)]);
     settled.abort();
-    return result;
   }
 
   /** Lets another replica lead at once; failing that it waits for the Lease to run out. */
@@ -122,5 +136,6 @@ function makeElection(deps: LeaderElectionDeps) {
       log.debug({ err: error, lease: name }, 'lease not released');
     }
   }
-  return { tryHold, renewUntilLost, release, retryMs };
+  const isFresh = () => clock.now() - renewedMs < renewDeadlineMs;
+  return { tryHold, renewUntilLost, release, withDeadline, isFresh, retryMs };
 }

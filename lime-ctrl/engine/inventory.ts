@@ -13,6 +13,8 @@ const busyMs = 10_000;
 
 export interface Inventory {
   machines(): PoolMachine[];
+  /** How many wait that other replicas have made. */
+  waitingElsewhere(shape: Shape): number;
   /** A machine that waits, or else one that is being made for that, now live; undefined when there is neither. */
   claim(shape: Shape): PlacedMachine | undefined;
   /** A machine begins to be made; for a run: it is live from the beginning. */
@@ -45,8 +47,17 @@ export function makeInventory({ fleet, clock, replica }: { fleet: Fleet; clock: 
     });
   }
 
+  function waitingElsewhere(shape: Shape): number {
+    const key = keyOfShape(shape);
+    return fleet.machines().filter(({ machine }) => {
+      const { owner, replica: maker } = machine.labels;
+      const waits = owner === 'pool' && maker !== replica && !machine.used && stateOf(machine) === 'waiting';
+      return waits && keyOfShape(shapeOf(machine)) === key;
+    }).length;
+  }
+
   function claim(shape: Shape): PlacedMachine | undefined {
-    const reachable = new Set(fleet.nodes().flatMap((node) => (node.reachable ? [node.name] : [])));
+    const reachable = new Set(fleet.nodes().flatMap((node) => (node.reachable && !node.draining ? [node.name] : [])));
     const key = keyOfShape(shape);
     const open = machines().filter(
       (each) => sameSize(each.shape, shape) && isUnclaimed(each) && reachable.has(each.node),
@@ -60,6 +71,7 @@ export function makeInventory({ fleet, clock, replica }: { fleet: Fleet; clock: 
 
   return {
     machines,
+    waitingElsewhere,
     claim,
     begin(uid, owner) {
       begunMs.set(uid, clock.now());

@@ -1,5 +1,5 @@
 // Which waiting machines must go so that another machine has room: a pure function. As few as possible, and none when that is no help.
-import type { Demand, ObservedNode } from '../placement/place.ts';
+import { type Demand, type ObservedNode, takesMachines } from '../placement/place.ts';
 import type { PoolMachine } from './pool-plan.ts';
 
 /** `waiting` in the order in which they may go. */
@@ -9,7 +9,7 @@ export function makeRoom(
   waiting: readonly PoolMachine[],
 ): PoolMachine[] {
   const choices = nodes.flatMap((node) => {
-    if (!node.reachable || demand.cpu > node.cpus) return [];
+    if (!takesMachines(node) || demand.cpu > node.cpus) return [];
     const going = goingFrom(
       demand,
       node,

@@ -7,11 +7,11 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import { observeNodes } from '../placement/observe-nodes.ts';
-import type { Demand } from '../placement/place.ts';
+import { type Demand, takesMachines } from '../placement/place.ts';
 import { isUnclaimed, isWaiting, makeInventory } from './inventory.ts';
 import { makeRoom } from './make-room.ts';
 import { makeMaker, noRoom } from './maker.ts';
-import { type Deferral, planPool, readyWanted } from './pool-plan.ts';
+import { type Deferral, type PoolMachine, planPool, readyWanted } from './pool-plan.ts';
 import { keyOfShape, type Shape, shapeOf } from './shape.ts';
 import { type DeclaredTarget, makeTargets } from './targets.ts';
 import { isTemplateBuilding } from './templates.ts';
@@ -61,6 +61,8 @@ export interface Pool {
   /** All that is declared was told: what waits beyond it need not be kept. */
   declaredAll(): void;
   standing(shape: Shape): Standing;
+  /** How many such machines wait that other replicas have made. */
+  waitingElsewhere(shape: Shape): number;
   view(): PoolView[];
   /** Calls the listener when a machine was made, failed, or is gone; returns the way to stop. */
   subscribe(listener: () => void): () => void;
@@ -137,13 +139,17 @@ export function makePool(deps: PoolDeps): Pool {
     for (const key of [...failures.keys()]) if (!keys.has(key)) failures.delete(key);
     const nodes = observeNodes(fleet).filter((node) => node.reachable);
     if (nodes.length === 0) return;
-    const reachable = new Set(nodes.map(({ name }) => name));
+    const reachable = new Map(nodes.map((node) => [node.name, node]));
+    const machines = inventory.machines().filter(({ node }) => reachable.has(node));
+    const isLeaving = ({ node }: PoolMachine) => reachable.get(node)?.draining === true;
+    // What waits on a node that is about to end is no longer counted on.
+    for (const machine of machines.filter(isLeaving)) if (machine.held !== 'live') void maker.destroy(machine);
     const plan = planPool({
-      machines: inventory.machines().filter(({ node }) => reachable.has(node)),
+      machines: machines.filter((machine) => !isLeaving(machine)),
       busy: inventory.busy(),
       targets: wanted,
       failures,
-      roomMiB: Math.max(...nodes.map((node) => node.memoryFreeMiB)),
+      roomMiB: Math.max(0, ...nodes.filter(takesMachines).map((node) => node.memoryFreeMiB)),
       drainUntilMs,
       holdUntilMs: inventory.holdUntilMs(),
       adopting: nowMs < adoptUntilMs,
@@ -229,6 +235,7 @@ export function makePool(deps: PoolDeps): Pool {
       reviewSoon();
     },
     standing,
+    waitingElsewhere: inventory.waitingElsewhere,
     view: () =>
       targets.list(clock.now()).map((target) => {
         const { waiting, making } = standing(target.shape);

@@ -1,9 +1,7 @@
-// Runs the reconcile of MicroVMPools. Invariant: what is declared reaches the engine before it may destroy what waits, and is
-// taken back when this replica no longer leads.
+// Runs the reconcile of MicroVMPools, woken by them, by what waits and by nodes that come and go.
 import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
 import { keyOf } from '@tvm/kit/kube/client.ts';
 import { type LoopDeps, runLoop } from '../run-loop.ts';
-import { targetOf } from './plan.ts';
 import { type MicroVmPoolDeps, makeMicroVmPoolReconcile } from './reconcile.ts';
 
 /** Changes of the engine's pool gather for this long. */
@@ -14,8 +12,6 @@ export async function runMicroVmPools(deps: LoopDeps & MicroVmPoolDeps, signal: 
   const { pools, pool, fleet, clock } = deps;
   const queue = makeWorkQueue(clock);
   const keys = () => pools.list().map(keyOf);
-  for (const each of pools.list()) if (!each.metadata.deletionTimestamp) pool.declare(keyOf(each), targetOf(each));
-  pool.declaredAll();
   const soon = () => {
     for (const key of keys()) queue.addAfter(key, gatherMs);
   };
@@ -27,5 +23,4 @@ export async function runMicroVmPools(deps: LoopDeps & MicroVmPoolDeps, signal: 
   for (const key of keys()) queue.add(key);
   await runLoop(deps, { name: 'microvmpool', queue, reconcile: makeMicroVmPoolReconcile(deps), keys }, signal);
   for (const stop of unsubscribe) stop();
-  for (const key of keys()) pool.declare(key, undefined);
 }

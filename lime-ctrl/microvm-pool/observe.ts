@@ -20,7 +20,8 @@ export function observeMicroVmPool({ pools, pool, fleet, clock }: ObserveDeps, k
   const found = pools.get(key);
   if (!found || found.metadata.deletionTimestamp) return undefined;
   const { shape } = targetOf(found);
-  const standing = pool.standing(shape);
+  const own = pool.standing(shape);
+  const standing = { ...own, waiting: own.waiting + pool.waitingElsewhere(shape) };
   return {
     pool: found,
     standing,

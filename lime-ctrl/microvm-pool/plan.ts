@@ -1,4 +1,4 @@
-// From (MicroVMPool, what waits, now) to what the engine should keep waiting, and a status. Pure, never throws.
+// From (MicroVMPool, what waits, now) to a status; and what the engines should keep waiting for it. Pure, never throws.
 //
 //   Ready=False Filling ──▶ Ready=True ◀──claims──▶ Ready=False Refilling
 //   NoRoom, NoNode, ImagePullFailed, …: why none is made
@@ -24,7 +24,6 @@ export interface Observed {
 }
 
 export interface PoolPlan {
-  target: DeclaredTarget;
   /** The very same object when nothing changed. */
   status: MicroVmPoolStatus;
   events: EventIntent[];
@@ -73,7 +72,6 @@ export function planMicroVmPool(observed: Observed): PoolPlan {
     before.selector === selector &&
     before.observedGeneration === observedGeneration;
   return {
-    target,
     status: same ? before : next,
     events: eventsOf(before, condition, target, observedGeneration),
     requeueAfterMs: condition.status === 'True' ? undefined : lookAgainMs,

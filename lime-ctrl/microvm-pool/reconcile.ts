@@ -1,5 +1,5 @@
-// Keeps the engine's pool and the status of a MicroVMPool true to each other. Invariant: a status is written only when it
-// changed, and at most once a second.
+// Keeps the status of a MicroVMPool true to what waits for it, on all replicas together. Invariant: a status is written only
+// when it changed, and at most once a second.
 import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
 import { type KubeClient, microVmPools } from '@tvm/kit/kube/client.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
@@ -14,17 +14,15 @@ export interface MicroVmPoolDeps extends ObserveDeps {
 }
 
 export function makeMicroVmPoolReconcile(deps: MicroVmPoolDeps): (key: string) => Promise<ReconcileResult> {
-  const { client, pool, recorder } = deps;
+  const { client, recorder } = deps;
   const writtenAtMs = new Map<string, number>();
   return async (key) => {
     const observed = observeMicroVmPool(deps, key);
     if (!observed) {
-      pool.declare(key, undefined);
       writtenAtMs.delete(key);
       return {};
     }
     const plan = planMicroVmPool(observed);
-    pool.declare(key, plan.target);
     if (plan.status === observed.pool.status) return { requeueAfterMs: plan.requeueAfterMs };
     const waitMs = (writtenAtMs.get(key) ?? 0) + writeEveryMs - observed.nowMs;
     if (waitMs > 0) return { requeueAfterMs: waitMs };

@@ -20,8 +20,10 @@ import { makePool, type Pool } from '../engine/pool.ts';
 import type { Shape } from '../engine/shape.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { makeActivity } from '../microvm/activity.ts';
+import { declarePools } from '../microvm-pool/declare.ts';
 import type { Limits } from '../quota/limits.ts';
 import { makeQuota } from '../quota/quota.ts';
+import { soleReplica } from '../replicas/replicas.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from './fake-flintlock.ts';
@@ -81,6 +83,7 @@ export async function startHarness(
     reflectors.snapshots.run(stop.signal),
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
+    declarePools({ pools: reflectors.pools, pool, replicas: soleReplica('test') }, stop.signal),
     runControllers({ client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool }, stop.signal),
   ];
   const access = options.access ?? makeTokenFileAccess(join(folder, 'tokens'), clock);
