@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type Daemon, startDaemon } from './testing/daemon.ts';
 import { untilState } from './testing/flintlock-harness.ts';
-import { killProcess } from './vmm/qemu/process.ts';
+import { killProcess } from './vmm/process.ts';
 
 const spec = { image: 'tvm/python', cpus: 1, memoryMib: 256 };
 let daemon: Daemon;

@@ -10,8 +10,8 @@ import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
 import { openFlintlock } from '../flintlock.ts';
 import { type FlintlockClient, makeTestClient, untilState } from '../testing/flintlock-harness.ts';
+import { processesBelow } from '../vmm/process.ts';
 import { makeQemuDriver } from '../vmm/qemu/driver.ts';
-import { processesBelow } from '../vmm/qemu/process.ts';
 
 const log = makeLogger('flintlock', 'warn');
 const spec = { image: 'tvm/python', cpus: 1, memoryMib: 192 };

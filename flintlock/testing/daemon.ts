@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
-import { killProcess, processesBelow } from '../vmm/qemu/process.ts';
+import { killProcess, processesBelow } from '../vmm/process.ts';
 import { type FlintlockClient, makeTestClient, type TestClient } from './flintlock-harness.ts';
 
 const mainPath = fileURLToPath(new URL('../main.ts', import.meta.url));

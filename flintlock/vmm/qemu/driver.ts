@@ -4,6 +4,8 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import { z } from 'zod';
+import { followConsole } from '../console.ts';
 import {
   type Acceleration,
   checkSocketPath,
@@ -14,11 +16,6 @@ import {
   vmNotRunning,
   vmUnreachable,
 } from '../driver.ts';
-import { type MemoryBacking, qemuArguments } from './command-line.ts';
-import { followConsole } from './console.ts';
-import { files, snapshotFiles } from './files.ts';
-import { qemuVersion, tscKhz } from './host.ts';
-import { knownAcceleration, probeKvm } from './probe.ts';
 import {
   type ChildEnd,
   identityOf,
@@ -27,13 +24,15 @@ import {
   launch,
   type ProcessIdentity,
   processesBelow,
-  removeFiles,
   stderrTail,
   usageOf,
-  type VmmIdentity,
-} from './process.ts';
+} from '../process.ts';
+import { type MemoryBacking, qemuArguments } from './command-line.ts';
+import { files, snapshotFiles } from './files.ts';
+import { qemuProgram, qemuVersion, tscKhz } from './host.ts';
+import { knownAcceleration, probeKvm } from './probe.ts';
 import { connected, openQmp, type Qmp } from './qmp.ts';
-import { checkFacts, factsOf, load, save } from './snapshot.ts';
+import { checkFacts, factsOf, load, save, snapshotFacts } from './snapshot.ts';
 
 export interface QemuDriverDeps {
   /** Absolute; the probe's answer is kept there. */
@@ -43,6 +42,14 @@ export interface QemuDriverDeps {
 }
 
 const consoleTailBytes = 4096;
+const mib = 1024 * 1024;
+const otherFilesMiB = 64;
+
+/** What is known of a VM's process: what its snapshots have to say of it. */
+const vmmFacts = z.object({ shape: snapshotFacts, rootDiskPath: z.string() });
+type VmmFacts = z.infer<typeof vmmFacts>;
+type VmmIdentity = VmmFacts & ProcessIdentity;
+
 /** Of the folder of a VMM that only separates memory from state: it has no record, and is swept when flintlock starts. */
 const separatorSuffix = 's';
 
@@ -151,7 +158,7 @@ class QemuDriver implements Driver {
   }
 
   async kill(vm: Vm): Promise<void> {
-    const identity = identityOf(vm);
+    const identity = identityOf(vm, vmmFacts);
     if (identity) await killProcess(identity);
   }
 
@@ -169,7 +176,7 @@ class QemuDriver implements Driver {
   }
 
   async inspect(vm: Vm): ReturnType<Driver['inspect']> {
-    const identity = identityOf(vm);
+    const identity = identityOf(vm, vmmFacts);
     if (!identity) return { state: 'absent' };
     if (!isAlive(identity)) return { state: 'ended', end: await this.#endOf(vm, '') };
     // A VMM that is alive but does not answer still counts as running: it can be killed.
@@ -178,13 +185,19 @@ class QemuDriver implements Driver {
   }
 
   async watch(vm: Vm, onConsole: (data: Uint8Array) => void, signal: AbortSignal): Promise<VmEnd | undefined> {
-    const identity = identityOf(vm);
+    const identity = identityOf(vm, vmmFacts);
     let tail = Buffer.alloc(0);
     const keep = (data: Uint8Array) => {
       tail = Buffer.concat([tail, data]).subarray(-consoleTailBytes);
       onConsole(data);
     };
-    if (identity) await followConsole(vm, keep, () => isAlive(identity), signal);
+    if (identity)
+      await followConsole(
+        () => connected(join(vm.folder, files.console)),
+        keep,
+        () => isAlive(identity),
+        signal,
+      );
     return signal.aborted ? undefined : await this.#endOf(vm, tail.toString('utf8'));
   }
 
@@ -195,7 +208,7 @@ class QemuDriver implements Driver {
   async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
     // One of a VM that is kept but does not know it was started by a flintlock that was killed before it could write so.
     const isKnown = ({ id, process }: { id: string; process: ProcessIdentity }) =>
-      keep.has(id) && identityOf({ id, folder: join(machinesFolder, id) })?.pid === process.pid;
+      keep.has(id) && identityOf({ id, folder: join(machinesFolder, id) }, vmmFacts)?.pid === process.pid;
     const strays = processesBelow(machinesFolder).filter((found) => !isKnown(found));
     await Promise.all(strays.map(({ process }) => killProcess(process)));
     return strays.map(({ id }) => id);
@@ -212,7 +225,9 @@ class QemuDriver implements Driver {
       ...factsOf(spec, accelerator, this.#probeDeps.qemuVersion),
       memory: memory.kind === 'file' ? ('file' as const) : ('state' as const),
     };
-    this.#children.set(vm.folder, launch(vm, args, { shape, rootDiskPath: spec.rootDiskPath }));
+    const facts: VmmFacts = { shape, rootDiskPath: spec.rootDiskPath };
+    const maxFileBytes = (spec.memoryMiB + otherFilesMiB) * mib;
+    this.#children.set(vm.folder, launch(vm, { program: qemuProgram, args, maxFileBytes, facts }));
     try {
       return await openQmp(join(vm.folder, files.qmp), () => this.#alive(vm) !== undefined);
     } catch (cause) {
@@ -224,12 +239,12 @@ class QemuDriver implements Driver {
   }
 
   #alive(vm: Vm): VmmIdentity | undefined {
-    const identity = identityOf(vm);
+    const identity = identityOf(vm, vmmFacts);
     return identity && isAlive(identity) ? identity : undefined;
   }
 
   #require(vm: Vm, operation: string): VmmIdentity {
-    const identity = identityOf(vm);
+    const identity = identityOf(vm, vmmFacts);
     if (!identity || !isAlive(identity)) throw vmNotRunning(vm, operation, identity ? 'ended' : 'absent');
     return identity;
   }
@@ -249,4 +264,8 @@ class QemuDriver implements Driver {
 async function isRunning(qmp: Qmp): Promise<boolean> {
   const { running } = (await qmp.execute('query-status')) as { running?: boolean };
   return running === true;
+}
+
+function removeFiles(vm: Vm): void {
+  for (const name of Object.values(files)) rmSync(join(vm.folder, name), { force: true });
 }

@@ -7,9 +7,9 @@ import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../../config.ts';
 import { describeDriver } from '../conformance.ts';
+import { processesBelow } from '../process.ts';
 import { makeQemuDriver } from './driver.ts';
 import { files } from './files.ts';
-import { processesBelow } from './process.ts';
 
 const config = readConfig();
 const log = makeLogger('flintlock', 'warn');

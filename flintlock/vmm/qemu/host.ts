@@ -3,7 +3,8 @@ import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
-import { qemuProgram } from './process.ts';
+
+export const qemuProgram = 'qemu-system-x86_64';
 
 const execute = promisify(execFile);
 

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
 import type { Acceleration, VmBoot } from '../driver.ts';
-import { qemuProgram } from './process.ts';
+import { qemuProgram } from './host.ts';
 
 const cached = z.strictObject({ key: z.string(), accelerator: z.enum(['kvm', 'tcg']), reason: z.string() });
 

@@ -8,7 +8,6 @@ import {
   readFileSync,
   readlinkSync,
   readSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -16,18 +15,13 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
-import type { Vm } from '../driver.ts';
-import { files } from './files.ts';
-import { snapshotFacts } from './snapshot.ts';
+import type { Vm } from './driver.ts';
 
-export const qemuProgram = 'qemu-system-x86_64';
+/** What every VMM has in its folder. */
+export const processFiles = { stderr: 'vmm.stderr', process: 'vmm.json' } as const;
 
-const processIdentity = z.strictObject({ pid: z.int(), startTicks: z.string() });
+const processIdentity = z.object({ pid: z.int(), startTicks: z.string() });
 export type ProcessIdentity = z.infer<typeof processIdentity>;
-
-/** A VM's process, and what its snapshots have to say of it. */
-const identity = processIdentity.extend({ shape: snapshotFacts, rootDiskPath: z.string() });
-export type VmmIdentity = z.infer<typeof identity>;
 
 /** What a parent learns of its child's end. */
 export interface ChildEnd {
@@ -35,21 +29,30 @@ export interface ChildEnd {
   signal: string | null;
 }
 
-const mib = 1024 * 1024;
-const otherFilesMiB = 64;
 const stderrTailBytes = 2048;
 const deathPollMs = 5;
 const deathDeadlineMs = 10_000;
 
-/** Limits keep what the process writes (its messages, its memory file) within bounds; no core dumps. */
-export function launch(vm: Vm, args: string[], facts: Pick<VmmIdentity, 'shape' | 'rootDiskPath'>): Promise<ChildEnd> {
-  const limits = [`--fsize=${(facts.shape.memoryMiB + otherFilesMiB) * mib}`, '--core=0', '--nofile=1024'];
-  const stderr = openSync(join(vm.folder, files.stderr), 'w', 0o600);
+export interface Launch {
+  program: string;
+  args: string[];
+  /** No file that it writes may become larger. */
+  maxFileBytes: number;
+  /** Where its standard output goes; undefined: where its messages go. */
+  stdout?: number;
+  /** What a driver has to know of it later. */
+  facts: object;
+}
+
+/** Starts it in the VM's folder; resolves when it has ended. Limits keep what it writes within bounds; no core dumps. */
+export function launch(vm: Vm, { program, args, maxFileBytes, stdout, facts }: Launch): Promise<ChildEnd> {
+  const limits = [`--fsize=${maxFileBytes}`, '--core=0', '--nofile=1024'];
+  const stderr = openSync(join(vm.folder, processFiles.stderr), 'w', 0o600);
   try {
-    const child = spawn('prlimit', [...limits, '--', qemuProgram, ...args], {
+    const child = spawn('prlimit', [...limits, '--', program, ...args], {
       cwd: vm.folder,
       detached: true,
-      stdio: ['ignore', stderr, stderr],
+      stdio: ['ignore', stdout ?? stderr, stderr],
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
     });
     const ended = new Promise<ChildEnd>((resolve) => {
@@ -59,18 +62,19 @@ export function launch(vm: Vm, args: string[], facts: Pick<VmmIdentity, 'shape' 
     if (child.pid === undefined)
       throw new TvmError('failed_precondition', 'prlimit (package util-linux) cannot be run');
     child.unref();
-    const record: VmmIdentity = { pid: child.pid, startTicks: startTicksOf(child.pid) ?? '', ...facts };
-    writeFileSync(join(vm.folder, files.process), JSON.stringify(record), { mode: 0o600 });
+    const record = { ...facts, pid: child.pid, startTicks: startTicksOf(child.pid) ?? '' };
+    writeFileSync(join(vm.folder, processFiles.process), JSON.stringify(record), { mode: 0o600 });
     return ended;
   } finally {
     closeSync(stderr);
   }
 }
 
-/** What was started in the folder, dead or alive. */
-export function identityOf(vm: Vm): VmmIdentity | undefined {
+/** What was started in the folder, dead or alive, with the facts of its driver. */
+export function identityOf<Facts>(vm: Vm, facts: z.ZodType<Facts>): (Facts & ProcessIdentity) | undefined {
   try {
-    return identity.parse(JSON.parse(readFileSync(join(vm.folder, files.process), 'utf8')));
+    const record = JSON.parse(readFileSync(join(vm.folder, processFiles.process), 'utf8'));
+    return { ...facts.parse(record), ...processIdentity.parse(record) };
   } catch {
     return undefined;
   }
@@ -122,7 +126,7 @@ export function usageOf(pid: number): { residentBytes: number; cpuTimeMs: number
 }
 
 export function stderrTail(vm: Vm): string {
-  const path = join(vm.folder, files.stderr);
+  const path = join(vm.folder, processFiles.stderr);
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
   if (size === 0) return '';
   const fd = openSync(path, 'r');
@@ -135,10 +139,6 @@ export function stderrTail(vm: Vm): string {
   }
 }
 
-export function removeFiles(vm: Vm): void {
-  for (const name of Object.values(files)) rmSync(join(vm.folder, name), { force: true });
-}
-
 /** Processes that run in a folder directly below `machinesFolder`, found without any record. */
 export function processesBelow(machinesFolder: string): { id: string; process: ProcessIdentity }[] {
   return readdirSync('/proc').flatMap((name) => {
@@ -147,7 +147,7 @@ export function processesBelow(machinesFolder: string): { id: string; process: P
     const folder = workingFolderOf(pid);
     const startTicks = startTicksOf(pid);
     if (folder === undefined || startTicks === undefined || dirname(folder) !== machinesFolder) return [];
-    return isQemu(pid) ? [{ id: basename(folder), process: { pid, startTicks } }] : [];
+    return isVmm(pid) ? [{ id: basename(folder), process: { pid, startTicks } }] : [];
   });
 }
 
@@ -159,9 +159,12 @@ function workingFolderOf(pid: number): string | undefined {
   }
 }
 
-function isQemu(pid: number): boolean {
+/** Every VMM is given the name of its VM so. */
+export const vmNamePrefix = 'tvm-';
+
+function isVmm(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('guest=tvm-');
+    return new RegExp(`(guest=|--id\0)${vmNamePrefix}`).test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   } catch {
     return false;
   }

@@ -1,31 +1,32 @@
-// The guest's serial console, and with it the end of the VMM: the socket closes when the process ends, however it does.
+// The guest's serial console, and with it the end of the VMM: the channel ends when the process does, however it does.
 // Invariant: taken at a bounded rate; a guest that prints forever waits.
-import { join } from 'node:path';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Vm } from '../driver.ts';
-import { files } from './files.ts';
-import { connected } from './qmp.ts';
 
 const burstBytes = 64 * 1024;
 const burstMs = 100;
 const reconnectMs = 100;
 
-/** Copies console output to `onData` until `isAlive` is false or `signal` aborts. */
+/** Copies what `open` gives to `onData` until `isAlive` is false or `signal` aborts. */
 export async function followConsole(
-  vm: Vm,
+  open: () => Promise<Socket>,
   onData: (data: Uint8Array) => void,
   isAlive: () => boolean,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted && isAlive()) {
-    await copyConnection(vm, onData, signal).catch(() => undefined);
-    // Between the end of the socket and that of the process, or while QEMU serves another client.
+    await copyConnection(open, onData, signal).catch(() => undefined);
+    // Between the end of the channel and that of the process, or while the VMM serves another client.
     if (!signal.aborted && isAlive()) await sleep(reconnectMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
-async function copyConnection(vm: Vm, onData: (data: Uint8Array) => void, signal: AbortSignal): Promise<void> {
-  const socket = await connected(join(vm.folder, files.console));
+async function copyConnection(
+  open: () => Promise<Socket>,
+  onData: (data: Uint8Array) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const socket = await open();
   const stop = () => socket.destroy();
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
