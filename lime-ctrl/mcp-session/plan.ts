@@ -1,58 +1,120 @@
-// From (MCPSession, the MicroVM it names) to its status. Pure. This version serves no MCP endpoint, and says so.
+// From (MCPSession, its MicroVM, its Secret, now) to actions and status. Pure, never throws; no actions means that the world
+// matches.
 //
-//   Pending: Bound=False (NoMicroVM, McpModeOff, NoPool) or Bound=True; Ready=False, reason GatewayMissing
-import type { McpSession, McpSessionStatus } from '@tvm/api/kinds/mcp-session.ts';
-import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
-import { type ConditionIntent, conditionOf, withConditions } from '@tvm/kit/kube/conditions.ts';
-import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
+//   (new) ──▶ Pending ──machine runs──▶ Ready ◀──next call── Idle
+//               ▲  │                     │ └──not used, paused──▲
+//               │  └──machine fails──▶ Failed ◀──┘ machine fails
+//               └────is started anew─────┘
+//   any ──idleTimeoutSeconds without a call, ttlSeconds──▶ Expired ──an hour──▶ (no object)
+//   any ──deleted──▶ own machine deleted ──▶ (no object)
+import { type McpSession, sessionFinalizer } from '@tvm/api/kinds/mcp-session.ts';
+import { type Binding, bindingOf, type Standing, standingWith } from './binding.ts';
+import { type End, endedAtMs, endOf, keepEndedMs } from './end.ts';
+import { isOwned, secretNameOf } from './names.ts';
+import { eventsBetween, type Situation, statusOf } from './status.ts';
+import { dueToken, replaceAtMs } from './token-plan.ts';
+import type { Action, MachineShape, Observed, Plan } from './world.ts';
 
-export interface SessionPlan {
-  /** The very same object when nothing changed. */
-  status: McpSessionStatus;
-  events: EventIntent[];
+/** An own machine that was not used for so long is paused. */
+const restAfterSeconds = 300;
+/** For what nothing tells of: a Secret that went, a name that became free. */
+const lookAgainMs = 10_000;
+
+export function planMcpSession(observed: Observed): Plan {
+  const { session, nowMs } = observed;
+  if (session.metadata.deletionTimestamp) return planRemoval(observed);
+  const endedMs = endedAtMs(session);
+  if (endedMs !== undefined) return planAfterwards(observed, endedMs + keepEndedMs - nowMs);
+  const end = endOf(observed);
+  return typeof end === 'object' ? planEnd(observed, end) : planLife(observed, end);
 }
 
-const gatewayMissing = 'this version of lime-ctrl serves no MCP endpoint';
+function planRemoval({ session, own }: Observed): Plan {
+  const holds = session.metadata.finalizers?.includes(sessionFinalizer) ?? false;
+  const actions: Action[] = holds ? [...deletionOf(session, own), { type: 'removeFinalizer' }] : [];
+  return { actions, status: session.status ?? {}, events: [], requeueAfterMs: undefined };
+}
 
-export function planMcpSession(session: McpSession, vm: MicroVm | undefined, nowMs: number): SessionPlan {
-  const before = session.status ?? {};
-  const bound = boundCondition(session, vm);
-  const ready: ConditionIntent = {
-    type: 'Ready',
-    status: 'False',
-    reason: 'GatewayMissing',
-    message: gatewayMissing,
+function planEnd(observed: Observed, end: End): Plan {
+  const { session, own, nowMs } = observed;
+  const standing: Standing = { state: 'Expired', ready: 'False', ...end };
+  const status = statusOf(session, { standing, binding: undefined, token: undefined, end }, nowMs);
+  const events = eventsBetween(session, status, { rotates: false });
+  return { actions: deletionOf(session, own), status, events, requeueAfterMs: keepEndedMs };
+}
+
+function planAfterwards({ session, own }: Observed, leftMs: number): Plan {
+  const over: Action[] = leftMs <= 0 ? [{ type: 'deleteObject' }] : [];
+  const actions = [...deletionOf(session, own), ...over];
+  return { actions, status: session.status ?? {}, events: [], requeueAfterMs: leftMs > 0 ? leftMs : undefined };
+}
+
+function planLife(observed: Observed, endsInMs: number | undefined): Plan {
+  const { session, named, own, secret, nowMs } = observed;
+  const binding = bindingOf(session, named, own);
+  const due = binding.type === 'blocked' ? undefined : dueToken(observed);
+  const token = due ?? (secret.type === 'own' ? secret.token : undefined);
+  const situation: Situation = { standing: standingOf(observed, binding), binding, token, end: undefined };
+  const status = statusOf(session, situation, nowMs);
+  const waits = binding.type === 'blocked' || secret.type === 'foreign';
+  return {
+    actions: [
+      ...finalizer(session),
+      ...leftOver(session, own),
+      ...(binding.type === 'missing' ? [machineToMake(observed)] : []),
+      ...(due ? [{ type: 'writeToken' as const, grant: due }] : []),
+    ],
+    status,
+    events: eventsBetween(session, status, { rotates: due !== undefined }),
+    requeueAfterMs: earliest(endsInMs, token && replaceAtMs(token) - nowMs, waits ? lookAgainMs : undefined),
   };
-  const observedGeneration = session.metadata.generation ?? 0;
-  const intents = [bound, ready].map((intent) => ({ ...intent, observedGeneration }));
-  const conditions = withConditions(before.conditions, intents, nowMs);
-  if (
-    conditions === before.conditions &&
-    before.state === 'Pending' &&
-    before.observedGeneration === observedGeneration
-  ) {
-    return { status: before, events: [] };
-  }
-  const events: EventIntent[] = [];
-  if (conditionOf(before.conditions, 'Bound')?.reason !== bound.reason) {
-    events.push({ type: bound.status === 'True' ? 'Normal' : 'Warning', reason: bound.reason, message: bound.message });
-  }
-  if (!conditionOf(before.conditions, 'Ready')) {
-    events.push({ type: 'Warning', reason: ready.reason, message: ready.message });
-  }
-  return { status: { ...before, state: 'Pending', observedGeneration, conditions }, events };
 }
 
-function boundCondition({ spec }: McpSession, vm: MicroVm | undefined): ConditionIntent {
-  const no = (reason: string, message: string): ConditionIntent => ({
-    type: 'Bound',
-    status: 'False',
+function standingOf({ session, secret }: Observed, binding: Binding): Standing {
+  const pending = (reason: string, message: string): Standing => ({
+    state: 'Pending',
+    ready: 'False',
     reason,
     message,
   });
-  if (spec.vmId === undefined) return no('NoPool', 'no vmId is given, and no pool gives machines to sessions yet');
-  if (!vm || vm.metadata.deletionTimestamp)
-    return no('NoMicroVM', `there is no MicroVM ${spec.vmId} in this namespace`);
-  if (!vm.spec.mcpMode) return no('McpModeOff', `MicroVM ${spec.vmId} does not have mcpMode: true`);
-  return { type: 'Bound', status: 'True', reason: 'Bound', message: `to MicroVM ${spec.vmId}` };
+  if (secret.type === 'foreign') {
+    return pending(
+      'SecretTaken',
+      `Secret ${secretNameOf(session)} is there already, and not this session's: delete it`,
+    );
+  }
+  switch (binding.type) {
+    case 'bound':
+      return standingWith(binding.vm);
+    case 'missing':
+      return pending('MakingMachine', 'its own MicroVM is being made');
+    case 'blocked':
+      return pending(binding.reason, binding.message);
+  }
+}
+
+function finalizer(session: McpSession): Action[] {
+  return session.metadata.finalizers?.includes(sessionFinalizer) ? [] : [{ type: 'addFinalizer' }];
+}
+
+/** A machine of its own from before it was bound to another. */
+function leftOver(session: McpSession, own: Observed['own']): Action[] {
+  return session.spec.vmId === undefined ? [] : deletionOf(session, own);
+}
+
+function deletionOf(session: McpSession, own: Observed['own']): Action[] {
+  if (!own || own.metadata.deletionTimestamp || !isOwned(own, session)) return [];
+  return [{ type: 'deleteMachine', uid: own.metadata.uid ?? '' }];
+}
+
+function machineToMake({ session, defaults }: Observed): Action {
+  const { image = defaults.image, cpu = defaults.cpu, memory = defaults.memory, idleTimeoutSeconds } = session.spec;
+  const shape: MachineShape = { image, cpu, memory };
+  const rest = Math.ceil(Math.min(restAfterSeconds, (idleTimeoutSeconds ?? Number.POSITIVE_INFINITY) / 2));
+  return { type: 'createMachine', shape, idleTimeoutSeconds: rest };
+}
+
+function earliest(...delays: (number | undefined)[]): number | undefined {
+  const known = delays.filter((delay) => delay !== undefined);
+  return known.length === 0 ? undefined : Math.max(0, Math.min(...known));
 }

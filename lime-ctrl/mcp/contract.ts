@@ -2,11 +2,11 @@
 // with a request whose token, audience, Host and Origin were checked; it never sees the token.
 import type { SessionScope } from '@tvm/api/kinds/mcp-session.ts';
 import type { FlintlockClient } from '../flintlock/client.ts';
-import type { PlacedMachine } from '../flintlock/machine-index.ts';
+import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 
 /** What a token may allow: looking, running code, the files, and the machine's life (pause, snapshots, ports, servers). */
 export { sessionScopes as scopes } from '@tvm/api/kinds/mcp-session.ts';
-export type { FlintlockClient, PlacedMachine };
+export type { Fleet, FlintlockClient, PlacedMachine };
 export type Scope = SessionScope;
 
 export interface SessionIdentity {
@@ -30,6 +30,8 @@ export interface SessionContext {
    * what to do (reason MachineFailed, MachineGone, MachineStopped, MachineNotReady, NodeUnreachable).
    */
   machine(): Promise<PlacedMachine>;
+  /** The machine is about to be started anew on purpose: that it is another one then needs no telling. */
+  expectRestart(): void;
   /** Notes that the session is used: it does not become idle for a while. Cheap; call it with every bit of work. */
   touch(): void;
 }
