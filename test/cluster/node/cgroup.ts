@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { cleanUpAfterwards } from '../watchdog.ts';
 
 const root = '/sys/fs/cgroup';
+/** Beside other work of this machine a whole node would count as one process; so it counts as ten. */
+const weights = { 'cpu.shares': '10240', 'cpu.weight': '1000' };
 const remove = `for i in $(seq 50); do
   left=
   for folder in "${root}/$0" ${root}/*/"$0"; do
@@ -34,12 +36,20 @@ async function makeUnified(name: string): Promise<void> {
       await writeFile(join(parent, 'cgroup.subtree_control'), `+${controller}`).catch(() => undefined);
     }
   }
+  await writeWeights(folder);
+}
+
+async function writeWeights(folder: string): Promise<void> {
+  for (const [file, weight] of Object.entries(weights)) {
+    if (existsSync(join(folder, file))) await writeFile(join(folder, file), weight);
+  }
 }
 
 async function makeIn(hierarchy: string, name: string): Promise<void> {
   if (!existsSync(join(hierarchy, 'cgroup.procs'))) return;
   const folder = join(hierarchy, name);
   await mkdir(folder, { recursive: true });
+  await writeWeights(folder);
   // A new cpuset has neither processors nor memory until it is given some.
   for (const file of ['cpuset.cpus', 'cpuset.mems'].filter((each) => existsSync(join(folder, each)))) {
     await writeFile(join(folder, file), await readFile(join(hierarchy, file)));
