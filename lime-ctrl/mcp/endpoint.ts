@@ -10,9 +10,11 @@ import {
 import { TvmError } from '@tvm/api/errors.ts';
 import type { SessionContext, SessionHandler } from './contract.ts';
 import { makeSeal, type SealKeys } from './seal.ts';
+import { makeBackground } from './server/background.ts';
 import { buildServer, type ServerDeps } from './server/build-server.ts';
 import { makeCallLimit } from './server/call-limit.ts';
 import { watchResources } from './server/resources/watch.ts';
+import { makeTasks } from './server/tasks/tasks.ts';
 import { makeLegacySessions } from './server/transport/legacy-sessions.ts';
 import { serveModern } from './server/transport/modern.ts';
 import { rpcErrorResponse } from './server/transport/rpc-error.ts';
@@ -28,7 +30,7 @@ export interface EndpointExtension {
   changes?: ServerEventBus;
 }
 
-export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit'> {
+export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit' | 'background' | 'tasks'> {
   keys: SealKeys;
   extension?: EndpointExtension;
 }
@@ -41,16 +43,18 @@ export interface McpEndpoint extends AsyncDisposable {
 
 export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): McpEndpoint {
   const { clock, log } = given;
-  const deps: ServerDeps = { ...given, seal: makeSeal(keys), limit: makeCallLimit() };
+  const background = makeBackground(log);
+  const parts = { seal: makeSeal(keys), limit: makeCallLimit(), background, tasks: makeTasks(clock) };
+  const deps: ServerDeps = { ...given, ...parts };
   const stop = new AbortController();
 
-  async function build(holder: { context: SessionContext }): Promise<McpServer> {
-    const server = await buildServer(deps, holder);
+  async function build(holder: { context: SessionContext }, modern: boolean): Promise<McpServer> {
+    const server = await buildServer(deps, holder, modern);
     extension?.extend(server);
     return server;
   }
 
-  const legacy = makeLegacySessions({ clock, log, seal: deps.seal, buildServer: build });
+  const legacy = makeLegacySessions({ clock, log, seal: deps.seal, buildServer: (holder) => build(holder, false) });
   const sweeping = sweepUntil(stop.signal);
 
   async function sweepUntil(signal: AbortSignal): Promise<void> {
@@ -66,7 +70,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
     if (await isLegacyRequest(request, body)) return legacy.serve(request, body, context);
     const modern = {
       log,
-      buildServer: () => build({ context }),
+      buildServer: () => build({ context }, true),
       watch: (uris: string[], bus: ServerEventBus, ended: AbortSignal) =>
         watchResources(deps, context, uris, (uri) => bus.publish({ kind: 'resource_updated', uri }), ended),
       ...(extension?.changes && { changes: extension.changes }),
@@ -89,6 +93,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
       stop.abort();
       await sweeping;
       await legacy.closeAll();
+      await background[Symbol.asyncDispose]();
     },
   };
 }

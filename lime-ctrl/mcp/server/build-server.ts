@@ -4,8 +4,13 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { FlintlockClient, SessionContext } from '../contract.ts';
 import type { Seal } from '../seal.ts';
+import type { Background } from './background.ts';
 import type { CallLimit } from './call-limit.ts';
 import { instructions } from './instructions.ts';
+import { handleTasks } from './tasks/task-handlers.ts';
+import { tasksExtension } from './tasks/task-wish.ts';
+import type { Tasks } from './tasks/tasks.ts';
+import { handleTools } from './tool-handlers.ts';
 import { allTools } from './tools/all-tools.ts';
 
 export interface ServerDeps {
@@ -15,20 +20,33 @@ export interface ServerDeps {
   clientOf(node: string): FlintlockClient;
   seal: Seal;
   limit: CallLimit;
+  background: Background;
+  tasks: Tasks;
   /** Of this program. */
   version: string;
 }
 
-export async function buildServer(deps: ServerDeps, holder: { context: SessionContext }): Promise<McpServer> {
+/** `modern`: it speaks revision 2026-07-28, else 2025-11-25. */
+export async function buildServer(
+  deps: ServerDeps,
+  holder: { context: SessionContext },
+  modern: boolean,
+): Promise<McpServer> {
   const server = new McpServer(
     { name: 'trashfire-vending-machine', title: 'A machine of your own', version: deps.version },
-    {
-      instructions,
-      capabilities: { logging: {}, tools: {}, prompts: {}, resources: { subscribe: true }, completions: {} },
-    },
+    { instructions, capabilities: { ...capabilities, ...(modern ? modernCapabilities : legacyCapabilities) } },
   );
-  for (const tool of allTools) {
-    if (holder.context.scopes.has(tool.scope)) tool.register(server, deps, holder);
-  }
+  handleTools(server, allTools, deps, holder);
+  handleTasks(server, deps, holder, modern);
   return server;
 }
+
+const capabilities = {
+  logging: {},
+  tools: { listChanged: false },
+  prompts: { listChanged: false },
+  resources: { subscribe: true, listChanged: false },
+  completions: {},
+};
+const modernCapabilities = { extensions: { [tasksExtension]: {} } };
+const legacyCapabilities = { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } };

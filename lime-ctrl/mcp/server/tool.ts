@@ -5,17 +5,19 @@ import {
   type ContentBlock,
   type InputRequiredResult,
   isInputRequiredResult,
-  type McpServer,
+  ProtocolError,
+  ProtocolErrorCode,
+  type Result,
   type ServerContext,
   type ToolAnnotations,
 } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Scope, SessionContext } from '../contract.ts';
 import { explain, type Guest, makeGuest } from '../machine/guest.ts';
 import type { ServerDeps } from './build-server.ts';
 import { makeReporter, type Reporter } from './reporter.ts';
-import { rememberedSchema } from './schema.ts';
+import type { TaskWish } from './tasks/task-wish.ts';
 
 export interface ToolCall {
   context: SessionContext;
@@ -26,12 +28,21 @@ export interface ToolCall {
   signal: AbortSignal;
   /** What the library knows of the request. */
   request: ServerContext['mcpReq'];
+  /** Whether the client takes a task in the place of a result that takes long. */
+  taskWish: TaskWish;
 }
 
 export interface Answer<Output> {
   output: Output;
   /** What a model reads. Default: the output as JSON. */
   content?: ContentBlock[];
+  /** The tool could not do what was asked; `output` tells of it all the same. */
+  isError?: boolean;
+}
+
+/** The call goes on as a task: what is answered in the place of a result. */
+export interface Escalated {
+  task: Result;
 }
 
 export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject> {
@@ -42,31 +53,44 @@ export interface ToolSpec<Input extends z.ZodObject, Output extends z.ZodObject>
   input: Input;
   output: Output;
   annotations: ToolAnnotations;
-  run(args: z.output<Input>, call: ToolCall): Promise<Answer<z.output<Output>> | InputRequiredResult>;
+  /** Whether it may go on as a task. */
+  tasks?: boolean;
+  run(args: z.output<Input>, call: ToolCall): Promise<Answer<z.output<Output>> | InputRequiredResult | Escalated>;
 }
 
 export interface Tool {
   name: string;
   scope: Scope;
-  register(server: McpServer, deps: ServerDeps, holder: { context: SessionContext }): void;
+  tasks: boolean;
+  /** As tools/list tells of it. */
+  listing(): Record<string, unknown>;
+  /** `wish`: whether the client takes a task. */
+  call(args: unknown, ctx: ServerContext, deps: ServerDeps, context: SessionContext, wish: TaskWish): Promise<Result>;
 }
 
 export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(spec: ToolSpec<Input, Output>): Tool {
-  const { name, scope, title, description } = spec;
+  const { name, scope, title, description, tasks = false } = spec;
+  let listing: Record<string, unknown> | undefined;
   return {
     name,
     scope,
-    register(server, deps, holder) {
-      const config = {
+    tasks,
+    listing() {
+      listing ??= {
+        name,
         title,
         description,
-        inputSchema: rememberedSchema(spec.input),
-        outputSchema: rememberedSchema(spec.output),
+        inputSchema: z.toJSONSchema(spec.input, { io: 'input' }),
+        outputSchema: z.toJSONSchema(spec.output, { io: 'output' }),
         annotations: { title, ...spec.annotations },
+        ...(tasks && { execution: { taskSupport: 'optional' } }),
       };
-      server.registerTool(name, config, (args, ctx) =>
-        callTool(spec, args as z.output<Input>, ctx, deps, holder.context),
-      );
+      return listing;
+    },
+    async call(args, ctx, deps, context, wish) {
+      const parsed = spec.input.safeParse(args ?? {});
+      if (!parsed.success) return errorResult(`the arguments of ${name} are wrong: ${z.prettifyError(parsed.error)}`);
+      return callTool(spec, parsed.data, ctx, deps, context, wish);
     },
   };
 }
@@ -77,33 +101,46 @@ async function callTool<Input extends z.ZodObject, Output extends z.ZodObject>(
   ctx: ServerContext,
   deps: ServerDeps,
   context: SessionContext,
-): Promise<CallToolResult | InputRequiredResult> {
+  taskWish: TaskWish,
+): Promise<Result> {
   const { name } = spec;
   const report = makeReporter(ctx, { clock: deps.clock, tool: name });
   const guest = makeGuest(context, deps.clientOf);
+  const { signal } = ctx.mcpReq;
   context.touch();
   try {
-    const call = { context, guest, deps, report, signal: ctx.mcpReq.signal, request: ctx.mcpReq };
+    const call = { context, guest, deps, report, signal, request: ctx.mcpReq, taskWish };
     const answer = await deps.limit.run(context.session.uid, () => spec.run(args, call));
-    return isInputRequiredResult(answer) ? answer : resultOf(answer);
+    if (isInputRequiredResult(answer)) return answer;
+    return 'task' in answer ? (answer.task as Result) : resultOf(answer as Answer<unknown>);
   } catch (error) {
+    if (error instanceof ProtocolError) throw error;
     if (!(error instanceof TvmError) || error.code === 'internal') {
       deps.log.warn({ err: error, tool: name, session: context.session.uid }, 'tool failed');
     }
-    return { content: [{ type: 'text', text: explain(error) }], isError: true };
+    return errorResult(explain(error));
   } finally {
     context.touch();
     await report.end();
   }
 }
 
-function resultOf({ output, content }: Answer<unknown>): CallToolResult {
+export function resultOf({ output, content, isError }: Answer<unknown>): CallToolResult {
   return {
-    content: content ?? [{ type: 'text', text: JSON.stringify(output) }],
+    content: content ?? [text(JSON.stringify(output))],
     structuredContent: output as Record<string, unknown>,
+    ...(isError && { isError }),
   };
+}
+
+export function errorResult(message: string): CallToolResult {
+  return { content: [text(message)], isError: true };
 }
 
 export function text(value: string): ContentBlock {
   return { type: 'text', text: value };
+}
+
+export function notFound(message: string): ProtocolError {
+  return new ProtocolError(ProtocolErrorCode.InvalidParams, message);
 }
