@@ -1,4 +1,5 @@
 // The command's settings: what the environment says, checked. The only file of the command that reads the environment.
+import { readFileSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,8 +13,8 @@ export interface Config {
   cache: string;
   /** The checkout: where the parts of the service are. */
   source: string;
-  /** A server elsewhere, with its token, instead of this machine's service (TVM_SERVER, TVM_TOKEN). */
-  remote?: { url: string; token: string };
+  /** A server elsewhere, with its token, instead of this machine's service (TVM_SERVER, TVM_TOKEN or TVM_TOKEN_FILE). */
+  remote?: { url: string; token: string; remote: true };
   nodeName: string;
   userName: string;
   listen: { apiserver: string; flintlock: string; lime: string; metrics: string; health: string };
@@ -56,6 +57,17 @@ function remoteFrom(environment: Environment): Config['remote'] {
   if (!/^https?:\/\/[^/]/.test(url)) {
     throw new TvmError('invalid_argument', `TVM_SERVER is "${url}"`, { hint: 'Set it to a URL: https://HOST:PORT.' });
   }
-  if (!token) throw new TvmError('invalid_argument', 'TVM_SERVER is set, TVM_TOKEN is not', { hint: 'Set both.' });
-  return { url: url.replace(/\/+$/, ''), token };
+  return { remote: true, url: url.replace(/\/+$/, ''), token: token || tokenIn(environment.TVM_TOKEN_FILE) };
+}
+
+function tokenIn(path: string | undefined): string {
+  const hint = 'In a cluster: export TVM_TOKEN=$(kubectl create token SERVICEACCOUNT), or TVM_TOKEN_FILE=/PATH.';
+  if (!path) throw new TvmError('invalid_argument', 'TVM_SERVER is set, TVM_TOKEN is not', { hint });
+  try {
+    const token = readFileSync(path, 'utf8').trim();
+    if (token !== '') return token;
+  } catch (cause) {
+    throw new TvmError('invalid_argument', 'TVM_TOKEN_FILE cannot be read', { cause, hint });
+  }
+  throw new TvmError('invalid_argument', `TVM_TOKEN_FILE: ${path} is empty`, { hint });
 }

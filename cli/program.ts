@@ -57,11 +57,17 @@ export async function makeProgram(context: () => Context, names: string[]): Prom
       `
 Exit codes: execute and exec end with the guest's (124 time was up, 125 the product failed); the others with 0 or 1; 2 is wrong usage.
 
+Environment: TVM_SERVER with TVM_TOKEN or TVM_TOKEN_FILE uses a server elsewhere, TVM_NAMESPACE is the namespace without -n.
+
 Examples:
   vvm execute "print('Hello from Firecracker!')"
   vvm create demo && vvm exec -it demo -- bash
   vvm status`,
     );
+  // A variable that is empty is not set.
+  program.hook('preAction', (_, command) => {
+    if (command.opts().namespace === '') command.setOptionValue('namespace', undefined);
+  });
   for (const name of names) {
     const define = await commands[name]?.();
     define?.(program, context);

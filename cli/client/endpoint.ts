@@ -8,6 +8,8 @@ export interface Endpoint {
   /** Without a slash at the end. */
   url: string;
   token: string;
+  /** Not the service of this machine. */
+  remote?: true;
 }
 
 /** Throws TvmError when the service does not come up. `say` hears what goes on. */

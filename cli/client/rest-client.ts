@@ -26,7 +26,8 @@ export function makeRestClient(endpoint: Endpoint): RestClient {
     const response = await send(endpoint, request);
     if (response.ok) return response;
     const text = await response.text();
-    throw fromProblem(parseJson(text), `${what(request)}: HTTP ${response.status} ${text.slice(0, 200)}`.trim());
+    const fallback = `${what(request)}: HTTP ${response.status} ${text.slice(0, 200)}`.trim();
+    throw refusedBy(endpoint, fromProblem(parseJson(text), fallback));
   }
   return {
     raw,
@@ -66,7 +67,19 @@ export function unreachable(endpoint: Endpoint, cause: unknown): TvmError {
   const why = inner instanceof Error ? inner.message || inner.name : String(inner);
   return new TvmError('unavailable', `cannot reach the server at ${endpoint.url}: ${why}`, {
     cause,
-    hint: '"vvm status" says what runs.',
+    hint: endpoint.remote ? remoteHint : '"vvm status" says what runs.',
+  });
+}
+
+const remoteHint = `TVM_SERVER says so. For a cluster this must run meanwhile:
+kubectl -n tvm-system port-forward service/lime-ctrl 8082`;
+
+/** What the server said, with what to do about it here. */
+export function refusedBy({ remote }: Endpoint, error: TvmError): TvmError {
+  if (!remote || error.code !== 'unauthenticated') return error;
+  return new TvmError('unauthenticated', error.message, {
+    cause: error.cause,
+    hint: 'The token is from TVM_TOKEN or TVM_TOKEN_FILE. In a cluster make a new one:\nexport TVM_TOKEN=$(kubectl create token SERVICEACCOUNT)',
   });
 }
 

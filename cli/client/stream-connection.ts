@@ -12,7 +12,7 @@ import {
 } from '@tvm/api/rest/stream.ts';
 import { WebSocket } from 'ws';
 import type { Endpoint } from './endpoint.ts';
-import { unreachable } from './rest-client.ts';
+import { refusedBy, unreachable } from './rest-client.ts';
 
 const maxQueuedBytes = 256 * 1024;
 const chunkBytes = 64 * 1024;
@@ -70,7 +70,8 @@ function opened(socket: WebSocket, endpoint: Endpoint, path: string): Promise<vo
       const parts: Buffer[] = [];
       for await (const part of response) parts.push(part);
       const text = Buffer.concat(parts).toString('utf8');
-      reject(fromProblem(parseJson(text), `${path}: HTTP ${response.statusCode} ${text.slice(0, 200)}`));
+      const fallback = `${path}: HTTP ${response.statusCode} ${text.slice(0, 200)}`;
+      reject(refusedBy(endpoint, fromProblem(parseJson(text), fallback)));
       socket.terminate();
     });
   });

@@ -1,6 +1,7 @@
 // vvm cp: files and folders between this machine and a guest.
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { namespaceOption } from './namespace-option.ts';
 
 export function defineCopy(program: Command, context: () => Context): void {
   program
@@ -11,7 +12,7 @@ export function defineCopy(program: Command, context: () => Context): void {
     )
     .argument('<SOURCE>', 'a local path, or NAME:/PATH')
     .argument('<TARGET>', 'a local path, or NAME:/PATH; a folder that exists gets the source inside it')
-    .option('-n, --namespace <name>', 'namespace of the machine')
+    .addOption(namespaceOption('namespace of the machine'))
     .addHelpText(
       'after',
       `

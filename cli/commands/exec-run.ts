@@ -4,6 +4,7 @@ import { endpointOf } from '../client/endpoint.ts';
 import { openStream } from '../client/stream-connection.ts';
 import type { Context } from '../context.ts';
 import { Exit, usageError } from '../exit-codes.ts';
+import { namespaceQuery } from './namespace-option.ts';
 import { parseSeconds, parseVariables } from './parse-options.ts';
 import { exitCodeOfProgram, runProgram } from './run-program.ts';
 
@@ -26,8 +27,7 @@ export async function execIn(context: Context, name: string, argv: string[], opt
   }
   const request = requestOf(argv, options, context);
   const endpoint = await endpointOf(config, progress.say);
-  const query = options.namespace === undefined ? '' : `?namespace=${encodeURIComponent(options.namespace)}`;
-  const path = `/v1/microvms/${encodeURIComponent(name)}/exec${query}`;
+  const path = `/v1/microvms/${encodeURIComponent(name)}/exec${namespaceQuery(options)}`;
   const exited = await runProgram({
     open: (attach) => openStream(endpoint, path, attach ?? request),
     canAttach: true,

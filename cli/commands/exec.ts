@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import type { ExecOptions } from './exec-run.ts';
+import { namespaceOption } from './namespace-option.ts';
 import { collect } from './parse-options.ts';
 
 export function defineExec(program: Command, context: () => Context): void {
@@ -15,7 +16,7 @@ export function defineExec(program: Command, context: () => Context): void {
     .argument('<COMMAND...>', 'the program and its arguments, after --')
     .option('-i, --interactive', 'give it standard input')
     .option('-t, --tty', 'give it a terminal')
-    .option('-n, --namespace <name>', 'namespace of the machine')
+    .addOption(namespaceOption('namespace of the machine'))
     .option('-e, --env <name=value>', 'set a variable; NAME alone hands on yours; may be repeated', collect)
     .option('-u, --user <name>', 'run as this user of the guest')
     .option('-w, --workdir <path>', 'start in this folder of the guest')

@@ -15,6 +15,7 @@ export interface ExecuteOptions {
   timeout?: string;
   env?: string[];
   json?: boolean;
+  namespace?: string;
 }
 
 /** Where the code is: given as it is, in a file, or on standard input. */

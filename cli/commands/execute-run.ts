@@ -10,6 +10,7 @@ import { Exit } from '../exit-codes.ts';
 import { toJson } from '../output/table.ts';
 import { makeCollector } from './collector.ts';
 import { codeSource, type ExecuteOptions, languageOf, readCode, requestOf } from './execute-request.ts';
+import { namespaceQuery } from './namespace-option.ts';
 import { exitCodeOfProgram, runProgram } from './run-program.ts';
 
 /** Always throws Exit with the guest's exit code, or TvmError; with `json` the error is an object on standard output too. */
@@ -35,7 +36,7 @@ async function execute(context: Context, operands: string[], options: ExecuteOpt
   const takesInput = source.kind !== 'stdin' && !(options.json && process.stdin.isTTY);
   let started: Started | undefined;
   const exited = await runProgram({
-    open: () => openStream(endpoint, '/v1/execute', request),
+    open: () => openStream(endpoint, `/v1/execute${namespaceQuery(options)}`, request),
     canAttach: false,
     progress,
     output: {

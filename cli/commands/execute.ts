@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import type { ExecuteOptions } from './execute-request.ts';
+import { namespaceOption } from './namespace-option.ts';
 import { collect } from './parse-options.ts';
 
 export function defineExecute(program: Command, context: () => Context): void {
@@ -21,6 +22,7 @@ export function defineExecute(program: Command, context: () => Context): void {
     .option('--memory <size>', 'memory in MB, or 512M, 2G (default: 256)')
     .option('--timeout <time>', 'end the run after this: seconds, or 90s, 5m (default: 60)')
     .option('-e, --env <name=value>', 'set a variable; NAME alone hands on yours; may be repeated', collect)
+    .addOption(namespaceOption('namespace that the run is in: whose rights and quota it takes'))
     .option('--json', 'print one JSON object: exit code, output, machine')
     .addHelpText(
       'after',

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import type { ForkOptions } from './fork-run.ts';
+import { namespaceOption } from './namespace-option.ts';
 
 export function defineFork(program: Command, context: () => Context): void {
   program
@@ -13,7 +14,7 @@ export function defineFork(program: Command, context: () => Context): void {
     .argument('<MACHINE>', 'the machine, which goes on too')
     .argument('[NAME...]', 'names of the new machines (default: generated ones)')
     .option('-c, --count <count>', 'how many, 64 at most (default: one for each name, or 1)')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('--no-wait', 'do not wait until they run')
     .option('--timeout <time>', 'wait at most this long', '5m')
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'name')

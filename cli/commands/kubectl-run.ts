@@ -6,11 +6,15 @@ import { delimiter, join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Config } from '../config.ts';
 import type { Context } from '../context.ts';
-import { Exit } from '../exit-codes.ts';
+import { Exit, usageError } from '../exit-codes.ts';
 import { ensureService } from '../service/start.ts';
 
 /** Always throws Exit with kubectl's exit code, or TvmError when there is no kubectl. */
 export async function kubectl({ config, progress }: Context, args: string[]): Promise<never> {
+  if (config.remote) {
+    const hint = 'For another cluster use your kubectl as it is, or unset TVM_SERVER.';
+    throw usageError('TVM_SERVER is set: "vvm kubectl" is for the service of this machine', hint);
+  }
   const program = findKubectl(config);
   const service = await ensureService(config, progress.say);
   await progress.clear();

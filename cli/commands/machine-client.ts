@@ -9,8 +9,11 @@ const list = z.object({ items: z.array(microVmView) });
 
 export type MachineAction = 'start' | 'stop' | 'pause' | 'resume';
 
-export async function listMachines(client: RestClient, namespace: string | undefined): Promise<MicroVmView[]> {
-  return list.parse(await client.json({ path: '/v1/microvms', query: { namespace } })).items;
+export async function listMachines(
+  client: RestClient,
+  query: { namespace?: string | undefined; allNamespaces?: boolean | undefined },
+): Promise<MicroVmView[]> {
+  return list.parse(await client.json({ path: '/v1/microvms', query })).items;
 }
 
 export async function getMachine(client: RestClient, name: string, namespace?: string): Promise<MicroVmView> {

@@ -126,11 +126,13 @@ export async function get(context: Context, name: string, options: ShowOptions):
   await context.stdout.write(await machineTable([machine], format, true));
 }
 
-export async function list(context: Context, options: ShowOptions): Promise<void> {
+export async function list(context: Context, options: ShowOptions & { allNamespaces?: boolean }): Promise<void> {
+  const { namespace, allNamespaces } = options;
   const format = parseOutputFormat(options.output);
-  const all = await machines.listMachines(await clientOf(context), options.namespace);
+  const all = await machines.listMachines(await clientOf(context), { namespace, allNamespaces });
   await context.progress.clear();
-  await context.stdout.write(await machineTable(all, format));
+  // Names alone do not tell machines of several namespaces apart.
+  await context.stdout.write(await machineTable(all, allNamespaces && format === 'table' ? 'wide' : format));
 }
 
 export async function remove(context: Context, names: string[], options: WaitOptions): Promise<void> {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import type { MachineAction } from './machine-client.ts';
 import type { CreateOptions, WaitOptions } from './machines-run.ts';
+import { namespaceOption } from './namespace-option.ts';
 import { collect } from './parse-options.ts';
 
 const run = () => import('./machines-run.ts');
@@ -23,7 +24,7 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')
     .option('--idle-timeout <time>', 'do --on-idle when it was not used for this long')
     .option('--on-idle <what>', 'pause (until it is used again), stop or delete (default: pause)')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('--no-wait', 'do not wait until it runs')
     .option('--timeout <time>', 'wait at most this long', '5m')
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'name')
@@ -46,7 +47,7 @@ export function defineGet(program: Command, context: () => Context): void {
     .summary('show one machine')
     .description('Shows one machine.')
     .argument('<NAME>', 'the machine')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'table')
     .addHelpText('after', '\nExamples:\n  vvm get demo\n  vvm get demo -o yaml')
     .action(async (name: string, options: { namespace?: string; output: string }) => {
@@ -60,10 +61,11 @@ export function defineList(program: Command, context: () => Context): void {
     .alias('ls')
     .summary('show all machines')
     .description('Shows all machines of a namespace.')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
+    .option('-A, --all-namespaces', 'of all namespaces')
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'table')
-    .addHelpText('after', '\nExamples:\n  vvm list\n  vvm list -o name | xargs vvm delete')
-    .action(async (options: { namespace?: string; output: string }) => {
+    .addHelpText('after', '\nExamples:\n  vvm list\n  vvm list -A -o wide\n  vvm list -o name | xargs vvm delete')
+    .action(async (options: { namespace?: string; allNamespaces?: boolean; output: string }) => {
       await (await run()).list(context(), options);
     });
 }
@@ -75,7 +77,7 @@ export function defineDelete(program: Command, context: () => Context): void {
     .summary('delete machines')
     .description('Deletes machines and waits until they are gone.')
     .argument('<NAME...>', 'the machines')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('--no-wait', 'do not wait until they are gone')
     .option('--timeout <time>', 'wait at most this long', '60')
     .addHelpText('after', '\nExamples:\n  vvm delete demo\n  vvm delete one two --no-wait')
@@ -98,7 +100,7 @@ export function defineAction(action: MachineAction): (program: Command, context:
       .summary(actions[action])
       .description(`${actions[action][0]?.toUpperCase()}${actions[action].slice(1)}. Waits until it is so.`)
       .argument('<NAME>', 'the machine')
-      .option('-n, --namespace <name>', 'namespace')
+      .addOption(namespaceOption())
       .option('--no-wait', 'do not wait')
       .option('--timeout <time>', 'wait at most this long', '2m')
       .addHelpText('after', `\nExamples:\n  vvm ${action} demo`)

@@ -1,6 +1,7 @@
 // vvm pool: machines that wait, so that nobody waits for one.
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { namespaceOption } from './namespace-option.ts';
 import type { CreatePoolOptions, PoolOptions, ScaleOptions } from './pool-run.ts';
 
 const run = () => import('./pool-run.ts');
@@ -14,7 +15,7 @@ export function definePool(program: Command, context: () => Context): void {
     .command('list')
     .alias('ls')
     .description('Shows all pools of a namespace.')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'table')
     .addHelpText('after', '\nExamples:\n  vvm pool list')
     .action(async (options: PoolOptions & { output: string }) => (await run()).list(context(), options));
@@ -27,7 +28,7 @@ export function definePool(program: Command, context: () => Context): void {
     .option('--memory <size>', 'memory in MB, or 512M, 2G', '256')
     .option('--min <count>', 'this many wait at least', '1')
     .option('--max <count>', 'this many wait at most (default: 8 more than --min)')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .addHelpText(
       'after',
       '\nExamples:\n  vvm pool create busy --min 4\n  vvm pool create large --memory 1G --min 1 --max 2',
@@ -39,7 +40,7 @@ export function definePool(program: Command, context: () => Context): void {
     .argument('<NAME>', 'the pool')
     .option('--min <count>', 'this many wait at least')
     .option('--max <count>', 'this many wait at most')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .addHelpText('after', '\nExamples:\n  vvm pool scale busy --min 10 --max 20')
     .action(async (name: string, options: ScaleOptions) => (await run()).scale(context(), name, options));
   pool
@@ -47,7 +48,7 @@ export function definePool(program: Command, context: () => Context): void {
     .alias('rm')
     .description('Deletes pools; their machines go.')
     .argument('<NAME...>', 'the pools')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .addHelpText('after', '\nExamples:\n  vvm pool delete busy')
     .action(async (names: string[], options: PoolOptions) => (await run()).remove(context(), names, options));
 }

@@ -1,6 +1,7 @@
 // vvm up, down, status: the one-machine service.
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { namespaceOption } from './namespace-option.ts';
 
 export function defineUp(program: Command, context: () => Context): void {
   program
@@ -48,7 +49,10 @@ export function defineStatus(program: Command, context: () => Context): void {
   program
     .command('status')
     .summary('show what runs')
-    .description('Shows the parts of the service, nodes, waiting machines and MicroVMs. Exit code 1 when nothing runs.')
+    .description(
+      'Shows the parts of the service, nodes, waiting machines and MicroVMs; with TVM_SERVER those of that server. Exit code 1 when nothing runs.',
+    )
+    .addOption(namespaceOption('namespace of the MicroVMs'))
     .option('-o, --output <format>', 'json or yaml')
     .addHelpText(
       'after',
@@ -57,8 +61,8 @@ Examples:
   vvm status
   vvm status -o json | jq .service.url`,
     )
-    .action(async (options: { output?: string }) => {
+    .action(async (options: { output?: string; namespace?: string }) => {
       const { status } = await import('./status-run.ts');
-      await status(context(), options.output);
+      await status(context(), options);
     });
 }

@@ -1,6 +1,7 @@
 // vvm snapshot: the memory, devices and disk of a machine at one moment.
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import { namespaceOption } from './namespace-option.ts';
 import { collect } from './parse-options.ts';
 import type { CreateSnapshotOptions, DeleteSnapshotOptions, RestoreOptions } from './snapshot-run.ts';
 
@@ -16,7 +17,7 @@ export function defineSnapshot(program: Command, context: () => Context): void {
     .command('list')
     .alias('ls')
     .description('Shows all snapshots of a namespace.')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'table')
     .addHelpText('after', '\nExamples:\n  vvm snapshot list\n  vvm snapshot list -o json')
     .action(async (options: { namespace?: string; output: string }) => (await run()).list(context(), options));
@@ -26,7 +27,7 @@ export function defineSnapshot(program: Command, context: () => Context): void {
     .alias('rm')
     .description('Deletes snapshots and waits until they are gone. Machines that were started from them go on.')
     .argument('<NAME...>', 'the snapshots')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('--no-wait', 'do not wait until they are gone')
     .option('--timeout <time>', 'wait at most this long', '60')
     .addHelpText('after', '\nExamples:\n  vvm snapshot delete before-upgrade')
@@ -42,7 +43,7 @@ function defineCreate(snapshot: Command, context: () => Context): void {
     .argument('<MACHINE>', 'the machine')
     .argument('[NAME]', 'name of the snapshot (default: a generated one)')
     .option('--retain', 'leave its files on the node when the snapshot is deleted')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('--no-wait', 'do not wait until it is there')
     .option('--timeout <time>', 'wait at most this long', '5m')
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'name')
@@ -60,7 +61,7 @@ function defineRestore(snapshot: Command, context: () => Context): void {
     .argument('[NAME]', 'name of the machine (default: a generated one)')
     .option('-e, --env <name=value>', 'set a variable for programs started from now on; may be repeated', collect)
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')
-    .option('-n, --namespace <name>', 'namespace')
+    .addOption(namespaceOption())
     .option('--no-wait', 'do not wait until it runs')
     .option('--timeout <time>', 'wait at most this long', '5m')
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'name')

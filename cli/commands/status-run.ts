@@ -12,14 +12,19 @@ import { listMachines } from './machine-client.ts';
 import { machineTable } from './machine-table.ts';
 
 /** Throws Exit 1 when nothing serves. */
-export async function status(context: Context, output: string | undefined): Promise<void> {
-  const format = output === undefined ? 'table' : parseOutputFormat(output);
+export async function status(context: Context, options: { output?: string; namespace?: string }): Promise<void> {
+  const format = options.output === undefined ? 'table' : parseOutputFormat(options.output);
   const { config, stdout } = context;
   const file = config.remote ? undefined : readServiceFile(config.home);
   const service = file?.alive ? file.state : undefined;
   const endpoint = config.remote ?? (service && endpointIn(service));
-  const server = endpoint && (await askServer(endpoint));
-  const all = { running: server?.status !== undefined, service, ...server };
+  const server = endpoint && (await askServer(endpoint, options.namespace));
+  const all = {
+    running: server?.machines !== undefined,
+    service,
+    ...(config.remote && { server: config.remote.url }),
+    ...server,
+  };
   if (format === 'json') await stdout.write(toJson(all));
   else if (format === 'yaml') await stdout.write(await toYaml(all));
   else await stdout.write(await statusText(all, file?.state));
@@ -30,28 +35,45 @@ function endpointIn(service: ServiceState): Endpoint | undefined {
   return service.url === undefined ? undefined : { url: service.url, token: readToken(service.tokensFile) };
 }
 
-async function askServer(endpoint: Endpoint): Promise<{ status?: StatusView; machines?: unknown[]; error?: string }> {
-  const client = makeRestClient(endpoint);
-  try {
-    const status = statusView.parse(await client.json({ path: '/v1/status' }));
-    return { status, machines: await listMachines(client, undefined) };
-  } catch (error) {
-    return { error: TvmError.from(error).message };
-  }
-}
-
-interface All {
-  service?: ServiceState | undefined;
+interface Answers {
   status?: StatusView;
   machines?: unknown[];
+  /** Why something of it is missing, and what to do. */
   error?: string;
+}
+
+/** Who may not see the whole still sees the machines. */
+async function askServer(endpoint: Endpoint, namespace: string | undefined): Promise<Answers> {
+  const client = makeRestClient(endpoint);
+  const [whole, machines] = await Promise.allSettled([
+    client.json({ path: '/v1/status' }).then((answer) => statusView.parse(answer)),
+    listMachines(client, { namespace }),
+  ]);
+  const errors = [whole, machines].flatMap((each) => (each.status === 'rejected' ? [sayWhy(each.reason)] : []));
+  return {
+    ...(whole.status === 'fulfilled' && { status: whole.value }),
+    ...(machines.status === 'fulfilled' && { machines: machines.value }),
+    ...(errors.length > 0 && { error: [...new Set(errors)].join('\n') }),
+  };
+}
+
+function sayWhy(thrown: unknown): string {
+  const { message, hint } = TvmError.from(thrown);
+  return hint === undefined ? message : `${message}\n  ${hint.replaceAll('\n', '\n  ')}`;
+}
+
+interface All extends Answers {
+  service?: ServiceState | undefined;
+  /** Where TVM_SERVER points. */
+  server?: string;
 }
 
 async function statusText(all: All, last: ServiceState | undefined): Promise<string> {
   const sections: string[] = [];
+  if (all.server) sections.push(`server: ${all.server} (TVM_SERVER)\n`);
   if (all.service) sections.push(serviceText(all.service));
-  else if (!all.status && !all.error) sections.push(notRunningText(last));
-  if (all.error) sections.push(`server: ${all.error}\n`);
+  else if (!all.server && !all.status && !all.error) sections.push(notRunningText(last));
+  if (all.error) sections.push(`${all.server ? '' : 'server: '}${all.error}\n`);
   if (all.status) sections.push(nodesText(all.status), poolsText(all.status));
   if (all.machines) {
     const text = all.machines.length === 0 ? 'no MicroVM is declared\n' : await machineTable(all.machines, 'table');

@@ -9,16 +9,10 @@ import type { Config } from '../config.ts';
 import { checkPortFree, listenSettings } from '../service/ports.ts';
 import { runningService } from '../service/start.ts';
 import { readToken } from '../service/tokens.ts';
+import type { Check } from './check.ts';
 import { checkKvm } from './kvm.ts';
 import { qemuVersion } from './qemu.ts';
-
-export interface Check {
-  name: string;
-  state: 'ok' | 'warning' | 'missing';
-  found: string;
-  /** What to do, when something is to be done. */
-  advice?: string;
-}
+import { checkServer } from './server.ts';
 
 const minMemoryMiB = 1024;
 const minDiskMiB = 4096;
@@ -35,6 +29,7 @@ const tools: { program: string; package: string; neededFor: string; optional?: b
 ];
 
 export async function runChecks(config: Config): Promise<Check[]> {
+  if (config.remote) return await checkServer(config.remote);
   return [
     checkSystem(),
     checkRoot(),

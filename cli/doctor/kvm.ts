@@ -1,6 +1,6 @@
 // What can be seen of KVM without starting a machine. A device that is there may still not work: only flintlock probes.
 import { accessSync, constants, existsSync } from 'node:fs';
-import type { Check } from './checks.ts';
+import type { Check } from './check.ts';
 
 const name = 'accelerator';
 const advice = 'Without KVM the processor is emulated in software: isolated all the same, and slower.';

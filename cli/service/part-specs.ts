@@ -35,6 +35,8 @@ export function specOf(name: PartName, config: Config, learnt: Learnt, tokensFil
     argv: [...nodeFlags, join(config.source, name, 'main.ts')],
     environment: {
       ...config.environment,
+      // Of commands; in a part it would mean the namespace that the part itself is in.
+      TVM_NAMESPACE: undefined,
       TVM_HOME: config.home,
       TVM_CACHE_DIR: config.cache,
       ...ownEnvironment(name, config, learnt, tokensFile),

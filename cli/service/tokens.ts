@@ -1,4 +1,5 @@
-// $TVM_HOME/tokens: one line `TOKEN,USER[,GROUP]` a user of the REST API, mode 0600. The command uses the first line's.
+// $TVM_HOME/tokens: one line `TOKEN,USER[,GROUP[,NAMESPACE…]]` a user of the REST API, mode 0600. The command uses the
+// first line's.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
