@@ -7,6 +7,7 @@ import { type ListenAddress, parseListenAddress } from '@tvm/kit/listen.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 import { z } from 'zod';
 import { type FlintlockSource, parseFlintlocks, parseScale, type ScaleSetting } from './flintlock-settings.ts';
+import type { GatewaySettings } from './mcp/gateway.ts';
 import { type Limits, measures } from './quota/limits.ts';
 import { parseQuantity } from './quota/quantity.ts';
 
@@ -36,6 +37,9 @@ const environment = z.object({
   TVM_MAX_QUEUED_EXECUTIONS: z.coerce.number().int().min(0).default(256),
   TVM_BOOT_TIMEOUT_SECONDS: z.coerce.number().positive().default(600),
   TVM_LEASE_NAMESPACE: z.string().min(1).optional(),
+  TVM_PUBLIC_URL: z.string().min(1).optional(),
+  TVM_MCP_ORIGINS: z.string().default(''),
+  TVM_SESSION_TOKEN_SECONDS: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
   TVM_REPLICA_NAME: z.string().default(hostname()),
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -70,6 +74,8 @@ export interface Config {
   maxQueuedExecutions: number;
   bootDeadlineMs: number;
   leaseNamespace: string;
+  /** Of the MCP gateway. */
+  gateway: GatewaySettings;
   /** Unique among replicas and the same after a restart. */
   replica: string;
 }
@@ -107,6 +113,12 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     maxQueuedExecutions: set.TVM_MAX_QUEUED_EXECUTIONS,
     bootDeadlineMs: set.TVM_BOOT_TIMEOUT_SECONDS * 1000,
     leaseNamespace: set.TVM_LEASE_NAMESPACE ?? set.TVM_NAMESPACE ?? 'default',
+    gateway: {
+      publicUrl: publicUrlOf(set),
+      origins: listOf(set.TVM_MCP_ORIGINS),
+      tokenLifeMs: set.TVM_SESSION_TOKEN_SECONDS * 1000,
+      keysNamespace: set.TVM_LEASE_NAMESPACE ?? set.TVM_NAMESPACE ?? 'default',
+    },
     replica: set.TVM_REPLICA_NAME.replaceAll(/[^\w.-]/g, '-'),
   };
 }
@@ -127,6 +139,21 @@ function checkTogether({
       'TVM_FLINTLOCKS=endpoints:… needs TVM_NAMESPACE, where the certificates are',
     );
   }
+}
+
+/** In a cluster, its Service; a URL that is set loses the slash at its end. */
+function publicUrlOf(set: z.output<typeof environment>): string | undefined {
+  const { TVM_PUBLIC_URL: given, TVM_NAMESPACE, TVM_LIME_LISTEN } = set;
+  if (given === undefined) {
+    const listen = parseListenAddress(TVM_LIME_LISTEN);
+    const port = 'port' in listen ? listen.port : 0;
+    return TVM_NAMESPACE !== undefined && port > 0 ? `http://lime-ctrl.${TVM_NAMESPACE}.svc:${port}` : undefined;
+  }
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (!url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username) {
+    throw new TvmError('invalid_argument', `TVM_PUBLIC_URL: "${given}" is not a URL such as https://tvm.example.com`);
+  }
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
 }
 
 /** Where nobody shares it, one namespace may take all; where tenants do, a quarter is left for the others. */

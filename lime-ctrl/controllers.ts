@@ -10,7 +10,8 @@ import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { aborted } from '@tvm/kit/run-main.ts';
 import type { Pool } from './engine/pool.ts';
 import type { Fleet, FleetEvent } from './flintlock/fleet.ts';
-import { makeMcpSessionReconcile } from './mcp-session/reconcile.ts';
+import type { SessionControl } from './mcp/gateway.ts';
+import { runMcpSessions } from './mcp-session/controller.ts';
 import type { Activity } from './microvm/activity.ts';
 import { makeFailureLog } from './microvm/failure-log.ts';
 import { makeMicroVmReconcile } from './microvm/reconcile.ts';
@@ -33,6 +34,7 @@ export interface ControllersDeps extends LoopDeps {
   pools: Reflector<MicroVmPool>;
   snapshots: Reflector<MicroVmSnapshot>;
   sessions: Reflector<McpSession>;
+  sessionControl: SessionControl;
   recorder: EventRecorder;
   activity: Activity;
   quota?: Quota;
@@ -91,21 +93,10 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
 }
 
 async function runSessions(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
-  const { client, microVms, sessions, recorder, clock } = deps;
-  const queue = makeWorkQueue(clock);
-  const keys = () => sessions.list().map(keyOf);
-  const unsubscribe = [
-    sessions.subscribe(({ key }) => queue.add(key)),
-    microVms.subscribe(({ key }) => {
-      for (const session of sessions.list()) {
-        if (`${session.metadata.namespace}/${session.spec.vmId}` === key) queue.add(keyOf(session));
-      }
-    }),
-  ];
-  for (const key of keys()) queue.add(key);
-  const reconcile = makeMcpSessionReconcile({ client, session: sessions.get, microVm: microVms.get, recorder, clock });
-  await runLoop(deps, { name: 'mcpsession', queue, reconcile, keys }, signal);
-  for (const stop of unsubscribe) stop();
+  const { tokens, activity, tokenLifeMs } = deps.sessionControl;
+  const base = await Promise.race([deps.sessionControl.base, aborted(signal)]);
+  if (base === undefined || signal.aborted) return;
+  await runMcpSessions({ ...deps, tokens, activity, tokenLifeMs, base }, signal);
 }
 
 function waitsForSnapshot({ metadata, spec, status }: MicroVm, key: string): boolean {

@@ -19,6 +19,8 @@ import { interpreterOfImage } from './engine/languages.ts';
 import { makePool } from './engine/pool.ts';
 import { openFleet } from './flintlock/open-fleet.ts';
 import { lead } from './lead.ts';
+import { makeGateway } from './mcp/gateway.ts';
+import { makeMcpHandlers } from './mcp/handlers.ts';
 import { makeLimeMetrics, watchEngine } from './metrics.ts';
 import { makeActivity } from './microvm/activity.ts';
 import { declarePools } from './microvm-pool/declare.ts';
@@ -60,6 +62,18 @@ await runMain(log, async (signal) => {
     clock,
   });
   const activity = makeActivity({ fleet, clock });
+  const { version } = manifest;
+  const gateway = makeGateway({
+    client,
+    fleet,
+    sessions: reflectors.sessions,
+    microVms: reflectors.microVms,
+    activity,
+    settings: config.gateway,
+    makeHandlers: (keys) => makeMcpHandlers({ fleet, clock, log, version }, keys),
+    clock,
+    log,
+  });
   const admission = makeAdmission({
     running: config.maxExecutions,
     runningPerNamespace: config.maxExecutionsPerNamespace,
@@ -112,7 +126,7 @@ await runMain(log, async (signal) => {
       pool,
       ...metrics,
     },
-    ...{ names: nodes.names, pod, replicas, tell },
+    ...{ names: nodes.names, pod, replicas, tell, sessionControl: gateway.control },
   };
   const election = {
     client,
@@ -132,6 +146,7 @@ await runMain(log, async (signal) => {
     ...(quotas ? [quotas.run(signal)] : []),
     whenListed(replicas, signal).then(() => pool.run(signal)),
     declarePools({ pools: reflectors.pools, pool, replicas }, signal),
+    gateway.run(signal),
     runWhileLeading(election, (_, term) => lead(leadDeps, term), signal),
     tellTroubles({ tell, troubles, clock }, signal),
   ];
@@ -142,13 +157,13 @@ await runMain(log, async (signal) => {
       ? makeKubernetesAccess({ client: reviewClient, clock, log, ...config.auth })
       : makeTokenFileAccess(config.tokensFile, clock);
   const kept = makeKeptProcesses({ clock, log });
-  const { version } = manifest;
   // Machines are made for callers: others must know whose they are.
   await whenListed(replicas, signal);
   {
     const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
-    const deps = { ...parts, clock, log, version };
+    const deps = { ...parts, clock, log, version, addGatewayRoutes: gateway.addRoutes };
     await using rest = await serveRest(deps, config.listen);
+    gateway.serveAt(rest.url);
     log.info({ url: rest.url, flintlocks: fleet.nodes().map(({ name }) => name) }, 'serving');
     notifyReady({ url: rest.url });
     await Promise.race([aborted(signal), Promise.all(running)]);

@@ -19,6 +19,8 @@ export interface AppDeps extends MicroVmRouteDeps, InspectDeps {
   engine: Engine;
   access: Access;
   log: Logger;
+  /** Adds the routes of MCP sessions, whose callers have tokens of their own. */
+  addGatewayRoutes?: (app: App) => void;
 }
 
 const goneCodes = new Set(['canceled']);
@@ -56,6 +58,7 @@ export function makeApp(deps: AppDeps): App {
   addPoolRoutes(app, deps);
   addFileRoutes(app, deps);
   addInspectRoutes(app, deps);
+  deps.addGatewayRoutes?.(app);
   addDescription(app, deps.version);
   return app;
 }

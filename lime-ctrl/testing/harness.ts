@@ -19,6 +19,7 @@ import { type Engine, makeEngine } from '../engine/engine.ts';
 import { makePool, type Pool } from '../engine/pool.ts';
 import type { Shape } from '../engine/shape.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
+import { type Gateway, type GatewaySettings, makeGateway } from '../mcp/gateway.ts';
 import { makeActivity } from '../microvm/activity.ts';
 import { declarePools } from '../microvm-pool/declare.ts';
 import type { Limits } from '../quota/limits.ts';
@@ -26,6 +27,7 @@ import { makeQuota } from '../quota/quota.ts';
 import { soleReplica } from '../replicas/replicas.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
+import { type EchoHandlers, makeEchoHandlers } from './echo-handlers.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from './fake-flintlock.ts';
 
 export const testToken = 'a-token-for-tests-only';
@@ -37,6 +39,9 @@ export interface Harness extends AsyncDisposable {
   fleet: Fleet;
   pool: Pool;
   engine: Engine;
+  /** What answers the requests of MCP sessions. */
+  handlers: EchoHandlers;
+  gateway: Gateway;
   fetch: (path: string, init?: RequestInit) => Promise<Response>;
 }
 
@@ -52,6 +57,8 @@ export async function startHarness(
     quota?: Limits;
     /** Lines of the tokens file beside the one of testToken. */
     tokens?: string[];
+    /** Of the MCP gateway. */
+    gateway?: Partial<GatewaySettings>;
   } = {},
 ): Promise<Harness> {
   const log = makeLogger('test', 'silent');
@@ -75,6 +82,25 @@ export async function startHarness(
   const running = options.maxExecutions ?? 8;
   const admission = makeAdmission({ running, runningPerNamespace: running, queued: options.maxQueued ?? 8 });
   const engine = makeEngine({ fleet, pool, admission, quota, clock, bootDeadlineMs: 5_000 });
+  const handlers = makeEchoHandlers();
+  const gateway = makeGateway({
+    client: kube,
+    fleet,
+    sessions: reflectors.sessions,
+    microVms: reflectors.microVms,
+    activity,
+    settings: {
+      publicUrl: undefined,
+      origins: [],
+      tokenLifeMs: 3_600_000,
+      keysNamespace: 'default',
+      ...options.gateway,
+    },
+    makeHandlers: () => handlers,
+    clock,
+    log,
+  });
+  const sessionControl = gateway.control;
   const recorder = makeEventRecorder({ client: kube, clock, log, component: 'lime-ctrl', instance: 'test' });
   const loops = [
     fleet.run(stop.signal),
@@ -83,13 +109,21 @@ export async function startHarness(
     reflectors.snapshots.run(stop.signal),
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
+    gateway.run(stop.signal),
     declarePools({ pools: reflectors.pools, pool, replicas: soleReplica('test') }, stop.signal),
-    runControllers({ client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool }, stop.signal),
+    runControllers(
+      { client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool, sessionControl },
+      stop.signal,
+    ),
   ];
   const access = options.access ?? makeTokenFileAccess(join(folder, 'tokens'), clock);
   const kept = makeKeptProcesses({ clock, log });
   const parts = { client: kube, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
-  const rest = await serveRest({ ...parts, clock, log, version: 'test' }, { host: '127.0.0.1', port: 0 });
+  const rest = await serveRest(
+    { ...parts, clock, log, version: 'test', addGatewayRoutes: gateway.addRoutes },
+    { host: '127.0.0.1', port: 0 },
+  );
+  gateway.serveAt(rest.url);
   await eventually(() => fleet.nodes().every((node) => node.reachable));
   return {
     url: rest.url,
@@ -98,6 +132,8 @@ export async function startHarness(
     fleet,
     pool,
     engine,
+    handlers,
+    gateway,
     fetch: (path, init = {}) => {
       const headers = { authorization: `Bearer ${testToken}`, ...(init.headers as Record<string, string> | undefined) };
       return fetch(`${rest.url}${path}`, { ...init, headers });

@@ -1,7 +1,7 @@
 // The URLs of a session. Invariant: they are made of the public base URL alone, never of what a request says of itself, so
 // that the audience of a token cannot be chosen by its bearer.
 
-const metadataPath = '/.well-known/oauth-protected-resource';
+export const metadataPath = '/.well-known/oauth-protected-resource';
 
 /** The path of a session below the base URL. */
 export const sessionPath = (uid: string) => `/sessions/${uid}/mcp`;

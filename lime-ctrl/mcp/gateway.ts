@@ -1,0 +1,135 @@
+// The MCP gateway of one replica: who may call which session, and what answers. Invariant: all that replicas must agree on is
+// in the API server (sessions, keys) or in the token; the rest may be lost with the process.
+import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { Clock } from '@tvm/kit/clock.ts';
+import type { Reflector } from '@tvm/kit/controller/reflector.ts';
+import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import { endedAtMs } from '../mcp-session/end.ts';
+import type { Activity } from '../microvm/activity.ts';
+import type { App } from '../rest/endpoint.ts';
+import { originRules } from './allowed-origins.ts';
+import type { Authenticated } from './authenticate.ts';
+import type { Fleet, ServerHandler, SessionContext, SessionHandler } from './contract.ts';
+import { addSessionMount } from './mount.ts';
+import { makeSessionLimits } from './session-limits.ts';
+import { makeSessionActivity, type SessionActivity } from './sessions/activity.ts';
+import { makeSessionKeys, type SessionKeys } from './sessions/keys.ts';
+import { makeSessionMachines } from './sessions/session-machine.ts';
+import { makeSessionTokens, type SessionTokens } from './sessions/tokens.ts';
+
+export interface GatewaySettings {
+  /** The base of the URLs of sessions; undefined: where the REST server listens. */
+  publicUrl: string | undefined;
+  /** Host names of sites whose pages may call. */
+  origins: string[];
+  tokenLifeMs: number;
+  /** Where the signing keys are. */
+  keysNamespace: string;
+}
+
+/** What serves requests that were let in. */
+export interface GatewayHandlers {
+  endpoint: SessionHandler;
+  bridge: ServerHandler;
+  /** The session is over: what is held for it can go. */
+  endSession(uid: string): Promise<void>;
+}
+
+/** What the controller of sessions needs of the gateway. */
+export interface SessionControl {
+  tokens: SessionTokens;
+  activity: SessionActivity;
+  /** Known once the REST server listens. */
+  base: Promise<string>;
+  tokenLifeMs: number;
+}
+
+export interface Gateway {
+  control: SessionControl;
+  /** The REST server listens there; requests come after that. */
+  serveAt(url: string): void;
+  addRoutes(app: App): void;
+  /** Until the signal aborts; then it ends what it holds. */
+  run(signal: AbortSignal): Promise<void>;
+}
+
+export interface GatewayDeps {
+  client: KubeClient;
+  fleet: Fleet;
+  sessions: Reflector<McpSession>;
+  microVms: Reflector<MicroVm>;
+  /** Of machines. */
+  activity: Activity;
+  settings: GatewaySettings;
+  makeHandlers: (keys: SessionKeys) => GatewayHandlers & Partial<AsyncDisposable>;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Tokens of keys that were replaced stay good until their end. */
+const keepKeysBeyondMs = 3_600_000;
+
+export function makeGateway(deps: GatewayDeps): Gateway {
+  const { client, fleet, sessions, microVms, settings, clock, log } = deps;
+  const { tokenLifeMs, keysNamespace: namespace } = settings;
+  const keys = makeSessionKeys({ client, clock, log, namespace, keepMs: tokenLifeMs + keepKeysBeyondMs });
+  const tokens = makeSessionTokens({ keys, clock });
+  const activity = makeSessionActivity({ client, session: sessions.get, clock, log });
+  const machines = makeSessionMachines({ fleet, microVms, machineActivity: deps.activity, activity, clock });
+  const handlers = deps.makeHandlers(keys);
+  const limits = makeSessionLimits(clock);
+  const base = Promise.withResolvers<string>();
+  let publicUrl = settings.publicUrl ?? '';
+  let rules = originRules(publicUrl || 'http://localhost', undefined, settings.origins);
+
+  function contextOf({ session, scopes, caller }: Authenticated, url: string): SessionContext {
+    const { uid = '', namespace = '', name } = session.metadata;
+    const { userId, groupId } = session.spec;
+    const current = () => sessions.get(keyOf(session)) ?? session;
+    return {
+      session: { uid, namespace, name, userId, groupId },
+      url,
+      scopes,
+      caller,
+      machine: () => machines.obtain(current()),
+      expectRestart: () => machines.expectRestart(session),
+      touch: () => activity.note(keyOf(session), uid),
+    };
+  }
+
+  function endSession(session: McpSession | undefined): void {
+    const uid = session?.metadata.uid;
+    if (uid === undefined) return;
+    handlers.endSession(uid).catch((error) => log.error({ err: error, session: uid }, 'session not ended'));
+  }
+
+  return {
+    control: { tokens, activity, base: base.promise, tokenLifeMs },
+    serveAt(url) {
+      publicUrl = settings.publicUrl ?? reachable(url);
+      rules = originRules(publicUrl, new URL(url).hostname || undefined, settings.origins);
+      base.resolve(publicUrl);
+    },
+    addRoutes(app) {
+      const routes = { client, session: sessions.get, tokens, limits, contextOf, ...handlers, log };
+      addSessionMount(app, { ...routes, base: () => publicUrl, origins: () => rules });
+    },
+    async run(signal) {
+      const stop = sessions.subscribe(({ object, previous }) => {
+        if (!object) endSession(previous);
+        else if (endedAtMs(object) !== undefined && previous && endedAtMs(previous) === undefined) endSession(object);
+      });
+      await activity.run(signal);
+      stop();
+      await handlers[Symbol.asyncDispose]?.();
+    },
+  };
+}
+
+/** A URL for clients on this machine, of one that a server listens at. */
+function reachable(url: string): string {
+  if (!url.startsWith('http')) return 'http://localhost';
+  return url.replace(/^http:\/\/(0\.0\.0\.0|\[::\])/, 'http://localhost');
+}

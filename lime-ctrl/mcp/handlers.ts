@@ -1,0 +1,39 @@
+// What answers the requests of sessions that the gateway let in: the endpoint with the tools, and the bridge to MCP servers
+// inside the machines. This file only wires.
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Clock } from '@tvm/kit/clock.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { Fleet } from '../flintlock/fleet.ts';
+import { makeMcpEndpoint } from './endpoint.ts';
+import type { GatewayHandlers } from './gateway.ts';
+import type { SessionKeys } from './sessions/keys.ts';
+
+export interface HandlersDeps {
+  fleet: Fleet;
+  clock: Clock;
+  log: Logger;
+  /** Of this program. */
+  version: string;
+}
+
+/** Ends what they hold when they are disposed of. */
+export function makeMcpHandlers(
+  { fleet, clock, log, version }: HandlersDeps,
+  keys: SessionKeys,
+): GatewayHandlers & AsyncDisposable {
+  const endpoint = makeMcpEndpoint({
+    clock,
+    log,
+    version,
+    clientOf: fleet.client,
+    keys: () => keys.derived('mcp'),
+  });
+  return {
+    endpoint: endpoint.handle,
+    bridge: async (_request, _context, name) => {
+      throw new TvmError('not_found', `there is no MCP server ${name} in this machine`);
+    },
+    endSession: endpoint.endSession,
+    [Symbol.asyncDispose]: () => endpoint[Symbol.asyncDispose](),
+  };
+}

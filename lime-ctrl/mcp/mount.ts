@@ -1,0 +1,134 @@
+// The routes of sessions on the REST server: /sessions/{id}/mcp and /sessions/{id}/servers/{name}/mcp, and their metadata.
+// Invariants: Host and Origin are checked before anything else, the token before anything about the session is told; a handler
+// gets no credentials; each answer forbids caches and buffers.
+import { TvmError } from '@tvm/api/errors.ts';
+import { bodyTooLarge } from '@tvm/api/rest/problem.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { Context } from 'hono';
+import type { App, AppEnv } from '../rest/endpoint.ts';
+import { jsonResponse, problemResponse } from '../rest/responses.ts';
+import { checkOrigin, type OriginRules } from './allowed-origins.ts';
+import { type AuthenticateDeps, type Authenticated, authenticate } from './authenticate.ts';
+import { insufficientScopeResponse, metadataOf, unauthorizedResponse } from './challenges.ts';
+import type { ServerHandler, SessionContext, SessionHandler } from './contract.ts';
+import { withCors } from './cors.ts';
+import type { SessionLimits } from './session-limits.ts';
+import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
+
+const maxBodyBytes = 8_388_608;
+const idPattern = /^[\w-]{1,64}$/;
+const serverPattern = /^[\w.-]{1,64}$/;
+/** They are the gateway's business, not that of what runs in a machine. */
+const ownHeaders = ['authorization', 'proxy-authorization', 'cookie'];
+
+export interface MountDeps extends AuthenticateDeps {
+  /** The base of all URLs, as clients know it. */
+  base: () => string;
+  origins: () => OriginRules;
+  limits: SessionLimits;
+  contextOf: (authenticated: Authenticated, url: string) => SessionContext;
+  endpoint: SessionHandler;
+  bridge: ServerHandler;
+  log: Logger;
+}
+
+interface Target {
+  uid: string;
+  /** An MCP server inside the machine; undefined: the session itself. */
+  server: string | undefined;
+  /** The URL of it. */
+  resource: string;
+}
+
+export function addSessionMount(app: App, deps: MountDeps): void {
+  for (const path of ['/sessions/:id/mcp', '/sessions/:id/servers/:name/mcp']) {
+    app.all(path, (context) => answered(deps, context, () => serve(deps, context, targetOf(deps, context))));
+    app.get(metadataPath + path, (context) =>
+      answered(deps, context, async () => jsonResponse(metadataOf(targetOf(deps, context).resource, deps.base()))),
+    );
+  }
+}
+
+/** What holds for each answer. */
+async function answered(deps: MountDeps, context: Context<AppEnv>, serve: () => Promise<Response>): Promise<Response> {
+  const { headers } = context.req.raw;
+  const requestId = context.get('requestId');
+  try {
+    checkOrigin(deps.origins(), headers);
+  } catch (error) {
+    return problemResponse(error, requestId);
+  }
+  if (context.req.method === 'OPTIONS') return withCors(new Response(null, { status: 204 }), headers);
+  const response = await serve().catch((thrown) => {
+    const error = TvmError.from(thrown);
+    if (error.code === 'internal') deps.log.error({ err: error, requestId }, 'request of a session failed');
+    return problemResponse(error, requestId);
+  });
+  return withCors(response, headers);
+}
+
+/** Throws not_found for what no session has as its URL. */
+function targetOf({ base }: MountDeps, { req }: Context<AppEnv>): Target {
+  const { id: uid = '', name: server } = req.param() as Record<string, string | undefined>;
+  if (!idPattern.test(uid) || (server !== undefined && !serverPattern.test(server))) {
+    throw new TvmError('not_found', 'that is not the URL of a session', { hint: 'vvm session list --output wide' });
+  }
+  return { uid, server, resource: base() + (server === undefined ? sessionPath(uid) : serverPath(uid, server)) };
+}
+
+async function serve(deps: MountDeps, context: Context<AppEnv>, target: Target): Promise<Response> {
+  const { req } = context;
+  if (req.query('access_token') !== undefined) {
+    throw new TvmError('invalid_argument', 'a token belongs into the Authorization header, never into a URL', {
+      reason: 'TokenInUrl',
+      hint: 'URLs are logged: make a new token with "vvm session rotate NAME".',
+    });
+  }
+  const { uid, server, resource } = target;
+  const given = { authorization: req.header('authorization'), base: deps.base(), uid };
+  const caller = await authenticate(deps, given).catch((error: TvmError) => refusal(resource, error));
+  if (caller instanceof Response) return caller;
+  if (server !== undefined && !caller.scopes.has('vm:exec')) return insufficientScopeResponse(resource, ['vm:exec']);
+  const use = deps.limits.begin(uid);
+  const gone = new AbortController();
+  const { outgoing } = context.env;
+  outgoing.once('close', () => {
+    use.end();
+    if (!outgoing.writableFinished) gone.abort();
+  });
+  const request = requestFor(req.raw, resource, gone.signal);
+  const session = deps.contextOf(caller, resource);
+  session.touch();
+  return server === undefined ? deps.endpoint(request, session) : deps.bridge(request, session, server);
+}
+
+function refusal(resource: string, error: TvmError): Response {
+  if (error.code === 'unauthenticated') return unauthorizedResponse(resource, error);
+  throw error;
+}
+
+/** The request as handlers see it: no credentials, the public URL, a body of a bounded size. */
+function requestFor(raw: Request, resource: string, signal: AbortSignal): Request {
+  const headers = new Headers(raw.headers);
+  for (const name of ownHeaders) headers.delete(name);
+  const { method } = raw;
+  if (method === 'GET' || method === 'HEAD') return new Request(resource, { method, headers, signal });
+  if (Number(headers.get('content-length') ?? 0) > maxBodyBytes) throw tooLarge();
+  const body = raw.body?.pipeThrough(bounded());
+  return new Request(resource, { method, headers, signal, ...(body && { body, duplex: 'half' as const }) });
+}
+
+function bounded(): TransformStream<Uint8Array, Uint8Array> {
+  let size = 0;
+  return new TransformStream({
+    transform(chunk, controller) {
+      size += chunk.length;
+      if (size > maxBodyBytes) controller.error(tooLarge());
+      else controller.enqueue(chunk);
+    },
+  });
+}
+
+function tooLarge(): TvmError {
+  return new TvmError('invalid_argument', `the body has more than ${maxBodyBytes} bytes`, { reason: bodyTooLarge });
+}
