@@ -39,7 +39,9 @@ test('the way to the kubelet, step by step', () => {
 });
 
 test('what ends a registration', () => {
-  assert.equal(next({ ...registered, endpoint: { inPlace: false } }), 'withdraw');
+  assert.equal(next({ endpoint: { inPlace: false } }), 'withdraw');
+  assert.equal(next({ ...registered, endpoint: { inPlace: false } }), 'fail');
+  assert.equal(next({ ...registered, endpoint: { inPlace: false }, kubelet: 'b' }), 'withdraw');
   assert.equal(next({ ...registered, kubelet: 'b' }), 'withdraw');
   assert.equal(next({ ...registered, kubelet: undefined }), 'withdraw');
   assert.equal(next({ ...registered, folder: false, kubelet: undefined }), 'withdraw');

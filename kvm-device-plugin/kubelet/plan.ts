@@ -44,8 +44,8 @@ const backoffsMs = [1000, 2000, 5000, 10_000];
 
 export function planRegistration(world: World, nowMs: number): Plan {
   const { endpoint, registration } = world;
-  if (endpoint && !endpoint.inPlace) return withdraw('the socket vanished from the folder');
   if (registration) return planRegistered(world, registration, nowMs);
+  if (endpoint && !endpoint.inPlace) return withdraw('the socket vanished from the folder');
   if (!world.folder) return { phase: 'no folder', waitMs: lookAgainMs };
   if (world.kubelet === undefined) return { phase: 'no kubelet', waitMs: lookAgainMs };
   if (world.leftovers.length > 0) return act('sweep', 'a plugin that ended left its socket');
@@ -61,11 +61,13 @@ function planRegistered(world: World, registration: NonNullable<World['registrat
     return withdraw(world.kubelet === undefined ? 'the kubelet stopped' : 'another kubelet started');
   }
   if (world.elder) return withdraw('an older plugin serves the same resource');
-  if (registration.watch === 'ended') return { ...withdraw('the kubelet ended its watch'), action: 'fail' };
+  // The same kubelet is asked again after a while: some take the end of the old watch for the end of the new one.
+  if (!world.endpoint?.inPlace) return act('fail', 'the socket vanished from the folder');
+  if (registration.watch === 'ended') return act('fail', 'the kubelet ended its watch');
   if (registration.watch === 'open') return { phase: 'registered', waitMs: lookAgainMs };
   const leftMs = registration.atMs + watchDeadlineMs - nowMs;
   if (leftMs > 0) return { phase: 'registering', waitMs: leftMs };
-  return { ...withdraw('the kubelet registered the plugin and does not watch it'), action: 'fail' };
+  return act('fail', 'the kubelet registered the plugin and does not watch it');
 }
 
 /** A new kubelet is asked at once, whatever the last one did. */

@@ -3,17 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Clock, systemClock } from '@tvm/kit/clock.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { KubeletFake } from '../testing/kubelet-fake.ts';
+import { quickClock } from '../testing/quick-clock.ts';
 import { until } from '../testing/until.ts';
 import { Registrar } from './registrar.ts';
 
-/** Waits take a fiftieth of their time. */
-const quickClock: Clock = {
-  now: () => performance.now() * 50,
-  sleep: (ms, signal) => systemClock.sleep(ms / 50, signal),
-};
 const calls = {
   async *listAndWatch(signal: AbortSignal) {
     yield { devices: [{ id: 'kvm-0', health: 'Healthy' }] };

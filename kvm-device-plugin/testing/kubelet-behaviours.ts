@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type PluginProcess, startPlugin } from './plugin-process.ts';
+import type { StartPlugin, TestedPlugin } from './tested-plugin.ts';
 import { until } from './until.ts';
 
 export interface TestedKubelet {
@@ -28,8 +28,8 @@ export interface TestedKubelet {
 const permits = 3;
 
 /** Defines the tests. `kubelet` is asked for when they run: it runs, and has the device. */
-export function testKubeletBehaviours(kubelet: () => TestedKubelet): void {
-  async function start(t: TestContext, more: Record<string, string> = {}): Promise<PluginProcess> {
+export function testKubeletBehaviours(kubelet: () => TestedKubelet, startPlugin: StartPlugin): void {
+  async function start(t: TestContext, more: Record<string, string> = {}): Promise<TestedPlugin> {
     const { folder, device } = kubelet();
     const env = { TVM_KUBELET_DIR: folder, TVM_KVM_DEVICE: device, TVM_KVM_PERMITS: String(permits), ...more };
     const plugin = await startPlugin(env);
@@ -44,7 +44,7 @@ export function testKubeletBehaviours(kubelet: () => TestedKubelet): void {
       throw new Error(JSON.stringify(status));
     });
 
-  const untilReady = (plugin: PluginProcess, text = /ok/) =>
+  const untilReady = (plugin: TestedPlugin, text = /ok/) =>
     until(`ready: ${text}`, async () => text.test((await plugin.ready()).text));
 
   const sockets = () => readdirSync(join(kubelet().folder, 'device-plugins')).filter((name) => name.startsWith('tvm-'));

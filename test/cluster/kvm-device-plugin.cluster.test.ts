@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type TestedKubelet, testKubeletBehaviours } from '@tvm/kvm-device-plugin/testing/kubelet-behaviours.ts';
-import { startPlugin } from '@tvm/kvm-device-plugin/testing/plugin-process.ts';
+import { startProcess } from '@tvm/kvm-device-plugin/testing/tested-plugin.ts';
 import { until } from '@tvm/kvm-device-plugin/testing/until.ts';
 import { readConfig } from '../config.ts';
 import { busyboxImage, packBusyboxImage } from './node/busybox-image.ts';
@@ -161,11 +161,11 @@ describe('the plugin with the real kubelet', () => {
     kubelet = await testedKubelet(cluster);
   });
   after(() => cluster?.[Symbol.asyncDispose]());
-  testKubeletBehaviours(() => kubelet);
+  testKubeletBehaviours(() => kubelet, startProcess);
 
   test('what pods held that ended by themselves is given to others, while they are still listed', async (t) => {
     const { kubectl, folder } = cluster;
-    const plugin = await startPlugin({
+    const plugin = await startProcess({
       TVM_KUBELET_DIR: kubelet.folder,
       TVM_KVM_DEVICE: kubelet.device,
       TVM_KVM_PERMITS: '1',
