@@ -56,6 +56,7 @@ export function connect(duplex: Duplex, options: ConnectOptions): Promise<GuestC
   const repeat = setInterval(sayPreamble, repeatAfterMs);
   const deadline = setTimeout(onDeadline, options.timeoutMs);
   duplex.on('data', onData).on('error', onLost).on('end', onLost).on('close', onLost);
+  duplex.resume();
   signal?.addEventListener('abort', onAbort);
   if (signal?.aborted) onAbort();
   else if (duplex.destroyed) onLost();

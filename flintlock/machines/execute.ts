@@ -264,7 +264,8 @@ export async function guestOf(
 async function dialGuest(driver: Driver, machine: Machine, timeoutMs: number, signal: AbortSignal) {
   const { run } = machine;
   const either = AbortSignal.any([signal, run.over.signal]);
-  const connection = await connect(await driver.dial(machine.vm), { timeoutMs, signal: either });
+  const channel = await driver.dial(machine.vm, AbortSignal.any([either, AbortSignal.timeout(timeoutMs)]));
+  const connection = await connect(channel, { timeoutMs, signal: either });
   if (run !== machine.run) connection.close();
   run.connection = connection;
   connection.closed.then((reason) => {

@@ -23,7 +23,9 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
     let driver: Driver;
     let machines: string;
     const vmNamed = (id: string): Vm => ({ id, folder: join(machines, id) });
-    const reach = async (vm: Vm) => await connect(await driver.dial(vm), { timeoutMs: harness.bootTimeoutMs });
+    const deadline = () => AbortSignal.timeout(harness.bootTimeoutMs);
+    const reach = async (vm: Vm) =>
+      await connect(await driver.dial(vm, deadline()), { timeoutMs: harness.bootTimeoutMs });
 
     before(async () => {
       root = await mkdtemp(join(tmpdir(), 'tvm-driver-'));
@@ -94,7 +96,7 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       await driver.kill(vm);
       assert.ok(await end);
       assert.equal((await later.inspect(vm)).state, 'ended');
-      await assert.rejects(later.dial(vm), { code: 'failed_precondition' });
+      await assert.rejects(later.dial(vm, deadline()), { code: 'failed_precondition' });
       await assert.rejects(later.pause(vm), { code: 'failed_precondition' });
       await later.destroy(vm);
       assert.equal((await driver.inspect(vm)).state, 'absent');

@@ -82,8 +82,11 @@ export interface Driver {
   kill(vm: Vm): Promise<void>;
   /** `kill`, then removes what the driver has in the folder. */
   destroy(vm: Vm): Promise<void>;
-  /** The byte channel to the guest's agent. At most one is open at a time: a new one ends the one before. */
-  dial(vm: Vm): Promise<Duplex>;
+  /**
+   * The byte channel to the guest's agent, as soon as the VMM can make one: `signal` gives up, with its `TimeoutError` as
+   * `deadline_exceeded`. At most one is open at a time: a new one ends the one before.
+   */
+  dial(vm: Vm, signal: AbortSignal): Promise<Duplex>;
   inspect(vm: Vm): Promise<VmStatus>;
   /**
    * Resolves when the VMM ends or `signal` aborts (then undefined). Meanwhile the guest's console output goes to

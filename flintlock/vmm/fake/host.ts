@@ -71,7 +71,7 @@ export class FakeVm {
   }
 }
 
-function bootMemory(): GuestMemory {
+export function bootMemory(): GuestMemory {
   return {
     bootId: randomUUID(),
     bootedAtMs: Date.now(),

@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { describeDriver } from '../conformance.ts';
+import type { VmSpec } from '../driver.ts';
+import { makeFirecrackerDriver } from './driver.ts';
+import { files, snapshotFiles } from './files.ts';
+import { bootRequests, pauseRequest, restoreRequest, resumeRequest, snapshotRequest } from './requests.ts';
+import { bodies, operationOf } from './testing/api-bodies.ts';
+
+const boot = { kernelPath: '/dev/null', initrdPath: '/dev/null', kernelArgs: [], needsAcpi: false };
+const spec: VmSpec = { cpus: 1, memoryMiB: 64, rootDiskPath: '/dev/null', boot };
+let root: string;
+
+/** A program that starts the fake with this Node. */
+async function writeProgram(): Promise<string> {
+  const fake = join(import.meta.dirname, 'testing/fake-firecracker.ts');
+  const program = join(root, 'firecracker');
+  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${fake}' "$@"\n`, { mode: 0o755 });
+  return program;
+}
+
+const driverOf = async () => makeFirecrackerDriver({ program: await writeProgram(), version: '1.16.1' });
+
+before(async () => {
+  root = await mkdtemp(join(tmpdir(), 'tvm-fc-'));
+});
+after(() => rm(root, { recursive: true, force: true }));
+
+describeDriver('firecracker, a fake one', () => ({ driver: driverOf, spec: async () => spec, bootTimeoutMs: 10_000 }));
+
+test('every request is one that the API takes', () => {
+  const requests = [
+    ...bootRequests(spec),
+    ...[pauseRequest, resumeRequest, snapshotRequest('/s', '/m'), restoreRequest('/s', '/m')],
+  ];
+  for (const { method, path, body } of requests) {
+    const operation = operationOf(method, path);
+    assert.ok(operation, `${method} ${path}`);
+    bodies[operation].parse(body);
+  }
+});
+
+test('what a dead process left behind does not keep its VM from starting again', async () => {
+  const driver = await driverOf();
+  const vm = { id: 'again', folder: join(root, 'again') };
+  await driver.start(vm, spec);
+  await driver.kill(vm);
+  await driver.start(vm, spec);
+  assert.equal((await driver.inspect(vm)).state, 'running');
+  await driver.destroy(vm);
+});
+
+test('a VM that cannot be configured or loaded fails with what Firecracker says, and leaves no process', async () => {
+  const driver = await driverOf();
+  const vm = { id: 'broken', folder: join(root, 'broken') };
+  const noKernel = { ...spec, boot: { ...boot, kernelPath: '/nowhere/vmlinux' } };
+  await assert.rejects(driver.start(vm, noKernel), {
+    reason: 'VmmStartFailed',
+    message: /refuses PUT \/boot-source: No such file .*\/nowhere\/vmlinux/,
+  });
+  assert.notEqual((await driver.inspect(vm)).state, 'running');
+  const snapshot = await mkdtemp(join(root, 'snapshot-'));
+  await driver.start(vm, spec);
+  await driver.snapshot(vm, snapshot);
+  await writeFile(join(snapshot, snapshotFiles.state), 'garbage');
+  const other = { id: 'other', folder: join(root, 'other') };
+  await assert.rejects(driver.restore(other, spec, snapshot), { message: /Load snapshot error/ });
+  assert.notEqual((await driver.inspect(other)).state, 'running');
+  await assert.rejects(driver.restore(other, { ...spec, memoryMiB: 128 }, snapshot), {
+    reason: 'SnapshotIncompatible',
+  });
+  for (const each of [vm, other]) await driver.destroy(each);
+});
+
+test('a program that ends at once is told with its own words', async () => {
+  const program = join(root, 'no-firecracker');
+  await writeFile(program, '#!/bin/sh\necho "no such option" >&2\nexit 3\n', { mode: 0o755 });
+  const vm = { id: 'none', folder: join(root, 'none') };
+  const driver = makeFirecrackerDriver({ program, version: '1.16.1' });
+  await assert.rejects(driver.start(vm, spec), { message: /it says: no such option/ });
+  await driver.destroy(vm);
+  await assert.rejects(readFile(join(vm.folder, files.process)), { code: 'ENOENT' });
+});
+
+test('dialling ends when its time is up, and when the VMM ends', async () => {
+  const driver = await driverOf();
+  const vm = { id: 'deaf', folder: join(root, 'deaf') };
+  await driver.start(vm, spec);
+  await rm(join(vm.folder, files.vsock));
+  await assert.rejects(driver.dial(vm, AbortSignal.timeout(100)), { code: 'deadline_exceeded' });
+  const dialled = driver.dial(vm, AbortSignal.timeout(10_000));
+  await driver.kill(vm);
+  await assert.rejects(dialled, { code: 'unavailable' });
+  await driver.destroy(vm);
+});
