@@ -1,0 +1,146 @@
+// One connection of a client of 2025-11-25, with a server of its own behind it. Which of the client's requests a server's
+// message belongs to is not said in that era; it is taken to belong to the only one that is open, or to the newest when the
+// client listens to nothing else. Invariants: every request is answered, also when the server ends; the server waits for a
+// client that is slow, and one that does not read at all is cut off.
+import { type JSONRPCMessage, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Logger } from '@tvm/kit/log.ts';
+import { makeEventStore } from '../server/transport/event-store.ts';
+import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
+import { makeBacklog } from './backlog.ts';
+import {
+  isRequest,
+  isResponse,
+  type Message,
+  type MessageId,
+  metaOf,
+  type RpcRequest,
+  type RpcResponse,
+} from './messages.ts';
+import { goneOf } from './mux.ts';
+import type { Wire } from './wire.ts';
+
+const eventBounds = { events: 1_024, bytes: 4_194_304 };
+const unreadBytes = 4_194_304;
+const slowMs = 60_000;
+
+export interface LegacyFrontOptions {
+  id: string;
+  /** Of the legacy era. */
+  wire: Wire;
+  /** What the client's `initialize` is answered. */
+  answer: RpcResponse;
+  log: Logger;
+  /** The client said that it is done. */
+  onClosed(): void;
+}
+
+export interface LegacyFront {
+  handle(request: Request, body: unknown): Promise<Response>;
+  /** Whether a request is open, or the client listens. */
+  readonly busy: boolean;
+  readonly ended: TvmError | undefined;
+  close(): Promise<void>;
+}
+
+export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFrontOptions): LegacyFront {
+  const open = new Map<MessageId, RpcRequest>();
+  const backlog = makeBacklog(unreadBytes);
+  let listening = 0;
+  let ended: TvmError | undefined;
+  const transport = new WebStandardStreamableHTTPServerTransport({
+    sessionIdGenerator: () => id,
+    eventStore: makeEventStore(eventBounds),
+    onsessionclosed: onClosed,
+  });
+
+  async function deliver(message: Message, relatedRequestId?: MessageId): Promise<void> {
+    try {
+      const options = relatedRequestId === undefined ? {} : { relatedRequestId };
+      await transport.send(message as JSONRPCMessage, options);
+    } catch (error) {
+      log.debug({ why: TvmError.from(error).message }, 'message to an MCP client lost');
+    }
+  }
+
+  function requestFor(message: Message, about: MessageId | undefined): MessageId | undefined {
+    if (about !== undefined && open.has(about)) return about;
+    const requests = [...open.values()];
+    if (!isRequest(message) && !isResponse(message)) {
+      const { method, params } = message;
+      if (/\/(list_changed|updated)$/.test(method)) return undefined;
+      if (method === 'notifications/progress') {
+        return requests.find((each) => metaOf(each.params).progressToken === params?.progressToken)?.id;
+      }
+    }
+    return requests.length === 1 || listening === 0 ? requests.at(-1)?.id : undefined;
+  }
+
+  async function takeFromServer(message: Message, about?: MessageId): Promise<void> {
+    if (!(await backlog.room(slowMs))) return cutOff();
+    if (!isResponse(message)) return deliver(message, requestFor(message, about));
+    if (open.delete(message.id)) await deliver(message);
+  }
+
+  function cutOff(): void {
+    wire.end();
+    void transport.close();
+  }
+
+  function takeFromClient(message: Message): void {
+    if (isRequest(message)) {
+      open.set(message.id, message);
+      if (message.method === 'initialize') void takeFromServer(answer);
+      else wire.send(message);
+      return;
+    }
+    wire.send(message);
+    if (isResponse(message) || message.method !== 'notifications/cancelled') return;
+    const cancelled = message.params?.requestId as MessageId;
+    if (open.delete(cancelled)) transport.closeSSEStream(cancelled);
+  }
+
+  transport.onmessage = (message) => takeFromClient(message as Message);
+  transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
+  wire.receive(takeFromServer);
+  void wire.ended.then(async (why) => {
+    ended = why;
+    const left = [...open.keys()];
+    open.clear();
+    for (const each of left) await deliver(goneOf(each, why));
+  });
+
+  return {
+    async handle(request, body) {
+      if (ended && request.method !== 'DELETE') return goneResponse(ended);
+      const double = isOpenAlready(body, open);
+      if (double) return rpcErrorResponse(400, -32600, 'a request with this id is open already');
+      const response = await transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
+      if (request.method !== 'GET' || !response.ok) return backlog.watch(response);
+      listening += 1;
+      return backlog.watch(response, () => {
+        listening -= 1;
+      });
+    },
+    get busy() {
+      return open.size > 0 || listening > 0;
+    },
+    get ended() {
+      return ended;
+    },
+    async close() {
+      wire.end();
+      await transport.close();
+    },
+  };
+}
+
+function isOpenAlready(body: unknown, open: ReadonlyMap<MessageId, RpcRequest>): boolean {
+  const messages = (Array.isArray(body) ? body : [body]) as { id?: MessageId; method?: string }[];
+  return messages.some((message) => message?.method !== undefined && message.id !== undefined && open.has(message.id));
+}
+
+/** The connection is over: 404 is how a client learns that it has to initialize again. */
+function goneResponse({ message, hint }: TvmError): Response {
+  return rpcErrorResponse(404, -32001, `${message}. ${hint ?? ''} Initialize again to start it anew.`);
+}
