@@ -40,14 +40,17 @@ export function localFiles(root: string) {
     return found;
   }
 
+  async function part(path: string, offset: number, size: number) {
+    await using handle = await told(path, open(hostPath(root, path)));
+    return handle.read(Buffer.alloc(size), 0, size, offset);
+  }
+
   async function* read({ file }: ReadFileRequest) {
     const path = file?.path ?? '';
     const facts = await info(path);
     if (facts.type === FileType.DIRECTORY) throw new TvmError('failed_precondition', `${path} is a directory`);
     yield { body: { case: 'info' as const, value: facts } };
-    await using handle = await told(path, open(hostPath(root, path)));
-    const size = Number(file?.limit) || Number(facts.size);
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(size), 0, size, Number(file?.offset ?? 0));
+    const { bytesRead, buffer } = await part(path, Number(file?.offset ?? 0), Number(file?.limit) || Number(facts.size));
     for (let at = 0; at < bytesRead; at += 65_536) {
       yield { body: { case: 'chunk' as const, value: buffer.subarray(at, Math.min(at + 65_536, bytesRead)) } };
     }

@@ -1,6 +1,23 @@
 // Every tool there is, in the order in which they are listed.
 import type { Tool } from '../tool.ts';
+import { deleteFileTool, moveFileTool, statFileTool } from './files/change-files.ts';
+import { editFileTool } from './files/edit-file.ts';
+import { listDirectoryTool } from './files/list-directory.ts';
+import { readFileTool } from './files/read-file.ts';
+import { searchFilesTool } from './files/search-files.ts';
+import { writeFileTool } from './files/write-file.ts';
 import { runCommand } from './run-command.ts';
 import { vmStatus } from './vm-status.ts';
 
-export const allTools: readonly Tool[] = [runCommand, vmStatus];
+export const allTools: readonly Tool[] = [
+  runCommand,
+  readFileTool,
+  writeFileTool,
+  editFileTool,
+  listDirectoryTool,
+  searchFilesTool,
+  moveFileTool,
+  deleteFileTool,
+  statFileTool,
+  vmStatus,
+];
