@@ -57,6 +57,7 @@ await runMain(log, async (signal) => {
   const quotas = config.quotas ? makeReflector({ client, resource: resourceQuotas, clock, log }) : undefined;
   const quota = makeQuota({
     microVms: reflectors.microVms,
+    pools: reflectors.pools.list,
     quotas: () => quotas?.list() ?? [],
     fallback: config.namespaceQuota,
     clock,
@@ -145,7 +146,7 @@ await runMain(log, async (signal) => {
     reflectors.sessions.run(signal),
     ...(quotas ? [quotas.run(signal)] : []),
     whenListed(replicas, signal).then(() => pool.run(signal)),
-    declarePools({ pools: reflectors.pools, pool, replicas }, signal),
+    declarePools({ pools: reflectors.pools, pool, replicas, quota, ...(quotas && { quotas }) }, signal),
     gateway.run(signal),
     runWhileLeading(election, (_, term) => lead(leadDeps, term), signal),
     tellTroubles({ tell, troubles, clock }, signal),

@@ -8,6 +8,7 @@ import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
 import { interpreterOfImage } from '../engine/languages.ts';
 import type { Standing } from '../engine/pool.ts';
 import type { DeclaredTarget } from '../engine/targets.ts';
+import { quotaExceeded } from '../quota/quota.ts';
 
 /** As many more than the minimum may wait when nothing else is said. */
 const defaultSpare = 8;
@@ -19,6 +20,8 @@ export interface Observed {
   standing: Standing;
   /** Of those that wait, how many are this pool's. */
   ready: number;
+  /** As many as its namespace's quota lets it keep; undefined: as many as it says. */
+  granted?: number | undefined;
   nodesReachable: boolean;
   nowMs: number;
 }
@@ -39,6 +42,11 @@ export function targetOf({ spec }: MicroVmPool): DeclaredTarget {
     minReady,
     maxReady: Math.max(minReady, maxReady),
   };
+}
+
+/** With a quota nothing more waits than was granted, also when more is asked for. */
+export function withinGrant(target: DeclaredTarget, granted: number | undefined): DeclaredTarget {
+  return granted === undefined ? target : { ...target, minReady: granted, maxReady: granted };
 }
 
 /** Divides what waits among pools of one shape, the first ones first: minimums, then the rest. */
@@ -85,7 +93,7 @@ function wasFilled({ conditions }: MicroVmPoolStatus, generation: number): boole
 }
 
 function readyCondition(
-  { standing, ready, nodesReachable }: Observed,
+  { standing, ready, granted, nodesReachable }: Observed,
   { minReady }: DeclaredTarget,
   filled: boolean,
 ): ConditionIntent {
@@ -100,6 +108,8 @@ function readyCondition(
   if (!nodesReachable) return { ...no('NoNode', 'no node answers'), status: ready > 0 ? 'Unknown' : 'False' };
   if (ready >= minReady)
     return { type: 'Ready', status: 'True', reason: 'Ready', message: `${minReady} machines wait` };
+  if (granted !== undefined && granted < minReady)
+    return no(quotaExceeded, `${count}: the quota of the namespace lets ${granted} wait`);
   if (failure) return no(failure.reason || 'Failed', `${count}: ${failure.message}`);
   if (deferral === 'room') return no('NoRoom', `${count}: no node has room for another`);
   return no(filled ? 'Refilling' : 'Filling', count);

@@ -37,6 +37,10 @@ export function plus(a: Readonly<Size>, b: Readonly<Size>): Size {
   return { machines: a.machines + b.machines, cpu: a.cpu + b.cpu, memory: a.memory + b.memory };
 }
 
+export function times({ machines, cpu, memory }: Readonly<Size>, count: number): Size {
+  return { machines: machines * count, cpu: cpu * count, memory: memory * count };
+}
+
 /** The name of a limit in a ResourceQuota: vvm.tvm.github.com/memory. */
 export function nameOf(measure: Measure): string {
   return `${group}/${measure}`;

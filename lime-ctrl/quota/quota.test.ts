@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import { makeManualClock } from '@tvm/kit/manual-clock.ts';
 import fc from 'fast-check';
 import { type Limits, limitsOf, measures, nothing, plus, type ResourceQuota, sizeOf, whyTooMuch } from './limits.ts';
+import { poolGrants } from './pool-grants.ts';
 import { parseQuantity } from './quantity.ts';
 import { makeQuota } from './quota.ts';
 
@@ -18,6 +20,12 @@ function vmOf(name: string, memory: number, status: MicroVm['status'] = {}, name
   const metadata = { name, namespace, uid: `uid-${namespace}-${name}` };
   const spec = { image: 'tvm/python', cpu: 1, memory, desiredState: 'Running' as const };
   return { apiVersion: 'vvm.tvm.github.com/v1alpha1', kind: 'MicroVM', metadata, spec, status };
+}
+
+function poolOf(name: string, minReady: number, memory: number, namespace = 'a'): MicroVmPool {
+  const metadata = { name, namespace, creationTimestamp: '2030-01-01T00:00:00Z' };
+  const spec = { minReady, template: { spec: { image: 'tvm/python', cpu: 1, memory } } };
+  return { apiVersion: 'vvm.tvm.github.com/v1alpha1', kind: 'MicroVMPool', metadata, spec };
 }
 
 const cacheOf = (list: () => MicroVm[]) => ({ list, subscribe: () => () => {} });
@@ -54,8 +62,15 @@ test('the strictest ResourceQuota holds, else the setting; one that means nothin
 test('what was admitted counts at once, and once', async () => {
   const clock = makeManualClock();
   let vms: MicroVm[] = [];
+  const pools: MicroVmPool[] = [];
   const hard = { 'vvm.tvm.github.com/memory': '1Gi' };
-  const quota = makeQuota({ microVms: cacheOf(() => vms), quotas: () => [quotaOf(hard)], fallback: {}, clock });
+  const quota = makeQuota({
+    microVms: cacheOf(() => vms),
+    pools: () => pools,
+    quotas: () => [quotaOf(hard)],
+    fallback: {},
+    clock,
+  });
   assert.equal(quota.admit(vmOf('one', 512)), undefined);
   assert.equal(quota.admit(vmOf('one', 512)), undefined, 'asking again is no second machine');
   assert.equal(quota.admit(vmOf('two', 512)), undefined);
@@ -75,6 +90,11 @@ test('what was admitted counts at once, and once', async () => {
   other[Symbol.dispose]();
   vms = [];
   await clock.advance(30_000);
+  pools.push(poolOf('waiting', 9, 200));
+  assert.equal(quota.grant(poolOf('waiting', 9, 200)), 5, 'of the limits alone: what waits is no tenant of its own');
+  assert.ok(quota.admit(vmOf('three', 25)), 'what waits counts');
+  assert.equal(quota.grant(poolOf('elsewhere', 9, 200, 'b')), undefined, 'nothing is limited there');
+  pools.pop();
   assert.deepEqual(quota.used('a'), nothing);
   assert.deepEqual(quota.used('b'), nothing);
 });
@@ -93,6 +113,7 @@ test('whatever comes and goes, no namespace has more than its limits', () => {
       const runs: { namespace: string; size: ReturnType<typeof sizeOf>; run: Disposable }[] = [];
       const deps = {
         microVms: cacheOf(() => [...vms.values()]),
+        pools: () => [],
         quotas: () => [],
         fallback: limits,
         clock: makeManualClock(),
@@ -123,6 +144,24 @@ test('whatever comes and goes, no namespace has more than its limits', () => {
           }
         }
       }
+    }),
+  );
+});
+
+test('pools of a namespace together stay within its limits, and none has more than it asks for', () => {
+  const one = fc.record({ minReady: fc.nat(10), memory: fc.integer({ min: 64, max: 600 }) });
+  fc.assert(
+    fc.property(fc.array(one, { maxLength: 6 }), fc.nat(20), fc.nat(4096), (asked, machines, megabytes) => {
+      const limits = { machines, memory: megabytes * 2 ** 20 };
+      const pools = asked.map(({ minReady, memory }, index) => poolOf(`p${index}`, minReady, memory));
+      const grants = poolGrants(pools.toReversed(), limits);
+      const whole = grants.map(({ size }) => size).reduce(plus, nothing);
+      assert.ok(whole.machines <= limits.machines && whole.memory <= limits.memory);
+      for (const { pool, machines: count } of grants) assert.ok(count >= 0 && count <= (pool.spec.minReady ?? 1));
+      assert.deepEqual(
+        poolGrants(pools, {}).map((each) => each.machines),
+        asked.map(({ minReady }) => minReady),
+      );
     }),
   );
 });

@@ -3,9 +3,21 @@
 // together; a machine counts once; what is not limited is not counted.
 import { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
-import { type Limits, limitsOf, nothing, plus, type ResourceQuota, type Size, sizeOf, whyTooMuch } from './limits.ts';
+import {
+  type Limits,
+  limitsOf,
+  nothing,
+  plus,
+  type ResourceQuota,
+  type Size,
+  sizeOf,
+  times,
+  whyTooMuch,
+} from './limits.ts';
+import { type PoolGrant, poolGrants } from './pool-grants.ts';
 
 /** After this what was admitted shows in the cache, or did not begin. */
 const admittedMs = 30_000;
@@ -18,6 +30,8 @@ export interface Quota {
   admit(vm: MicroVm): string | undefined;
   /** For one run, until disposed. Throws resource_exhausted. */
   claim(namespace: string, shape: { cpu: number; memory: number }): Disposable;
+  /** How many machines the pool may keep waiting; undefined: as many as it says. */
+  grant(pool: MicroVmPool): number | undefined;
   /** What the namespace has now. */
   used(namespace: string): Size;
   limits(namespace: string): Limits;
@@ -25,6 +39,8 @@ export interface Quota {
 
 export interface QuotaDeps {
   microVms: Pick<Reflector<MicroVm>, 'list' | 'subscribe'>;
+  /** All MicroVMPools, as the cache has them. */
+  pools: () => Iterable<MicroVmPool>;
   /** All ResourceQuotas, as the cache has them. */
   quotas: () => Iterable<ResourceQuota>;
   /** For what no ResourceQuota of a namespace names. */
@@ -32,7 +48,7 @@ export interface QuotaDeps {
   clock: Clock;
 }
 
-export function makeQuota({ microVms, quotas, fallback, clock }: QuotaDeps): Quota {
+export function makeQuota({ microVms, pools, quotas, fallback, clock }: QuotaDeps): Quota {
   const admitted = new Map<string, { vm: MicroVm; untilMs: number }>();
   const runs = new Map<string, Size>();
   // From then on the cache tells, also of its end.
@@ -47,7 +63,12 @@ export function makeQuota({ microVms, quotas, fallback, clock }: QuotaDeps): Quo
     );
   }
 
-  /** Of MicroVMs but the one with this uid, and of runs. */
+  function grants(namespace: string): PoolGrant[] {
+    const own = [...pools()].filter(({ metadata }) => metadata.namespace === namespace);
+    return poolGrants(own, limits(namespace));
+  }
+
+  /** Of MicroVMs but the one with this uid, of pools, and of runs. */
   function usedBeside(namespace: string, uid: string | undefined): Size {
     const counted = new Map<string | undefined, Size>();
     for (const [key, { vm, untilMs }] of admitted) {
@@ -58,7 +79,8 @@ export function makeQuota({ microVms, quotas, fallback, clock }: QuotaDeps): Quo
       if (vm.metadata.namespace === namespace && holdsMachine(vm)) counted.set(vm.metadata.uid, sizeOf(vm.spec));
     }
     counted.delete(uid);
-    return [...counted.values()].reduce(plus, runs.get(namespace) ?? nothing) as Size;
+    const sizes = [...counted.values(), ...grants(namespace).map(({ size }) => size)];
+    return sizes.reduce(plus, runs.get(namespace) ?? nothing);
   }
 
   const isLimited = (limit: Limits) => Object.keys(limit).length > 0;
@@ -71,6 +93,10 @@ export function makeQuota({ microVms, quotas, fallback, clock }: QuotaDeps): Quo
   return {
     limits,
     used: (namespace) => usedBeside(namespace, undefined),
+    grant({ metadata: { namespace = '', name } }) {
+      if (!isLimited(limits(namespace))) return undefined;
+      return grants(namespace).find(({ pool }) => pool.metadata.name === name)?.machines ?? 0;
+    },
     admit(vm) {
       const { namespace = '', uid = '' } = vm.metadata;
       const why = refusal(namespace, sizeOf(vm.spec), uid);
@@ -89,7 +115,7 @@ export function makeQuota({ microVms, quotas, fallback, clock }: QuotaDeps): Quo
         [Symbol.dispose]() {
           if (!held) return;
           held = false;
-          const left = plus(runs.get(namespace) ?? nothing, negative(size));
+          const left = plus(runs.get(namespace) ?? nothing, times(size, -1));
           if (left.machines > 0) runs.set(namespace, left);
           else runs.delete(namespace);
         },
@@ -102,10 +128,6 @@ export function makeQuota({ microVms, quotas, fallback, clock }: QuotaDeps): Quo
 function holdsMachine({ status = {} }: MicroVm): boolean {
   const { host, phase, reason } = status;
   return host !== undefined && phase !== 'Stopped' && phase !== 'Failed' && reason !== quotaExceeded;
-}
-
-function negative({ machines, cpu, memory }: Size): Size {
-  return { machines: -machines, cpu: -cpu, memory: -memory };
 }
 
 function tooMuch(namespace: string, why: string): TvmError {

@@ -225,6 +225,14 @@ test('quota: a run too much is refused with Retry-After, a machine too much wait
   assert.equal(elsewhere.status, 200);
   const large = await harness.fetch('/v1/execute?namespace=other', postJson({ code: 'print x', memory: 1025 }));
   assert.match(((await large.json()) as Problem).detail, /quota of namespace other .*memory is limited to 1024 MB/);
+  const template = { spec: { image: 'tvm/python', cpu: 1, memory: 128 } };
+  await harness.fetch('/v1/pools', postJson({ name: 'greedy', namespace: 'other', spec: { minReady: 9, template } }));
+  const greedy = await eventually(async () => {
+    const { status } = await kube.get(microVmPools, 'other', 'greedy');
+    return status?.ready === 2 ? status : undefined;
+  });
+  assert.match(greedy.conditions?.[0]?.message ?? '', /2 of 9 machines wait: the quota of the namespace lets 2 wait/);
+  assert.equal((await harness.fetch('/v1/execute?namespace=other', postJson({ code: 'print x' }))).status, 429);
   const first = (
     await Promise.all(['one', 'two', 'three'].map(async (name) => ({ name, status: await phaseOf(name) })))
   ).find(({ status }) => status?.phase === 'Running');

@@ -76,7 +76,7 @@ export async function startHarness(
     sessions: makeReflector({ client: kube, resource: mcpSessions, clock, log }),
   };
   const limits = { quotas: () => [], fallback: options.quota ?? {} };
-  const quota = makeQuota({ microVms: reflectors.microVms, ...limits, clock });
+  const quota = makeQuota({ microVms: reflectors.microVms, pools: reflectors.pools.list, ...limits, clock });
   const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
   const activity = makeActivity({ fleet, clock });
   const running = options.maxExecutions ?? 8;
@@ -110,7 +110,7 @@ export async function startHarness(
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
     gateway.run(stop.signal),
-    declarePools({ pools: reflectors.pools, pool, replicas: soleReplica('test') }, stop.signal),
+    declarePools({ pools: reflectors.pools, pool, replicas: soleReplica('test'), quota }, stop.signal),
     runControllers(
       { client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool, sessionControl },
       stop.signal,
