@@ -1,9 +1,9 @@
 // What answers the requests of sessions that the gateway let in: the endpoint with the tools, and the bridge to MCP servers
 // inside the machines. This file only wires.
-import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
+import { makeBridge } from './bridge/bridge.ts';
 import { makeMcpEndpoint } from './endpoint.ts';
 import type { GatewayHandlers } from './gateway.ts';
 import type { SessionKeys } from './sessions/keys.ts';
@@ -28,12 +28,15 @@ export function makeMcpHandlers(
     clientOf: fleet.client,
     keys: () => keys.derived('mcp'),
   });
+  const bridge = makeBridge({ clock, log, clientOf: fleet.client });
   return {
     endpoint: endpoint.handle,
-    bridge: async (_request, _context, name) => {
-      throw new TvmError('not_found', `there is no MCP server ${name} in this machine`);
+    bridge: bridge.handle,
+    async endSession(uid) {
+      await Promise.all([endpoint.endSession(uid), bridge.endSession(uid)]);
     },
-    endSession: endpoint.endSession,
-    [Symbol.asyncDispose]: () => endpoint[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([endpoint[Symbol.asyncDispose](), bridge[Symbol.asyncDispose]()]);
+    },
   };
 }
