@@ -1,6 +1,6 @@
 // How the plugin and a kubelet work together. The same tests run against the fake and against the real kubelet.
 import assert from 'node:assert/strict';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { StartPlugin, TestedPlugin } from './tested-plugin.ts';
@@ -62,7 +62,8 @@ export function testKubeletBehaviours(kubelet: () => TestedKubelet, startPlugin:
     const plugin = await start(t);
     await untilStatus(permits, permits);
     const devices = await kubelet().runPod('holder');
-    assert.ok(devices.includes('/dev/kvm'), devices.join());
+    const companions = ['/dev/net/tun', '/dev/userfaultfd'].filter((path) => existsSync(path));
+    assert.deepEqual(devices, ['/dev/kvm', ...companions]);
     await until('its holder in the metrics', async () =>
       /^tvm_kvm_permits_held\{namespace="default",pod="holder",container="main"\} 1$/m.test(await plugin.metrics()),
     );
