@@ -68,6 +68,7 @@ export function makeMaker({ fleet, inventory, log, replica }: MakerDeps): Maker 
     inventory.spend(uid);
     try {
       await fleet.client(node).destroyMachine({ uid, generation: 1n }, { timeoutMs: callDeadlineMs });
+      fleet.forget(node, uid);
     } catch (error) {
       log.warn({ why: TvmError.from(error).message, machine: uid, node }, 'machine not destroyed, will try again');
     } finally {

@@ -49,10 +49,14 @@ export interface Fleet {
   machinesFor(key: string): PlacedMachine[];
   /** How many machines the node has; of those made in a namespace, when one is given. */
   countOn(node: string, namespace?: string): number;
-  /** Asks the nodes that are reachable for their free room now. */
+  /** What machines may use of the node beside those that are there, MB; 0 before its first answer. */
+  memoryFreeMiB(node: string): number;
+  /** Asks the nodes that are reachable what they tell of themselves now: images, templates, whether they drain. */
   refresh(): Promise<void>;
   /** Takes what a call answered as the machine's state, unless something newer is known. */
   learn(node: string, machine: Machine): void;
+  /** Takes note that the node has destroyed a machine. */
+  forget(node: string, uid: string): void;
   subscribe(listener: (event: FleetEvent) => void): () => void;
   /** Adds a node, or gives one another client: what is known of its machines stays until the new one has told its own. */
   join(name: string, client: FlintlockClient, close?: () => void): void;
@@ -232,9 +236,11 @@ export function makeFleet(clients: ReadonlyMap<string, FlintlockClient>, deps: F
     machinesFor: index.madeFor,
     countOn: index.count,
     refresh,
+    memoryFreeMiB: (node) => Math.max(0, Number(nodes.get(node)?.view.info?.memoryMib ?? 0n) - index.promisedMiB(node)),
     learn(node, machine) {
       if (nodes.has(node)) setMachine(node, machine.uid, machine);
     },
+    forget: (node, uid) => setMachine(node, uid, undefined),
     subscribe(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

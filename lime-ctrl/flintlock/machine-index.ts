@@ -1,6 +1,6 @@
 // The machines of all nodes, found by node, by uid, and by the MicroVM that they were made for.
 // Invariant: a machine is in every index or in none.
-import type { Machine } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 
 export interface PlacedMachine {
   node: string;
@@ -19,6 +19,8 @@ export interface MachineIndex {
   madeFor(key: string): PlacedMachine[];
   /** How many are on the node; of those that were made in a namespace, when one is given. */
   count(node: string, namespace?: string): number;
+  /** Memory of the machines on the node that are up or on their way, MB. */
+  promisedMiB(node: string): number;
 }
 
 export function makeMachineIndex(): MachineIndex {
@@ -26,10 +28,12 @@ export function makeMachineIndex(): MachineIndex {
   const byUid = new Map<string, Set<string>>();
   const byKey = new Map<string, Map<string, PlacedMachine>>();
   const counts = new Map<string, number>();
+  const promised = new Map<string, number>();
 
   const get = (node: string, uid: string) => byNode.get(node)?.get(uid);
 
   function count(node: string, machine: Machine, by: 1 | -1): void {
+    promised.set(node, (promised.get(node) ?? 0) + by * promisedBy(machine));
     const { namespace } = machine.labels;
     if (namespace === undefined) return;
     const key = `${node}|${namespace}`;
@@ -69,7 +73,12 @@ export function makeMachineIndex(): MachineIndex {
     madeFor: (key) => [...(byKey.get(key)?.values() ?? [])],
     count: (node, namespace) =>
       namespace === undefined ? (byNode.get(node)?.size ?? 0) : (counts.get(`${node}|${namespace}`) ?? 0),
+    promisedMiB: (node) => promised.get(node) ?? 0,
   };
+}
+
+function promisedBy({ state, spec }: Machine): number {
+  return state === MachineState.STOPPED || state === MachineState.FAILED ? 0 : (spec?.memoryMib ?? 0);
 }
 
 function keyOfOwner({ labels: { owner, namespace, name } }: Machine): string | undefined {

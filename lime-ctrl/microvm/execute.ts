@@ -73,8 +73,9 @@ export async function executeAction(
 
 /** For machines that no object stands behind too: their generation is of no account. */
 export async function destroyMachine(fleet: Fleet, { node, uid }: { node: string; uid: string }): Promise<void> {
-  const generation = fleet.machine(uid)?.machine.generation ?? 0n;
+  const generation = fleet.machine(uid, node)?.machine.generation ?? 0n;
   await fleet.client(node).destroyMachine({ uid, generation }, { timeoutMs: callDeadlineMs });
+  fleet.forget(node, uid);
 }
 
 /** Writes the status unless it is what the object has. */
@@ -84,7 +85,8 @@ export async function writeStatus(client: KubeClient, vm: MicroVm, status: Micro
 }
 
 function withFinalizers(client: KubeClient, vm: MicroVm, finalizers: string[]): Promise<MicroVm> {
-  return client.update(microVms, { ...vm, metadata: { ...vm.metadata, finalizers } });
+  const { namespace = '', name, resourceVersion } = vm.metadata;
+  return client.patch(microVms, namespace, name, { metadata: { resourceVersion, finalizers } });
 }
 
 async function ignoreNotFound(call: Promise<void>): Promise<void> {

@@ -11,7 +11,7 @@ import { observeNodes } from '../placement/observe-nodes.ts';
 import type { Activity } from './activity.ts';
 import type { FailureLog } from './failure-log.ts';
 import { startFrom } from './start-from.ts';
-import { type Observed, type ObservedMachine, ownerLabel } from './world.ts';
+import type { Observed, ObservedMachine } from './world.ts';
 
 export interface ObserveDeps {
   client: KubeClient;
@@ -44,14 +44,13 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
   const { fleet, clock, failures, activity } = deps;
   const vm = deps.cached(key);
   const uid = vm?.metadata.uid ?? '';
-  const placed = uid === '' ? undefined : fleet.machine(uid);
-  if (vm && !placed && !vm.metadata.deletionTimestamp) await fleet.refresh();
+  const placed = uid === '' ? undefined : fleet.machine(uid, vm?.status?.host);
   const { env, missing } = vm && needsEnv(placed) ? await readSecrets(deps.client, vm) : { env: {}, missing: [] };
   const nowMs = clock.now();
   const observed: Observed = {
     vm,
     machine: placed && observedMachine(placed, activity.atMs(uid)),
-    strays: await straysOf(deps, key, vm),
+    strays: await straysOf(deps, key, placed),
     nodes: observeNodes(fleet, vm?.metadata.namespace),
     from: vm ? startFrom(vm.spec, deps.snapshot(`${vm.metadata.namespace}/${vm.spec.snapshot}`)) : { type: 'image' },
     missingSecrets: missing,
@@ -61,21 +60,28 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
   return { observed, secretEnv: env };
 }
 
-/** Machines made for this name that no object stands behind. The API server is asked, since the cache may be behind. */
-async function straysOf(deps: ObserveDeps, key: string, vm: MicroVm | undefined): Promise<ObservedMachine[]> {
-  const { namespace, name } = splitKey(key);
-  const candidates = deps.fleet.machines().filter(({ machine: { labels, uid } }) => {
-    const ours = labels[ownerLabel] === 'microvm' && labels.namespace === namespace && labels.name === name;
-    return ours && uid !== vm?.metadata.uid;
-  });
-  if (candidates.length === 0) return [];
-  const currentUid = await liveUid(deps.client, namespace, name);
-  return candidates.filter(({ machine }) => machine.uid !== currentUid).map((placed) => observedMachine(placed));
+/**
+ * Machines made for this name that no object stands behind, and those that came back after their MicroVM was given another
+ * node. The API server is asked, since the cache may be behind.
+ */
+async function straysOf(deps: ObserveDeps, key: string, placed: PlacedMachine | undefined): Promise<ObservedMachine[]> {
+  const others = deps.fleet
+    .machinesFor(key)
+    .filter(({ node, machine }) => machine.uid !== placed?.machine.uid || node !== placed.node);
+  if (others.length === 0) return [];
+  const live = await liveObject(deps.client, key);
+  return others
+    .filter(({ node, machine }) => {
+      if (machine.uid !== live?.metadata.uid) return true;
+      return live.status?.host !== undefined && live.status.host !== node;
+    })
+    .map((each) => observedMachine(each));
 }
 
-async function liveUid(client: KubeClient, namespace: string, name: string): Promise<string | undefined> {
+async function liveObject(client: KubeClient, key: string): Promise<MicroVm | undefined> {
+  const { namespace, name } = splitKey(key);
   try {
-    return (await client.get(microVms, namespace, name)).metadata.uid;
+    return await client.get(microVms, namespace, name);
   } catch (error) {
     if (error instanceof TvmError && error.code === 'not_found') return undefined;
     throw error;
@@ -95,8 +101,10 @@ async function readSecrets(client: KubeClient, vm: MicroVm) {
       const { data = {} } = await client.get(secrets, vm.metadata.namespace ?? '', secretRef.name);
       for (const [key, value] of Object.entries(data)) env[key] = Buffer.from(value, 'base64').toString('utf8');
     } catch (error) {
-      if (!(error instanceof TvmError && error.code === 'not_found')) throw error;
-      if (!secretRef.optional) missing.push(secretRef.name);
+      const code = error instanceof TvmError ? error.code : 'internal';
+      if (code !== 'not_found' && code !== 'permission_denied') throw error;
+      if (code === 'permission_denied') missing.push(`${secretRef.name} (lime-ctrl may not read it)`);
+      else if (!secretRef.optional) missing.push(secretRef.name);
     }
   }
   return { env, missing };

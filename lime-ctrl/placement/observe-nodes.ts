@@ -13,7 +13,7 @@ export function observeNodes(fleet: Fleet, namespace?: string): ObservedNode[] {
     draining,
     cpus: info?.cpus ?? 0,
     memoryMiB: Number(info?.memoryMib ?? 0n),
-    memoryFreeMiB: Number(info?.memoryFreeMib ?? 0n),
+    memoryFreeMiB: fleet.memoryFreeMiB(name),
     machines: fleet.countOn(name),
     machinesAlike: namespace === undefined ? 0 : fleet.countOn(name, namespace),
     machineLimit: info?.machineLimit ?? 0,
