@@ -5,7 +5,7 @@ import { readConfig } from './config.ts';
 test('defaults follow TVM_HOME', () => {
   const config = readConfig({ TVM_HOME: '/h', TVM_CACHE_DIR: '/c' });
   assert.equal(config.listen, 'unix:/h/run/flintlock.sock');
-  assert.deepEqual([config.stateFolder, config.cacheDir, config.driver], ['/h/flintlock', '/c', 'qemu']);
+  assert.deepEqual([config.stateFolder, config.cacheDir, config.driver], ['/h/flintlock', '/c', 'auto']);
   assert.ok(config.limits.memoryMiB > 0);
 });
 

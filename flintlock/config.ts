@@ -11,7 +11,8 @@ const mib = 1024 * 1024;
 
 const environment = z.object({
   TVM_FLINTLOCK_LISTEN: z.string().min(1).optional(),
-  TVM_DRIVER: z.enum(['auto', 'qemu', 'fake']).default('auto'),
+  TVM_DRIVER: z.enum(['auto', 'firecracker', 'qemu', 'fake']).default('auto'),
+  FIRECRACKER_BIN: z.string().min(1).optional(),
   TVM_ACCELERATOR: z.enum(['auto', 'kvm', 'tcg']).default('auto'),
   TVM_NODE_NAME: z.string().min(1).default(hostname()),
   TVM_MEMORY_MIB: z.coerce.number().int().positive().optional(),
@@ -30,7 +31,10 @@ const environment = z.object({
 
 export interface Config {
   listen: string;
-  driver: 'qemu' | 'fake';
+  /** auto: Firecracker where it is installed and KVM is there, else QEMU. */
+  driver: 'auto' | 'firecracker' | 'qemu' | 'fake';
+  /** A path, or a name to look for in PATH. */
+  firecracker: string;
   accelerator: 'auto' | 'kvm' | 'tcg';
   nodeName: string;
   limits: { cpus: number; memoryMiB: number; machines: number };
@@ -64,7 +68,8 @@ export function readConfig(env: Record<string, string | undefined> = process.env
   const paths = pathsFrom(env);
   return {
     listen: data.TVM_FLINTLOCK_LISTEN ?? `unix:${join(paths.home, 'run/flintlock.sock')}`,
-    driver: data.TVM_DRIVER === 'fake' ? 'fake' : 'qemu',
+    driver: data.TVM_DRIVER,
+    firecracker: data.FIRECRACKER_BIN ?? 'firecracker',
     accelerator: data.TVM_ACCELERATOR,
     nodeName: data.TVM_NODE_NAME,
     limits: {

@@ -6,22 +6,22 @@ import { makeRegistry, serveMetrics } from '@tvm/kit/metrics.ts';
 import { aborted, notifyReady, runMain, settingsFrom } from '@tvm/kit/run-main.ts';
 import { readConfig } from './config.ts';
 import { openFlintlock } from './flintlock.ts';
+import { chooseDriver } from './vmm/choose.ts';
 import { makeFakeDriver } from './vmm/fake/driver.ts';
 import { FakeHost } from './vmm/fake/host.ts';
 import { makeFakeImages } from './vmm/fake/images.ts';
-import { makeQemuDriver } from './vmm/qemu/driver.ts';
 
 const config = await settingsFrom(readConfig);
 const log = makeLogger('flintlock', config.logLevel);
 const closeMs = 10_000;
 
 async function serveUntil(signal: AbortSignal): Promise<void> {
-  const { stateFolder, accelerator, cacheDir, kernel, drainMs, healthListen, metricsListen } = config;
+  const { cacheDir, kernel, drainMs, healthListen, metricsListen } = config;
   const parts =
     config.driver === 'fake'
       ? { driver: makeFakeDriver(new FakeHost()), images: makeFakeImages() }
       : {
-          driver: await makeQemuDriver({ stateFolder, accelerator, log }),
+          driver: await chooseDriver({ ...config, log }),
           images: makeImageStore({ cacheDir, log, kernel }),
         };
   const registry = metricsListen && makeRegistry();

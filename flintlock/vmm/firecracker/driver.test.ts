@@ -22,7 +22,8 @@ async function writeProgram(): Promise<string> {
   return program;
 }
 
-const driverOf = async () => makeFirecrackerDriver({ program: await writeProgram(), version: '1.16.1' });
+const about = () => ({ version: '1.16.1', cachePath: join(root, 'kvm.json') });
+const driverOf = async () => makeFirecrackerDriver({ ...about(), program: await writeProgram() });
 
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'tvm-fc-'));
@@ -79,7 +80,7 @@ test('a program that ends at once is told with its own words', async () => {
   const program = join(root, 'no-firecracker');
   await writeFile(program, '#!/bin/sh\necho "no such option" >&2\nexit 3\n', { mode: 0o755 });
   const vm = { id: 'none', folder: join(root, 'none') };
-  const driver = makeFirecrackerDriver({ program, version: '1.16.1' });
+  const driver = makeFirecrackerDriver({ ...about(), program });
   await assert.rejects(driver.start(vm, spec), { message: /it says: no such option/ });
   await driver.destroy(vm);
   await assert.rejects(readFile(join(vm.folder, files.process)), { code: 'ENOENT' });

@@ -30,6 +30,7 @@ import {
 import { ask, untilServing } from './api.ts';
 import { makeConsolePipe, readConsolePipe } from './console-pipe.ts';
 import { files, snapshotFiles } from './files.ts';
+import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
 import {
   type ApiRequest,
   agentPort,
@@ -43,12 +44,8 @@ import {
 import { digHoles } from './sparse.ts';
 import { dialVsock } from './vsock.ts';
 
-export interface FirecrackerDeps {
-  /** The program. */
-  program: string;
-  /** As it says itself. */
-  version: string;
-}
+/** The program, its version, and where it is kept whether guests run in it. */
+export type FirecrackerDeps = FirecrackerProbeDeps;
 
 const consoleTailBytes = 4096;
 const mib = 1024 * 1024;
@@ -69,6 +66,7 @@ export function makeFirecrackerDriver(deps: FirecrackerDeps): Driver {
 class FirecrackerDriver implements Driver {
   readonly name = 'firecracker';
   readonly #deps: FirecrackerDeps;
+  #probing: Promise<void> | undefined;
   /** What a parent knows more than a stranger: how its children ended. */
   readonly #children = new Map<string, Promise<ChildEnd>>();
 
@@ -76,7 +74,9 @@ class FirecrackerDriver implements Driver {
     this.#deps = deps;
   }
 
-  async probe() {
+  async probe(boot: Parameters<Driver['probe']>[0]) {
+    this.#probing ??= probeFirecracker(this.#deps, boot);
+    await this.#probing;
     return acceleration;
   }
 

@@ -1,0 +1,33 @@
+// Which VMM this flintlock uses, as asked or as the host allows.
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from '@tvm/kit/log.ts';
+import type { Config } from '../config.ts';
+import type { Driver } from './driver.ts';
+import { makeFirecrackerDriver } from './firecracker/driver.ts';
+import { firecrackerVersion } from './firecracker/host.ts';
+import { kvmPath } from './kvm-probe.ts';
+import { makeQemuDriver } from './qemu/driver.ts';
+
+export type ChooseDeps = Pick<Config, 'driver' | 'firecracker' | 'accelerator' | 'stateFolder'> & { log: Logger };
+
+/** Throws `failed_precondition` when the VMM that is asked for is not installed. */
+export async function chooseDriver(deps: ChooseDeps): Promise<Driver> {
+  const { driver, firecracker, accelerator, stateFolder, log } = deps;
+  if (driver === 'firecracker' || (driver === 'auto' && accelerator !== 'tcg' && (await canUse(firecracker)))) {
+    const version = await firecrackerVersion(firecracker);
+    return makeFirecrackerDriver({ program: firecracker, version, cachePath: join(stateFolder, 'firecracker.json') });
+  }
+  return await makeQemuDriver({ stateFolder, accelerator, log });
+}
+
+async function canUse(firecracker: string): Promise<boolean> {
+  try {
+    await access(kvmPath, constants.R_OK | constants.W_OK);
+    await firecrackerVersion(firecracker);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,63 @@
+// The Firecracker of this host: where it is, its version, and whether guests run in it.
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { VmBoot } from '../driver.ts';
+import { failureOfBoot, keepKvmFailure, knownKvmFailure, kvmProbeDeadlineMs } from '../kvm-probe.ts';
+
+/** Throws `failed_precondition` when it is not there. */
+export async function firecrackerVersion(program: string): Promise<string> {
+  try {
+    const { stdout } = await promisify(execFile)(program, ['--version']);
+    return /Firecracker v(\S+)/.exec(stdout)?.[1] ?? 'unknown';
+  } catch (cause) {
+    throw new TvmError('failed_precondition', `Firecracker (${program}) cannot be run`, {
+      cause,
+      reason: 'VmmMissing',
+      hint: 'Install a release of Firecracker and set FIRECRACKER_BIN to its program, or set TVM_DRIVER=qemu.',
+    });
+  }
+}
+
+export interface FirecrackerProbeDeps {
+  program: string;
+  version: string;
+  cachePath: string;
+}
+
+/** Throws `failed_precondition` when guests do not run in it here. */
+export async function probeFirecracker(deps: FirecrackerProbeDeps, boot: VmBoot): Promise<void> {
+  const cache = { vmm: `firecracker ${deps.version}`, cachePath: deps.cachePath };
+  const known = await knownKvmFailure(cache);
+  const failure = known ?? (await bootBriefly(deps.program, boot));
+  if (known === undefined) await keepKvmFailure(cache, failure);
+  if (failure === '') return;
+  throw new TvmError('failed_precondition', `no guest runs in Firecracker here: ${failure}`, {
+    reason: 'VmmUnusable',
+    hint: 'Set TVM_DRIVER=qemu: QEMU can emulate what KVM cannot do here.',
+  });
+}
+
+async function bootBriefly(program: string, { kernelPath }: VmBoot): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'tvm-probe-'));
+  const config = {
+    'boot-source': { kernel_image_path: kernelPath, boot_args: 'console=ttyS0 quiet panic=-1 reboot=k' },
+    'machine-config': { vcpu_count: 1, mem_size_mib: 64 },
+    drives: [],
+  };
+  try {
+    await writeFile(join(folder, 'vm.json'), JSON.stringify(config));
+    return await new Promise((resolve) => {
+      const limits = { timeout: kvmProbeDeadlineMs, killSignal: 'SIGKILL' as const, maxBuffer: 1024 * 1024 };
+      const args = ['--no-api', '--config-file', 'vm.json'];
+      execFile(program, args, { ...limits, cwd: folder }, (error, stdout, stderr) =>
+        resolve(failureOfBoot(error, stdout, stderr || stdout)),
+      );
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
