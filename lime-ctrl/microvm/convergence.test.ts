@@ -1,5 +1,5 @@
-// From any world, with a crash after any action and each action done twice, the controller converges; and once it has, no
-// action is left. Time is moved by hand, kube and flintlock are the in-memory ones.
+// From any world, with a crash after any action and each action done twice, with nodes that are drained, end and come back,
+// the controller converges; and once it has, no action is left. Time is moved by hand, kube and flintlock are the in-memory ones.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { TvmError } from '@tvm/api/errors.ts';
@@ -15,7 +15,7 @@ import fc from 'fast-check';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from '../testing/fake-flintlock.ts';
 import { type Activity, makeActivity } from './activity.ts';
-import { executeAction, writeStatus } from './execute.ts';
+import { destroyMachine, executeAction, writeStatus } from './execute.ts';
 import { makeFailureLog } from './failure-log.ts';
 import { observeMicroVm } from './observe.ts';
 import { planMicroVm } from './plan.ts';
@@ -26,7 +26,11 @@ type Step =
   | { type: 'idle'; onIdle: 'Pause' | 'Stop' | undefined }
   | { type: 'die' }
   | { type: 'wipe' }
-  | { type: 'delete' };
+  | { type: 'delete' }
+  | { type: 'drain' | 'leave' | 'return'; node: NodeName };
+
+const nodeNames = ['node-a', 'node-b'] as const;
+type NodeName = (typeof nodeNames)[number];
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -44,11 +48,18 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.constant({ type: 'die' as const }),
   fc.constant({ type: 'wipe' as const }),
   fc.constant({ type: 'delete' as const }),
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      type: fc.constantFrom('drain' as const, 'leave' as const, 'return' as const),
+      node: fc.constantFrom(...nodeNames),
+    }),
+  },
 );
 
 interface World {
   kube: MemoryKube;
-  flintlock: FakeFlintlock;
+  flintlocks: Record<NodeName, FakeFlintlock>;
   fleet: Fleet;
   clock: ManualClock;
   failures: ReturnType<typeof makeFailureLog>;
@@ -73,7 +84,8 @@ async function reconcile(world: World, crashAfter = Number.POSITIVE_INFINITY, tw
   let vm = observed.vm;
   for (const [index, action] of plan.actions.entries()) {
     if (index >= crashAfter) return plan.actions.length;
-    if (!vm) throw new Error('an action without an object');
+    if (!vm && action.type === 'destroyMachine') await destroyMachine(fleet, action).catch(() => undefined);
+    if (!vm) continue;
     for (let time = 0; time < (twice ? 2 : 1); time += 1) {
       vm = await executeAction({ client: kube, fleet }, action, (await read(world)) ?? vm, secretEnv).catch(
         keepGoing(vm),
@@ -94,7 +106,8 @@ const keepGoing = (vm: MicroVm) => (error: TvmError) => {
 };
 
 async function disturb(world: World, change: Exclude<Step, { type: 'reconcile' }>): Promise<void> {
-  const { kube, flintlock } = world;
+  const { kube, fleet, flintlocks } = world;
+  if ('node' in change) return moveNode(fleet, change.type, change.node, flintlocks[change.node]);
   const uid = (await read(world))?.metadata.uid;
   if (!uid) return;
   if (change.type === 'want') await kube.patch(microVms, 'default', 'demo', { spec: { desiredState: change.state } });
@@ -102,12 +115,31 @@ async function disturb(world: World, change: Exclude<Step, { type: 'reconcile' }
     const spec = change.onIdle ? { idleTimeoutSeconds: 1, onIdle: change.onIdle } : { idleTimeoutSeconds: null };
     await kube.patch(microVms, 'default', 'demo', { spec });
   } else if (change.type === 'delete') await kube.delete(microVms, 'default', 'demo');
-  else if (change.type === 'die') flintlock.change(uid, { state: MachineState.FAILED, reason: 'VmmExited' });
-  else await flintlock.client.destroyMachine({ uid });
+  else {
+    for (const flintlock of Object.values(flintlocks)) {
+      if (change.type === 'wipe') await flintlock.client.destroyMachine({ uid });
+      else flintlock.change(uid, { state: MachineState.FAILED, reason: 'VmmExited' });
+    }
+  }
 }
 
-function matches(vm: MicroVm | undefined, flintlock: FakeFlintlock): boolean {
-  const [machine, ...others] = flintlock.machines.values();
+/** One that returns knows the machines that it had, whose VMMs ended with it. */
+function moveNode(fleet: Fleet, how: 'drain' | 'leave' | 'return', name: NodeName, flintlock: FakeFlintlock): void {
+  if (how === 'drain') fleet.mark(name, { cordoned: false, draining: true });
+  else if (how === 'leave') fleet.leave(name);
+  else {
+    if (!fleet.nodes().some((node) => node.name === name)) {
+      for (const uid of flintlock.machines.keys()) {
+        flintlock.change(uid, { state: MachineState.FAILED, reason: 'VmmExited' });
+      }
+      fleet.join(name, flintlock.client);
+    }
+    fleet.mark(name, { cordoned: false, draining: false });
+  }
+}
+
+function matches(vm: MicroVm | undefined, { flintlocks }: World): boolean {
+  const [machine, ...others] = Object.values(flintlocks).flatMap(({ machines }) => [...machines.values()]);
   if (others.length > 0) return false;
   if (!vm) return machine === undefined;
   const wanted = vm.spec.desiredState;
@@ -122,11 +154,14 @@ test('whatever happened, it converges', async () => {
     fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
       const clock = makeManualClock();
       const kube = makeMemoryKube(clock.now);
-      const flintlock = makeFakeFlintlock();
+      const flintlocks = { 'node-a': makeFakeFlintlock('node-a'), 'node-b': makeFakeFlintlock('node-b') };
       const log = makeLogger('test', 'silent');
-      const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock: systemClock, log });
+      const fleet = makeFleet(new Map(Object.entries(flintlocks).map(([name, { client }]) => [name, client])), {
+        clock: systemClock,
+        log,
+      });
       const activity = makeActivity({ fleet, clock });
-      const world: World = { kube, flintlock, fleet, clock, failures: makeFailureLog(), activity };
+      const world: World = { kube, flintlocks, fleet, clock, failures: makeFailureLog(), activity };
       const stop = new AbortController();
       const running = fleet.run(stop.signal);
       await kube.create(microVms, {
@@ -141,9 +176,11 @@ test('whatever happened, it converges', async () => {
         else await disturb(world, each);
         await clock.advance(0);
       }
+      for (const name of nodeNames) moveNode(fleet, 'return', name, flintlocks[name]);
+      await clock.advance(0);
       let quiet = 0;
       for (let round = 0; round < 30 && quiet < 2; round += 1) {
-        quiet = (await reconcile(world)) === 0 && matches(await read(world), flintlock) ? quiet + 1 : 0;
+        quiet = (await reconcile(world)) === 0 && matches(await read(world), world) ? quiet + 1 : 0;
         await clock.advance(600_000);
       }
       stop.abort();
@@ -152,7 +189,7 @@ test('whatever happened, it converges', async () => {
       assert.equal(
         quiet,
         2,
-        `${JSON.stringify((await read(world))?.status)} ${[...flintlock.machines.values()].map((m) => m.state)}`,
+        `${JSON.stringify((await read(world))?.status)} ${fleet.machines().map(({ node, machine }) => `${node}: ${machine.state}`)}`,
       );
     }),
     { numRuns: 60 },

@@ -1,6 +1,7 @@
 // The Events of a MicroVM: what changed between its status before and the one now, in words. Pure.
 import type { MicroVm, MicroVmStatus } from '@tvm/api/kinds/microvm.ts';
 import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
+import { wordsOf } from './moving.ts';
 import type { Situation } from './status.ts';
 import type { ObservedMachine } from './world.ts';
 
@@ -14,10 +15,15 @@ export function eventsBetween(
   const before = vm.status ?? {};
   const events: EventIntent[] = [];
   if (situation.type === 'making') {
-    if (situation.lost) events.push(warning('MachineLost', `node ${situation.node} no longer has the machine`));
+    const { lost } = situation;
+    if (lost === 'MachineLost') events.push(warning(lost, `node ${situation.node} no longer has the machine`));
+    // Unless it was told while there was no place for it.
+    else if (lost && before.reason !== lost)
+      events.push(warning(lost, wordsOf({ reason: lost, node: before.host ?? '' })));
     if (before.host !== situation.node) events.push(normal('Scheduled', `placed on ${situation.node}`));
   }
   if (situation.type === 'destroyed') events.push(normal('Destroyed', 'the machine is gone'));
+  if (situation.type === 'gone') events.push(warning('NodeGone', status.message ?? ''));
   if (situation.type === 'abandoned') {
     const message = `node ${situation.node} did not come back: it destroys the machine if it ever does`;
     events.push(warning('NodeGone', message));

@@ -7,6 +7,7 @@
 //                                  start ── Failed ◀────┘           desiredState Stopped, or command ended
 //                            (after backoff)            Running, Paused ─────────────────────▶ Stopped
 //   Running ──idle──▶ Paused (reason Idle) ──used──▶ Running; or Stopped, or deleted, as onIdle says
+//   any ──node ends──▶ Pending (NodeDrained, NodeGone) ──assign another, create──▶ Creating
 //   any ──deleted──▶ Terminating ──machine destroyed, or its node gone for good──▶ (no object)
 import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { backoffMs } from '@tvm/kit/backoff.ts';
@@ -14,6 +15,7 @@ import { place } from '../placement/place.ts';
 import { quotaExceeded } from '../quota/quota.ts';
 import { eventsBetween } from './events.ts';
 import { idleLeftMs } from './idleness.ts';
+import { evictionOf, hadFinished, type Move, moveFrom } from './moving.ts';
 import { type Situation, statusOf } from './status.ts';
 import type { Action, Observed, ObservedMachine, Plan } from './world.ts';
 
@@ -56,7 +58,8 @@ function stepDown(vm: MicroVm, observed: Observed): Step {
     const destroy: Action = { type: 'destroyMachine', node: machine.node, uid: machine.uid };
     return { actions: [destroy], situation: { type: 'terminating' }, requeueAfterMs: placementPollMs };
   }
-  const awayMs = host ? nowMs - host.sinceMs : nodeGoneGraceMs;
+  if (!host) return { actions: [{ type: 'removeFinalizer' }], situation: { type: 'gone', node: hostName } };
+  const awayMs = nowMs - host.sinceMs;
   const deletedMs = nowMs - Date.parse(vm.metadata.deletionTimestamp ?? '');
   const leftMs = nodeGoneGraceMs - Math.min(awayMs, deletedMs);
   if (leftMs > 0) {
@@ -80,8 +83,8 @@ function withFinalizer(vm: MicroVm, observed: Observed): Step {
   const { machine, nodes } = observed;
   const hostName = machine?.node ?? vm.status?.host;
   const host = nodes.find((node) => node.name === hostName);
-  if (hostName !== undefined && !host?.reachable) {
-    return { actions: [], situation: { type: 'nodeAway', node: hostName, deleting: false } };
+  if (host && !host.reachable) {
+    return { actions: [], situation: { type: 'nodeAway', node: host.name, deleting: false } };
   }
   const step = machine ? converge(vm, machine, observed) : bringUp(vm, observed);
   return observed.overQuota !== undefined && startsMachine(step) ? notWithinQuota(observed.overQuota) : step;
@@ -99,6 +102,8 @@ function notWithinQuota(message: string): Step {
 
 function bringUp(vm: MicroVm, { nodes, missingSecrets, from }: Observed): Step {
   const host = vm.status?.host;
+  const move = moveFrom(host, nodes);
+  if (move && hadFinished(vm)) return { actions: [], situation: { type: 'finished' } };
   if (vm.spec.desiredState === 'Stopped') return { actions: [], situation: { type: 'neverStarted' } };
   if (missingSecrets.length > 0) {
     return { actions: [], situation: { type: 'noSecret', names: missingSecrets }, requeueAfterMs: secretPollMs };
@@ -110,17 +115,35 @@ function bringUp(vm: MicroVm, { nodes, missingSecrets, from }: Observed): Step {
   const usable = from.type === 'snapshot' ? nodes.filter(({ name }) => from.hosts.includes(name)) : nodes;
   const placement = place(vm.spec, usable, host);
   if (placement.node === undefined) {
-    return { actions: [], situation: { type: 'unplaced', ...placement }, requeueAfterMs: placementPollMs };
+    const { reason, message } = usable.length === 0 && from.type === 'snapshot' ? filesAway(from.hosts) : placement;
+    return { actions: [], situation: { type: 'unplaced', reason, message, move }, requeueAfterMs: placementPollMs };
   }
   const { node } = placement;
   const assign: Action[] = node === host ? [] : [{ type: 'assignHost', node }];
-  const lost = vm.status?.startedAt !== undefined;
+  const lost = lossOf(vm, move);
   const create: Action = { type: 'createMachine', node, snapshot: from.type === 'snapshot' ? from.nameOnNode : '' };
   return { actions: [...assign, create], situation: { type: 'making', node, lost } };
 }
 
+function filesAway(hosts: string[]): { reason: string; message: string } {
+  return {
+    reason: 'NoNode',
+    message: `the files of its snapshot are on ${hosts.join(', ') || 'no node'}, which is not there`,
+  };
+}
+
+/** Of a machine that was up once and is not there: told once. */
+function lossOf({ status }: MicroVm, move: Move | undefined): (Situation & { type: 'making' })['lost'] {
+  if (move) return move.reason;
+  const isTold = status?.reason === 'NodeGone' || status?.reason === 'NodeDrained';
+  return status?.startedAt !== undefined && !isTold ? 'MachineLost' : undefined;
+}
+
 function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): Step {
   const { node } = machine;
+  const move = moveFrom(node, observed.nodes);
+  const eviction = move && evictionOf(vm, machine);
+  if (move && eviction) return { actions: eviction, situation: { type: 'moving', move } };
   const steady: Step = { actions: [], situation: { type: 'machine' } };
   const wanted = vm.spec.desiredState ?? 'Running';
   switch (machine.state) {

@@ -2,14 +2,18 @@
 import type { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm, MicroVmStatus, Phase } from '@tvm/api/kinds/microvm.ts';
 import { type ConditionIntent, withConditions } from '@tvm/kit/kube/conditions.ts';
+import { type Move, wordsOf } from './moving.ts';
 import type { ObservedMachine } from './world.ts';
 
 /** What the planner found. `machine`: the machine's own state tells all. */
 export type Situation =
   | { type: 'machine' }
-  | { type: 'unplaced'; reason: string; message: string }
+  /** `move`: what it lost its place by. */
+  | { type: 'unplaced'; reason: string; message: string; move?: Move | undefined }
+  | { type: 'moving'; move: Move }
   | { type: 'noSecret'; names: string[] }
-  | { type: 'making'; node: string; lost: boolean }
+  /** `lost`: what became of the machine before it. */
+  | { type: 'making'; node: string; lost: Move['reason'] | 'MachineLost' | undefined }
   | { type: 'starting' }
   | { type: 'restarting' }
   | { type: 'neverStarted' }
@@ -19,6 +23,8 @@ export type Situation =
   | { type: 'nodeAway'; node: string; deleting: boolean }
   | { type: 'terminating' }
   | { type: 'destroyed' }
+  | { type: 'finished' }
+  | { type: 'gone'; node: string }
   | { type: 'abandoned'; node: string };
 
 interface Standing {
@@ -99,7 +105,11 @@ function standingOf(vm: MicroVm, machine: ObservedMachine | undefined, situation
       if (!machine) return { phase: 'Pending', reason: 'Unknown', message: '' };
       return { ...machineStanding(machine), ...stillIdle(vm) };
     case 'unplaced':
-      return { phase: 'Pending', reason: situation.reason, message: situation.message };
+      return unplacedStanding(situation);
+    case 'moving':
+      return { phase: 'Pending', reason: situation.move.reason, message: wordsOf(situation.move) };
+    case 'finished':
+      return { phase: 'Stopped', reason: before.reason ?? 'CommandExited', message: before.message ?? '' };
     case 'noSecret':
       return { phase: 'Pending', reason: 'SecretNotFound', message: `waits for ${secretNames(situation.names)}` };
     case 'making':
@@ -123,9 +133,20 @@ function standingOf(vm: MicroVm, machine: ObservedMachine | undefined, situation
     case 'terminating':
     case 'destroyed':
       return { phase: 'Terminating', reason: 'Deleted', message: 'the machine is being destroyed' };
+    case 'gone':
+      return {
+        phase: 'Terminating',
+        reason: 'NodeGone',
+        message: wordsOf({ reason: 'NodeGone', node: situation.node }),
+      };
     case 'abandoned':
       return { phase: 'Terminating', reason: 'NodeGone', message: `node ${situation.node} did not come back` };
   }
+}
+
+function unplacedStanding({ reason, message, move }: Situation & { type: 'unplaced' }): Standing {
+  if (!move) return { phase: 'Pending', reason, message };
+  return { phase: 'Pending', reason: move.reason, message: `${wordsOf(move)}; no place for it yet: ${message}` };
 }
 
 function idleStanding({ spec }: MicroVm, outcome: 'paused' | 'stopped' | 'deleted'): Standing {
