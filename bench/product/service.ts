@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readServiceFile, type ServiceState } from '@tvm/cli/service/service-file.ts';
-import { type FlintlockClient, makeFlintlockClient } from '@tvm/lime-ctrl/flintlock/client.ts';
+import { connectFlintlock, type FlintlockClient } from '@tvm/lime-ctrl/flintlock/client.ts';
 import { processesOf } from '@tvm/test/e2e/host-facts.ts';
 import { runProgram } from '../host/program.ts';
 import type { Scope } from '../host/scope.ts';
@@ -61,5 +61,5 @@ export async function startService({ scope, name, environment, settings }: Servi
   const { url = '', tokensFile, flintlock = '' } = state();
   const [token = ''] = (await readFile(tokensFile, 'utf8')).split(',');
   rest = makeRestClient(url, token);
-  return { home, rest, flintlock: makeFlintlockClient(flintlock), state, vvm };
+  return { home, rest, flintlock: connectFlintlock(flintlock).client, state, vvm };
 }

@@ -2,6 +2,7 @@
 // Invariant: legible on a light and a dark page: the picture brings both sets of colours.
 import type { Row, RowKind } from '../measure/sample.ts';
 import type { Times } from '../measure/statistics.ts';
+import { escaped, label, pageStyle, round, text } from './drawing.ts';
 
 export interface Picture {
   title: string;
@@ -27,27 +28,12 @@ const kinds: Record<RowKind, string> = {
   stage: 'parts of it',
 };
 
-interface Palette extends Record<RowKind, string> {
-  page: string;
-  ink: string;
-  faint: string;
-  grid: string;
-}
+type Palette = Record<RowKind, string>;
+const light: Palette = { peer: '#8c959f', bare: '#bf8700', product: '#0969da', stage: '#6cb6ff' };
+const dark: Palette = { peer: '#7d8590', bare: '#d29922', product: '#4493f8', stage: '#2f5f9f' };
 
-const light: Palette = {
-  ...{ page: '#ffffff', ink: '#1f2328', faint: '#59636e', grid: '#d8dee4' },
-  ...{ peer: '#8c959f', bare: '#bf8700', product: '#0969da', stage: '#6cb6ff' },
-};
-const dark: Palette = {
-  ...{ page: '#0d1117', ink: '#e6edf3', faint: '#9198a1', grid: '#30363d' },
-  ...{ peer: '#7d8590', bare: '#d29922', product: '#4493f8', stage: '#2f5f9f' },
-};
-
-/** Plain rules: not every viewer knows variables, or what a dark page is. */
 const style = `
-text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; }
-.title { font-size: 18px; font-weight: 600; }
-.faint { font-size: 12px; }
+${pageStyle}
 .mark { stroke-width: 1.5; }
 ${rules(light)}
 @media (prefers-color-scheme: dark) {
@@ -55,12 +41,10 @@ ${rules(dark)}
 }
 `;
 
-function rules({ page, ink, faint, grid, ...fills }: Palette): string {
-  return [
-    `text { fill: ${ink}; } .faint { fill: ${faint}; } .page { fill: ${page}; }`,
-    `.grid { stroke: ${grid}; } .mark { stroke: ${ink}; }`,
-    ...Object.entries(fills).map(([kind, colour]) => `.${kind} { fill: ${colour}; }`),
-  ].join('\n');
+function rules(fills: Palette): string {
+  return Object.entries(fills)
+    .map(([kind, colour]) => `.${kind} { fill: ${colour}; }`)
+    .join('\n');
 }
 
 /** A whole SVG document, rows by kind. Rows without times are left out. */
@@ -133,20 +117,4 @@ function legend(rows: readonly Shown[]): string[] {
     const x = plot.left + index * 44 + before * legendLetterWidth;
     return [`<rect class="${kind}" x="${x}" y="64" width="12" height="12"/>`, text(x + 18, 75, kinds[kind], 'faint')];
   });
-}
-
-function text(x: number, y: number, content: string, name = '', anchor = 'start'): string {
-  const attributes = `${name === '' ? '' : ` class="${name}"`}${anchor === 'start' ? '' : ` text-anchor="${anchor}"`}`;
-  return `<text x="${round(x)}" y="${round(y)}"${attributes}>${escaped(content)}</text>`;
-}
-
-/** Three digits. */
-function label(ms: number): string {
-  return ms >= 100 ? ms.toFixed(0) : String(Number(ms.toPrecision(3)));
-}
-
-const round = (value: number) => Math.round(value * 10) / 10;
-
-function escaped(content: string): string {
-  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 }
