@@ -35,6 +35,14 @@ needed_by_tests=(
   procps:ps
   busybox-static:/bin/busybox
   bsdutils:script
+  containerd:containerd
+  containernetworking-plugins:/usr/lib/cni/bridge
+  iptables:iptables
+  nftables:nft
+  conntrack:conntrack
+  iproute2:ip
+  openssl:openssl
+  buildah:buildah
 )
 
 say() { printf 'setup: %s\n' "$*" >&2; }

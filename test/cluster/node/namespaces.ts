@@ -28,8 +28,16 @@ export interface Namespaces extends AsyncDisposable {
   onNode(file: string, args: string[]): [file: string, args: string[]];
 }
 
-/** `pause` is the program that becomes the node's first process. The node sees `folder`/lib as /var/lib and `folder`/log as /var/log. */
-export async function makeNamespaces(folder: string, pause: string): Promise<Namespaces> {
+export interface NamespacesOptions {
+  /** The node sees its lib/ as /var/lib and its log/ as /var/log. */
+  folder: string;
+  /** The program that becomes the node's first process. */
+  pause: string;
+  /** Whether the node has the host's /dev/kvm, if that has one. */
+  kvm: boolean;
+}
+
+export async function makeNamespaces({ folder, pause, kvm }: NamespacesOptions): Promise<Namespaces> {
   await using started = new AsyncDisposableStack();
   await writeKernelSettings(join(folder, 'sys'));
   for (const name of ['lib', 'log']) await mkdir(join(folder, name), { recursive: true });
@@ -37,7 +45,20 @@ export async function makeNamespaces(folder: string, pause: string): Promise<Nam
     startProgram(
       'namespaces',
       'unshare',
-      ['--mount', '--net', '--pid', '--fork', '--kill-child', '--mount-proc', 'sh', '-euc', setUp, folder, pause],
+      [
+        '--mount',
+        '--net',
+        '--pid',
+        '--fork',
+        '--kill-child',
+        '--mount-proc',
+        'sh',
+        '-euc',
+        setUp,
+        folder,
+        pause,
+        kvm ? 'kvm' : '',
+      ],
       join(folder, 'namespaces.log'),
     ),
   );
@@ -62,7 +83,7 @@ export async function makeNamespaces(folder: string, pause: string): Promise<Nam
   };
 }
 
-/** Run as the first process: $0 is the cluster's folder, $1 the program to become. */
+/** Run as the first process: $0 is the cluster's folder, $1 the program to become, $2 is empty when KVM is hidden. */
 const setUp = `
 mount --make-rshared /
 mount --bind "$0/lib" /var/lib
@@ -71,6 +92,7 @@ mount -t tmpfs tmpfs /run
 for setting in ${Object.keys(kernelSettings).join(' ')}; do
   mount --bind "$0/sys/$setting" "/proc/sys/$setting"
 done
+if [ -z "$2" ] && [ -e /dev/kvm ]; then mount --bind /dev/null /dev/kvm; fi
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 for family in iptables ip6tables; do

@@ -16,10 +16,14 @@ import { makeReplaceable, type ReplaceableProgram } from './replaceable-program.
 export interface RealClusterOptions {
   /** The folder of the programs, see obtainKubernetes. */
   bin: string;
+  /** Whether the node has the host's /dev/kvm, if that has one. Default: yes. */
+  kvm?: boolean;
   say(line: string): void;
 }
 
 export interface RealCluster extends AsyncDisposable {
+  /** The folder of the programs. */
+  bin: string;
   url: string;
   /** Path of an administrator's kubeconfig. */
   kubeconfig: string;
@@ -44,12 +48,12 @@ const nodeName = 'node-1';
 const nodeUser = `system:node:${nodeName}`;
 const fixedPorts = { etcd: 2379, etcdPeer: 2380, api: 6443, manager: 10257, scheduler: 10259 };
 
-export async function startRealCluster({ bin, say }: RealClusterOptions): Promise<RealCluster> {
+export async function startRealCluster({ bin, kvm = true, say }: RealClusterOptions): Promise<RealCluster> {
   await using started = new AsyncDisposableStack();
   const { path: folder } = started.use(await makeScratchFolder('node'));
   const cgroup = folder.slice(folder.lastIndexOf('/') + 1);
   started.use(await makeCgroup(cgroup));
-  const namespaces = started.use(await makeNamespaces(folder, join(bin, 'pause')));
+  const namespaces = started.use(await makeNamespaces({ folder, pause: join(bin, 'pause'), kvm }));
   const { addresses } = namespaces;
   const programs = new Map<string, ReplaceableProgram>();
   const run = (name: string, [file, args]: [string, string[]]): Program => {
@@ -107,6 +111,7 @@ export async function startRealCluster({ bin, say }: RealClusterOptions): Promis
   };
   const stack = started.move();
   return {
+    bin,
     url: plane.url,
     kubeconfig,
     nodeName,
