@@ -5,7 +5,7 @@ import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { makeWorkQueue, type WorkQueue } from '@tvm/kit/controller/work-queue.ts';
-import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
+import { type KubeClient, keyOf, microVms as microVmResource } from '@tvm/kit/kube/client.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { aborted } from '@tvm/kit/run-main.ts';
 import type { Pool } from './engine/pool.ts';
@@ -20,6 +20,8 @@ import { runMicroVmPools } from './microvm-pool/controller.ts';
 import { runMicroVmSnapshots } from './microvm-snapshot/controller.ts';
 import type { ResourceQuota } from './quota/limits.ts';
 import { type Quota, quotaExceeded } from './quota/quota.ts';
+import { reportQuotas } from './quota/report.ts';
+import { refuseInvalid } from './refuse-invalid.ts';
 import { type LoopDeps, runLoop } from './run-loop.ts';
 
 /** Room that machines leave gathers for this long. */
@@ -53,6 +55,7 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
     runMicroVmPools(deps, signal),
     runMicroVmSnapshots(deps, signal),
     runSessions(deps, signal),
+    deps.quota && deps.quotas && reportQuotas({ ...deps, quota: deps.quota, quotas: deps.quotas }, signal),
   ]);
 }
 
@@ -76,7 +79,7 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     }),
   ];
   addAll();
-  const reconcile = makeMicroVmReconcile({
+  const reconcileSound = makeMicroVmReconcile({
     client,
     fleet,
     cached: microVms.get,
@@ -88,6 +91,9 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     onNoRoom: deps.pool.yieldRoom,
     ...(deps.quota && { quota: deps.quota }),
   });
+  const standing = (message: string) => ({ phase: 'Failed', reason: 'InvalidSpec', message });
+  const refusal = { resource: microVmResource, get: microVms.get, client, recorder, clock, standing };
+  const reconcile = refuseInvalid(refusal, reconcileSound);
   await runLoop(deps, { name: 'microvm', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
 }

@@ -17,6 +17,12 @@ const microVm = (verb: Verb, subresource?: string): Rule => ({
   ...(subresource !== undefined && { subresource }),
   named: true,
 });
+const session = (verb: Verb, subresource?: string): Rule => ({
+  verb,
+  resource: 'mcpsessions',
+  ...(subresource !== undefined && { subresource }),
+  named: true,
+});
 const createMicroVm: Rule = { verb: 'create', resource: 'microvms' };
 const createSnapshot: Rule = { verb: 'create', resource: 'microvmsnapshots' };
 const execute: Rule = { verb: 'create', resource: 'microvms', subresource: 'execute' };
@@ -57,6 +63,13 @@ export const routeRules: Readonly<Record<string, readonly Rule[]>> = {
   'GET /v1/pools/{name}': [{ verb: 'get', resource: 'microvmpools', named: true }],
   'POST /v1/pools/{name}/scale': [{ verb: 'patch', resource: 'microvmpools', named: true }],
   'DELETE /v1/pools/{name}': [{ verb: 'delete', resource: 'microvmpools', named: true }],
+  // Whoever may make a session may have code run in machines that are for sessions.
+  'POST /v1/sessions': [{ verb: 'create', resource: 'mcpsessions' }],
+  'GET /v1/sessions': [{ verb: 'list', resource: 'mcpsessions' }],
+  'GET /v1/sessions/{name}': [session('get')],
+  'DELETE /v1/sessions/{name}': [session('delete')],
+  'GET /v1/sessions/{name}/token': [session('get', 'token')],
+  'POST /v1/sessions/{name}/rotate': [session('patch')],
   'GET /v1/status': [{ verb: 'get', path: '/v1/status' }],
   'GET /v1/images': [{ verb: 'get', path: '/v1/images' }],
 };

@@ -6,6 +6,7 @@ import { parseQuantity } from './quantity.ts';
 
 export interface ResourceQuota extends ApiObject {
   spec?: { hard?: Record<string, string | number> };
+  status?: { hard?: Record<string, string | number>; used?: Record<string, string | number> };
 }
 
 export const resourceQuotas: Resource<ResourceQuota> = {
@@ -72,6 +73,11 @@ export function whyTooMuch(limits: Limits, used: Readonly<Size>, wanted: Readonl
       return `${nameOf(measure)} is limited to ${limit}, ${now} is used, ${more} more is asked for`;
     })
     .join('; ');
+}
+
+/** As Kubernetes writes it; memory is of whole MB. */
+export function quantityOf(measure: Measure, value: number): string {
+  return measure === 'memory' ? `${value / bytesPerMB}Mi` : String(value);
 }
 
 function say(measure: Measure, value: number): string {
