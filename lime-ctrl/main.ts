@@ -4,7 +4,6 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import { runWhileLeading } from '@tvm/kit/controller/leader-election.ts';
 import { makeReflector } from '@tvm/kit/controller/reflector.ts';
 import { serveHealth } from '@tvm/kit/health.ts';
-import { mcpSessions, microVmPools, microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
@@ -28,6 +27,7 @@ import { makeTell, tellTroubles } from './own-events.ts';
 import manifest from './package.json' with { type: 'json' };
 import { resourceQuotas } from './quota/limits.ts';
 import { makeQuota } from './quota/quota.ts';
+import { makeReflectors } from './reflectors.ts';
 import { makeReplicas, soleReplica, whenListed } from './replicas/replicas.ts';
 import { makeKeptProcesses } from './rest/kept-processes.ts';
 import { serveRest } from './rest/server.ts';
@@ -48,12 +48,7 @@ await runMain(log, async (signal) => {
   const replicas = pod
     ? makeReplicas({ client, namespace: pod.namespace, own: config.replica, clock, log })
     : soleReplica(config.replica);
-  const reflectors = {
-    microVms: makeReflector({ client, resource: microVms, clock, log }),
-    pools: makeReflector({ client, resource: microVmPools, clock, log }),
-    snapshots: makeReflector({ client, resource: microVmSnapshots, clock, log }),
-    sessions: makeReflector({ client, resource: mcpSessions, clock, log }),
-  };
+  const reflectors = makeReflectors({ client, clock, log });
   const quotas = config.quotas ? makeReflector({ client, resource: resourceQuotas, clock, log }) : undefined;
   const quota = makeQuota({
     microVms: reflectors.microVms,
@@ -162,7 +157,14 @@ await runMain(log, async (signal) => {
   await whenListed(replicas, signal);
   {
     const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
-    const deps = { ...parts, clock, log, version, addGatewayRoutes: gateway.addRoutes };
+    const deps = {
+      ...parts,
+      clock,
+      log,
+      version,
+      addGatewayRoutes: gateway.addRoutes,
+      sessionTokens: gateway.control.tokens,
+    };
     await using rest = await serveRest(deps, config.listen);
     gateway.serveAt(rest.url);
     log.info({ url: rest.url, flintlocks: fleet.nodes().map(({ name }) => name) }, 'serving');

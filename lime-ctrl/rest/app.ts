@@ -13,9 +13,10 @@ import { addInspectRoutes, type InspectDeps } from './inspect-routes.ts';
 import { addMicroVmRoutes, type MicroVmRouteDeps } from './microvm-routes.ts';
 import { addPoolRoutes } from './pool-routes.ts';
 import { jsonResponse, problemResponse } from './responses.ts';
+import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts';
 import { addSnapshotRoutes } from './snapshot-routes.ts';
 
-export interface AppDeps extends MicroVmRouteDeps, InspectDeps {
+export interface AppDeps extends MicroVmRouteDeps, InspectDeps, SessionRouteDeps {
   engine: Engine;
   access: Access;
   log: Logger;
@@ -56,6 +57,7 @@ export function makeApp(deps: AppDeps): App {
   addMicroVmRoutes(app, deps);
   addSnapshotRoutes(app, deps);
   addPoolRoutes(app, deps);
+  addSessionRoutes(app, deps);
   addFileRoutes(app, deps);
   addInspectRoutes(app, deps);
   deps.addGatewayRoutes?.(app);

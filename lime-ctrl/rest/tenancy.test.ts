@@ -20,6 +20,7 @@ const bodies: Record<string, unknown> = {
   'POST /v1/microvms/{name}/snapshot': {},
   'POST /v1/microvms/{name}/fork': {},
   'POST /v1/pools': { name: 'new', spec: { template } },
+  'POST /v1/sessions': {},
   'POST /v1/pools/{name}/scale': { minReady: 1 },
 };
 

@@ -6,8 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import { systemClock } from '@tvm/kit/clock.ts';
-import { makeReflector } from '@tvm/kit/controller/reflector.ts';
-import { mcpSessions, microVmPools, microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { type MemoryKube, makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
@@ -24,6 +22,7 @@ import { makeActivity } from '../microvm/activity.ts';
 import { declarePools } from '../microvm-pool/declare.ts';
 import type { Limits } from '../quota/limits.ts';
 import { makeQuota } from '../quota/quota.ts';
+import { makeReflectors } from '../reflectors.ts';
 import { soleReplica } from '../replicas/replicas.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
@@ -69,12 +68,7 @@ export async function startHarness(
   const kube = options.kube ?? makeMemoryKube();
   const flintlock = options.flintlock ?? makeFakeFlintlock();
   const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
-  const reflectors = {
-    microVms: makeReflector({ client: kube, resource: microVms, clock, log }),
-    pools: makeReflector({ client: kube, resource: microVmPools, clock, log }),
-    snapshots: makeReflector({ client: kube, resource: microVmSnapshots, clock, log }),
-    sessions: makeReflector({ client: kube, resource: mcpSessions, clock, log }),
-  };
+  const reflectors = makeReflectors({ client: kube, clock, log });
   const limits = { quotas: () => [], fallback: options.quota ?? {} };
   const quota = makeQuota({ microVms: reflectors.microVms, pools: reflectors.pools.list, ...limits, clock });
   const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
@@ -120,7 +114,14 @@ export async function startHarness(
   const kept = makeKeptProcesses({ clock, log });
   const parts = { client: kube, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
   const rest = await serveRest(
-    { ...parts, clock, log, version: 'test', addGatewayRoutes: gateway.addRoutes },
+    {
+      ...parts,
+      clock,
+      log,
+      version: 'test',
+      addGatewayRoutes: gateway.addRoutes,
+      sessionTokens: sessionControl.tokens,
+    },
     { host: '127.0.0.1', port: 0 },
   );
   gateway.serveAt(rest.url);
