@@ -27,6 +27,8 @@ import type { Receiver, Wire } from './wire.ts';
 
 const heldMs = 600_000;
 const mostHeld = 64;
+/** Servers that ask several things ask them at once: they become one answer. */
+const gatherMs = 10;
 const questions = new Set(['sampling/createMessage', 'elicitation/create', 'roots/list']);
 
 export function asModern(wire: Wire, initialized: Fields, clock: Clock): Wire {
@@ -57,8 +59,9 @@ export function asModern(wire: Wire, initialized: Fields, clock: Clock): Wire {
     else void complete(call.method, call.waiter, response.result);
   }
 
-  function hold(call: HeldCall): void {
-    if (call.waiter === undefined || call.pending.size === 0) return;
+  async function hold(call: HeldCall): Promise<void> {
+    await clock.sleep(gatherMs);
+    if (call.waiter === undefined || call.pending.size === 0 || !calls.has(call.id)) return;
     const id = call.waiter;
     call.waiter = undefined;
     call.heldSinceMs = clock.now();
@@ -87,7 +90,7 @@ export function asModern(wire: Wire, initialized: Fields, clock: Clock): Wire {
     else if (!call) wire.send(errorOf(request.id, codes.internal, 'no client waits for an answer now'));
     else {
       addQuestion(call, request);
-      hold(call);
+      void hold(call);
     }
   }
 
@@ -122,7 +125,7 @@ export function asModern(wire: Wire, initialized: Fields, clock: Clock): Wire {
     call.waiterToken = metaOf(request.params).progressToken;
     for (const answer of takeAnswers(call, request.params?.inputResponses)) wire.send(answer);
     if (call.answer) finish(call, call.answer);
-    else hold(call);
+    else void hold(call);
   }
 
   function begin(request: RpcRequest): void {

@@ -7,8 +7,8 @@ export interface HeldCall {
   /** Of the request as the server knows it. */
   id: MessageId;
   method: string;
-  /** What the client brings back: unguessable, and good for this call alone. */
-  state: string;
+  /** What the client brings back: unguessable, and good once, for this call alone. */
+  state: string | undefined;
   /** Under which id the client waits now. */
   waiter: MessageId | undefined;
   /** What the server calls its progress by, and what the client that waits does. */
@@ -26,7 +26,7 @@ export function makeHeldCall(request: RpcRequest, progressToken: unknown): HeldC
   return {
     id: request.id,
     method: request.method,
-    state: randomBytes(18).toString('base64url'),
+    state: undefined,
     waiter: request.id,
     progressToken,
     waiterToken: progressToken,
@@ -42,12 +42,14 @@ export function addQuestion(call: HeldCall, request: RpcRequest): void {
   call.pending.set(`input-${call.asked}`, request);
 }
 
-/** What the client is answered while something is pending. */
-export function inputRequiredOf({ pending, state }: HeldCall): Fields {
+/** What the client is answered while something is pending: with a fresh state, the one before is good no more. */
+export function inputRequiredOf(call: HeldCall): Fields {
+  const { pending } = call;
+  call.state = randomBytes(18).toString('base64url');
   const inputRequests = Object.fromEntries(
     [...pending].map(([key, { method, params = {} }]) => [key, { method, params }]),
   );
-  return { resultType: 'input_required', inputRequests, requestState: state };
+  return { resultType: 'input_required', inputRequests, requestState: call.state };
 }
 
 /** The server's answers out of what the client brought; what is missing or unsound stays pending. */
