@@ -50,7 +50,11 @@ export function localFiles(root: string) {
     const facts = await info(path);
     if (facts.type === FileType.DIRECTORY) throw new TvmError('failed_precondition', `${path} is a directory`);
     yield { body: { case: 'info' as const, value: facts } };
-    const { bytesRead, buffer } = await part(path, Number(file?.offset ?? 0), Number(file?.limit) || Number(facts.size));
+    const { bytesRead, buffer } = await part(
+      path,
+      Number(file?.offset ?? 0),
+      Number(file?.limit) || Number(facts.size),
+    );
     for (let at = 0; at < bytesRead; at += 65_536) {
       yield { body: { case: 'chunk' as const, value: buffer.subarray(at, Math.min(at + 65_536, bytesRead)) } };
     }

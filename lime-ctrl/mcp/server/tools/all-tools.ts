@@ -6,11 +6,19 @@ import { listDirectoryTool } from './files/list-directory.ts';
 import { readFileTool } from './files/read-file.ts';
 import { searchFilesTool } from './files/search-files.ts';
 import { writeFileTool } from './files/write-file.ts';
+import { readProcessTool, signalProcessTool, writeProcessStdinTool } from './processes/follow-process.ts';
+import { listProcessesTool } from './processes/list-processes.ts';
+import { startProcessTool } from './processes/start-process.ts';
 import { runCommand } from './run-command.ts';
 import { vmStatus } from './vm-status.ts';
 
 export const allTools: readonly Tool[] = [
   runCommand,
+  startProcessTool,
+  readProcessTool,
+  writeProcessStdinTool,
+  signalProcessTool,
+  listProcessesTool,
   readFileTool,
   writeFileTool,
   editFileTool,

@@ -63,10 +63,15 @@ test('tools of files', { timeout: 30_000 }, async (t) => {
 
   await t.test('a directory in pages, and a search in it', async () => {
     mkdirSync(join(root, 'work/many'));
-    for (let at = 10; at < 35; at += 1) writeFileSync(join(root, 'work/many', `f${at}.txt`), `line ${at}\nneedle ${at}\n`);
+    for (let at = 10; at < 35; at += 1)
+      writeFileSync(join(root, 'work/many', `f${at}.txt`), `line ${at}\nneedle ${at}\n`);
     const first = await call(client, 'list_directory', { path: '/work/many', limit: 20 });
     assert.equal(first.out.entries.length, 20);
-    const second = await call(client, 'list_directory', { path: '/work/many', limit: 20, cursor: first.out.next_cursor });
+    const second = await call(client, 'list_directory', {
+      path: '/work/many',
+      limit: 20,
+      cursor: first.out.next_cursor,
+    });
     assert.deepEqual(second.out.entries.map(({ path }: Loose) => path).slice(-1), ['/work/many/f34.txt']);
     assert.equal(second.out.next_cursor, undefined);
 
