@@ -4,7 +4,8 @@ import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
-import { keyOf } from '@tvm/kit/kube/client.ts';
+import { keyOf, mcpSessions } from '@tvm/kit/kube/client.ts';
+import { refuseInvalid } from '../refuse-invalid.ts';
 import { type LoopDeps, runLoop } from '../run-loop.ts';
 import { type McpSessionDeps, makeMcpSessionReconcile } from './reconcile.ts';
 
@@ -32,7 +33,9 @@ export async function runMcpSessions(deps: RunMcpSessionsDeps, signal: AbortSign
   for (const session of sessions.list()) bound.replace(undefined, session);
   for (const key of keys()) queue.add(key);
   const caches = { session: sessions.get, microVm: microVms.get, pools: pools.list };
-  const reconcile = makeMcpSessionReconcile({ ...deps, ...caches });
+  const standing = () => ({ state: 'Failed' });
+  const refusal = { ...deps, resource: mcpSessions, get: sessions.get, standing };
+  const reconcile = refuseInvalid(refusal, makeMcpSessionReconcile({ ...deps, ...caches }));
   await runLoop(deps, { name: 'mcpsession', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
 }

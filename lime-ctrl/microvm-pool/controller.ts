@@ -1,6 +1,7 @@
 // Runs the reconcile of MicroVMPools, woken by them, by what waits and by nodes that come and go.
 import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
-import { keyOf } from '@tvm/kit/kube/client.ts';
+import { keyOf, microVmPools } from '@tvm/kit/kube/client.ts';
+import { refuseInvalid } from '../refuse-invalid.ts';
 import { type LoopDeps, runLoop } from '../run-loop.ts';
 import { type MicroVmPoolDeps, makeMicroVmPoolReconcile } from './reconcile.ts';
 
@@ -21,6 +22,8 @@ export async function runMicroVmPools(deps: LoopDeps & MicroVmPoolDeps, signal: 
     fleet.subscribe((event) => event.type === 'node' && soon()),
   ];
   for (const key of keys()) queue.add(key);
-  await runLoop(deps, { name: 'microvmpool', queue, reconcile: makeMicroVmPoolReconcile(deps), keys }, signal);
+  const refusal = { ...deps, resource: microVmPools, get: pools.get };
+  const reconcile = refuseInvalid(refusal, makeMicroVmPoolReconcile(deps));
+  await runLoop(deps, { name: 'microvmpool', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
 }

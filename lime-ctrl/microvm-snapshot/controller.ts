@@ -3,9 +3,10 @@ import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
-import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
+import { type KubeClient, keyOf, microVmSnapshots } from '@tvm/kit/kube/client.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
+import { refuseInvalid } from '../refuse-invalid.ts';
 import { type LoopDeps, runLoop } from '../run-loop.ts';
 import { makeMicroVmSnapshotReconcile } from './reconcile.ts';
 
@@ -33,7 +34,10 @@ export async function runMicroVmSnapshots(deps: MicroVmSnapshotsDeps, signal: Ab
     fleet.subscribe((event) => event.type === 'node' && addAll()),
   ];
   addAll();
-  const reconcile = makeMicroVmSnapshotReconcile({ ...deps, snapshot: snapshots.get, microVm: microVms.get });
+  const reconcileSound = makeMicroVmSnapshotReconcile({ ...deps, snapshot: snapshots.get, microVm: microVms.get });
+  const standing = () => ({ phase: 'Failed', readyToUse: false });
+  const refusal = { ...deps, resource: microVmSnapshots, get: snapshots.get, standing };
+  const reconcile = refuseInvalid(refusal, reconcileSound);
   await runLoop(deps, { name: 'microvmsnapshot', queue, reconcile, keys }, signal);
   for (const stop of unsubscribe) stop();
 }

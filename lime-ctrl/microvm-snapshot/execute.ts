@@ -58,5 +58,6 @@ export async function writeStatus(
 }
 
 function withFinalizers(client: KubeClient, snapshot: MicroVmSnapshot, finalizers: string[]): Promise<MicroVmSnapshot> {
-  return client.update(microVmSnapshots, { ...snapshot, metadata: { ...snapshot.metadata, finalizers } });
+  const { namespace = '', name, resourceVersion } = snapshot.metadata;
+  return client.patch(microVmSnapshots, namespace, name, { metadata: { resourceVersion, finalizers } });
 }
