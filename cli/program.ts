@@ -24,6 +24,7 @@ const commands: Record<string, () => Promise<Define>> = {
   cp: async () => (await import('./commands/copy.ts')).defineCopy,
   logs: async () => (await import('./commands/logs.ts')).defineLogs,
   snapshot: async () => (await import('./commands/snapshot.ts')).defineSnapshot,
+  session: async () => (await import('./commands/session.ts')).defineSession,
   pool: async () => (await import('./commands/pool.ts')).definePool,
   image: async () => (await import('./commands/image.ts')).defineImage,
   up: async () => (await service()).defineUp,
