@@ -48,7 +48,8 @@ function placeOf(folder: string): string {
 /** `@tvm/api` is found in node_modules, as in a checkout. */
 async function linkWorkspaces(context: string, sources: string[]): Promise<void> {
   await mkdir(join(context, 'modules/@tvm'), { recursive: true });
-  for (const source of sources) await symlink(`../../${source}`, join(context, 'modules/@tvm', source));
+  for (const source of sources.filter((each) => !each.includes('/')))
+    await symlink(`../../${source}`, join(context, 'modules/@tvm', source));
 }
 
 async function copyTree(from: string, to: string, filter: (path: string) => boolean): Promise<void> {

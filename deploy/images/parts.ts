@@ -11,7 +11,11 @@ export interface Part {
 export const parts: Part[] = [
   { name: 'lime-ctrl', sources: ['api', 'kit', 'lime-ctrl'] },
   { name: 'kvm-device-plugin', sources: ['api', 'kit', 'kvm-device-plugin'] },
-  { name: 'flintlock', sources: ['api', 'kit', 'images', 'flintlock', 'guest'], seed: ['tvm/python', 'tvm/node'] },
+  {
+    name: 'flintlock',
+    sources: ['api', 'kit', 'images', 'flintlock', 'guest', 'deploy/images/flintlock'],
+    seed: ['tvm/python', 'tvm/node'],
+  },
 ];
 
 /** Whether a path below a source folder is left out: tests, and what compilers and package managers make. */

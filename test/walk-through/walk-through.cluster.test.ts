@@ -127,6 +127,18 @@ describe('a cluster', () => {
     await untilInstalled();
   });
 
+  it('keeps machines when a flintlock crashes', async () => {
+    const { status: started } = await tvm.read('mvm', 'demo');
+    const [pod] = await tvm.podsOf('flintlock');
+    await tvm.cluster.onNode('pkill', '-KILL', '-f', '^/usr/local/bin/node flintlock/main.ts');
+    await untilExecutes('an execute by the flintlock that was started again');
+    const { status } = await tvm.untilPhase('demo', 'Running');
+    assert.deepEqual([status.startedAt, status.restarts], [started.startedAt, started.restarts]);
+    const [same] = await tvm.podsOf('flintlock');
+    assert.equal(same.metadata.uid, pod.metadata.uid);
+    assert.equal(same.status.containerStatuses[0].restartCount, 0);
+  });
+
   it('outlives half a minute without the API server', async () => {
     const { status: started } = await tvm.read('mvm', 'demo');
     const server = tvm.cluster.program('kube-apiserver');

@@ -92,7 +92,7 @@ mount -t tmpfs tmpfs /run
 for setting in ${Object.keys(kernelSettings).join(' ')}; do
   mount --bind "$0/sys/$setting" "/proc/sys/$setting"
 done
-if [ -z "$2" ] && [ -e /dev/kvm ]; then mount --bind /dev/null /dev/kvm; fi
+if [ -z "$2" ] && [ -e /dev/kvm ]; then : >"$0/no-device"; mount --bind "$0/no-device" /dev/kvm; fi
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 for family in iptables ip6tables; do
