@@ -2,35 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
-import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
-import { apiVersion } from '@tvm/api/kinds/meta.ts';
-import { mcpSessions, microVms, secrets } from '@tvm/kit/kube/client.ts';
-import { secretNameOf } from '../mcp-session/names.ts';
-import type { Echo } from '../testing/echo-handlers.ts';
-import { eventually, type Harness, startHarness } from '../testing/harness.ts';
-
-export async function makeSession(harness: Harness, name: string, spec: Partial<McpSession['spec']> = {}) {
-  const metadata = { name, namespace: 'default' };
-  const whose = { userId: 'alice', groupId: 'research' };
-  await harness.kube.create(mcpSessions, { apiVersion, kind: 'MCPSession', metadata, spec: { ...whose, ...spec } });
-  return eventually(async () => {
-    const session = await harness.kube.get(mcpSessions, 'default', name);
-    return session.status?.state === 'Ready' && session.status.connectionInfo ? session : undefined;
-  });
-}
-
-export async function tokenOf(harness: Harness, session: McpSession): Promise<string> {
-  const { data } = await harness.kube.get(secrets, 'default', secretNameOf(session));
-  return Buffer.from(data?.token ?? '', 'base64').toString();
-}
-
-const urlOf = ({ status }: McpSession) => status?.connectionInfo?.url ?? '';
-
-async function call(harness: Harness, session: McpSession, body: string, token?: string) {
-  const headers = { authorization: `Bearer ${token ?? (await tokenOf(harness, session))}`, cookie: 'a=b' };
-  const response = await fetch(urlOf(session), { method: 'POST', headers, body });
-  return { response, echo: (await response.json()) as Echo };
-}
+import { mcpSessions, microVms } from '@tvm/kit/kube/client.ts';
+import { eventually, startHarness } from '../testing/harness.ts';
+import { call, makeSession, urlOf } from '../testing/sessions.ts';
 
 test('a session without vmId: a machine of its own, a URL, a token; all go with it', async () => {
   await using harness = await startHarness();
