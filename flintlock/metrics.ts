@@ -45,11 +45,9 @@ export async function measure(
 }
 
 /** How the start of a machine ended, when it did between these. */
-function startEndedIn(
-  before: MachineRecord | undefined,
-  { state, bootId }: MachineRecord,
-): 'up' | 'failed' | undefined {
-  if ((state === 'running' || state === 'paused') && bootId !== before?.bootId) return 'up';
+function startEndedIn(before: MachineRecord | undefined, { state, startedAtMs }: MachineRecord) {
+  const isUp = state === 'running' || state === 'paused';
+  if (isUp && startedAtMs !== (before?.startedAtMs ?? 0)) return 'up';
   return state === 'failed' && before?.state === 'creating' ? 'failed' : undefined;
 }
 

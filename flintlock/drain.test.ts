@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeLogger } from '@tvm/kit/log.ts';
+import { makeManualClock } from '@tvm/kit/manual-clock.ts';
+import { makeDrain } from './drain.ts';
+import type { MachineRecord } from './machines/record.ts';
+
+const machine = (state: string, template = false) => ({ state, spec: { template } }) as MachineRecord;
+const log = makeLogger('test', 'silent');
+
+test('a node that drains takes nothing new and waits until nothing is up, not for ever', async () => {
+  const clock = makeManualClock();
+  let machines = [machine('running'), machine('stopped'), machine('running', true)];
+  const drain = makeDrain({ machines: { list: () => machines }, clock, log });
+  drain.checkOpen();
+  let ended = false;
+  const running = drain.run(10_000).then(() => {
+    ended = true;
+  });
+  assert.throws(() => drain.checkOpen(), { code: 'unavailable', reason: 'NodeDraining' });
+  await clock.advance(5_000);
+  assert.deepEqual([drain.draining, ended], [true, false]);
+  machines = machines.slice(1);
+  await clock.advance(1_000);
+  assert.ok(ended);
+  await running;
+  machines = [machine('paused')];
+  const again = drain.run(10_000);
+  await clock.advance(11_000);
+  await again;
+});
