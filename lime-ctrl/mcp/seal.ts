@@ -1,6 +1,6 @@
 // Names that clients hold and bring back: unguessable, and bound to whom they were given to. Invariant: one that was not
 // made here, or for somebody else, opens for nobody; every replica with the same keys opens what another has made.
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /** Secrets of at least 32 bytes that all replicas share, newest first: the first seals, all of them open. */
 export type SealKeys = () => Promise<readonly Uint8Array[]>;
@@ -11,6 +11,8 @@ const idPattern = /^[a-z]-[\w-]{22}\.[\w-]{22}$/;
 export interface Seal {
   /** A fresh id such as "x-RANDOM.TAG", of characters that a process id may have. `kind` is one lowercase letter. */
   mint(kind: string, binding: string): Promise<string>;
+  /** The same id for the same kind, binding and name, as long as the newest key is the same. */
+  named(kind: string, binding: string, name: string): Promise<string>;
   /** Whether `id` was minted as this kind for this binding. */
   holds(id: string, kind: string, binding: string): Promise<boolean>;
   /** A value that can be read by anyone who holds it, and made by nobody else. */
@@ -38,6 +40,14 @@ export function makeSeal(keys: SealKeys): Seal {
     async mint(kind, binding) {
       const random = randomBytes(16).toString('base64url');
       return `${kind}-${random}.${tagOf(await newestKey(), ['id', kind, binding, random]).toString('base64url')}`;
+    },
+    async named(kind, binding, name) {
+      const text = createHash('sha256')
+        .update(JSON.stringify([binding, name]))
+        .digest()
+        .subarray(0, 16);
+      const place = text.toString('base64url');
+      return `${kind}-${place}.${tagOf(await newestKey(), ['id', kind, binding, place]).toString('base64url')}`;
     },
     async holds(id, kind, binding) {
       if (!idPattern.test(id) || !id.startsWith(`${kind}-`)) return false;

@@ -1,5 +1,6 @@
 // Every tool there is, in the order in which they are listed.
 import type { Tool } from '../tool.ts';
+import { runCodeTool } from './code/run-code.ts';
 import { deleteFileTool, moveFileTool, statFileTool } from './files/change-files.ts';
 import { editFileTool } from './files/edit-file.ts';
 import { listDirectoryTool } from './files/list-directory.ts';
@@ -13,6 +14,7 @@ import { runCommand } from './run-command.ts';
 import { vmStatus } from './vm-status.ts';
 
 export const allTools: readonly Tool[] = [
+  runCodeTool,
   runCommand,
   startProcessTool,
   readProcessTool,
