@@ -48,7 +48,6 @@ export async function gatherSeed(
 export async function installSeed(folder: string, cacheDir: string): Promise<void> {
   const cache = makeCache(cacheDir);
   const seed = seedSchema.parse(JSON.parse(await readFile(join(folder, listFile), 'utf8')));
-  await cache.sweep();
   for (const each of seed.folders) {
     if (await exists(cache.path(each))) continue;
     await using staging = await cache.staging();
@@ -57,9 +56,9 @@ export async function installSeed(folder: string, cacheDir: string): Promise<voi
   }
   await mkdir(cache.path(referencesFolder), { recursive: true });
   for (const name of seed.references) {
-    const target = cache.path(referencesFolder, name);
-    await copyFile(join(folder, referencesFolder, name), `${target}.seed`);
-    await rename(`${target}.seed`, target);
+    await using staging = await cache.staging();
+    await copyFile(join(folder, referencesFolder, name), join(staging.path, name));
+    await rename(join(staging.path, name), cache.path(referencesFolder, name));
   }
 }
 

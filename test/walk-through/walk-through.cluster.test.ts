@@ -40,6 +40,7 @@ describe('a cluster', () => {
 
   it('without KVM says so, in Events and in the status of a MicroVM', async () => {
     await tvm.kubectl('apply', '-f', deploy());
+    await tvm.kubectl('apply', '-k', deploy('overlays/elastic'), '--dry-run=server');
     await tvm.kubectl('-n', 'tvm-system', 'rollout', 'status', 'deployment/lime-ctrl', '--timeout=180s');
     await tvm.kubectl('apply', '-f', deploy('examples/microvm.yaml'));
     const unplaced = await tvm.untilObject('mvm', 'demo', 'has no node', (object) =>
