@@ -7,6 +7,8 @@ import type { Seal } from '../seal.ts';
 import type { Background } from './background.ts';
 import type { CallLimit } from './call-limit.ts';
 import { instructions } from './instructions.ts';
+import { offerPrompts } from './prompts/prompts.ts';
+import { handleSubscriptions, offerResources } from './resources/resources.ts';
 import { handleTasks } from './tasks/task-handlers.ts';
 import { tasksExtension } from './tasks/task-wish.ts';
 import type { Tasks } from './tasks/tasks.ts';
@@ -34,10 +36,17 @@ export async function buildServer(
 ): Promise<McpServer> {
   const server = new McpServer(
     { name: 'trashfire-vending-machine', title: 'A machine of your own', version: deps.version },
-    { instructions, capabilities: { ...capabilities, ...(modern ? modernCapabilities : legacyCapabilities) } },
+    {
+      instructions,
+      cacheHints,
+      capabilities: { ...capabilities, ...(modern ? modernCapabilities : legacyCapabilities) },
+    },
   );
   handleTools(server, allTools, deps, holder);
   handleTasks(server, deps, holder, modern);
+  offerResources(server, deps, holder);
+  if (!modern) handleSubscriptions(server, deps, holder);
+  offerPrompts(server, deps, holder);
   return server;
 }
 
@@ -48,5 +57,12 @@ const capabilities = {
   resources: { subscribe: true, listChanged: false },
   completions: {},
 };
+/** Lists of tools and prompts change with the scopes of a token and with a new version alone. */
+const cacheHints = {
+  'tools/list': { ttlMs: 300_000, cacheScope: 'private' },
+  'prompts/list': { ttlMs: 300_000, cacheScope: 'private' },
+  'resources/templates/list': { ttlMs: 300_000, cacheScope: 'private' },
+  'server/discover': { ttlMs: 300_000, cacheScope: 'private' },
+} as const;
 const modernCapabilities = { extensions: { [tasksExtension]: {} } };
 const legacyCapabilities = { tasks: { list: {}, cancel: {}, requests: { tools: { call: {} } } } };

@@ -7,11 +7,12 @@ import { listDirectoryTool } from './files/list-directory.ts';
 import { readFileTool } from './files/read-file.ts';
 import { searchFilesTool } from './files/search-files.ts';
 import { writeFileTool } from './files/write-file.ts';
+import { vmMetrics } from './machine/vm-metrics.ts';
+import { vmStatus } from './machine/vm-status.ts';
 import { readProcessTool, signalProcessTool, writeProcessStdinTool } from './processes/follow-process.ts';
 import { listProcessesTool } from './processes/list-processes.ts';
 import { startProcessTool } from './processes/start-process.ts';
 import { runCommand } from './run-command.ts';
-import { vmStatus } from './vm-status.ts';
 
 export const allTools: readonly Tool[] = [
   runCodeTool,
@@ -30,4 +31,5 @@ export const allTools: readonly Tool[] = [
   deleteFileTool,
   statFileTool,
   vmStatus,
+  vmMetrics,
 ];

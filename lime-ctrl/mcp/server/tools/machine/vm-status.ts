@@ -1,19 +1,19 @@
 // vm_status: what the machine is and how it does.
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { z } from 'zod';
-import type { Place } from '../../machine/guest.ts';
-import { defineTool } from '../tool.ts';
+import type { Place } from '../../../machine/guest.ts';
+import { defineTool } from '../../tool.ts';
 
 export const statusView = z.object({
   state: z.string().describe('"running", "paused", ...'),
   image: z.string(),
-  imageDigest: z.string(),
+  image_digest: z.string(),
   hostname: z.string(),
   cpus: z.int(),
-  memoryMiB: z.int(),
-  bootMs: z.int().describe('What its start took.'),
+  memory_mib: z.int(),
+  boot_ms: z.int().describe('What its start took.'),
   restored: z.boolean().describe('It started from a snapshot, it did not boot.'),
-  startedAt: z.string(),
+  started_at: z.string(),
   node: z.string(),
 });
 
@@ -33,13 +33,13 @@ export function statusOf({ machine, node }: Place): z.infer<typeof statusView> {
   return {
     state: (MachineState[state] ?? 'unknown').toLowerCase(),
     image: spec?.image ?? '',
-    imageDigest: machine.imageDigest,
+    image_digest: machine.imageDigest,
     hostname: spec?.hostname ?? '',
     cpus: spec?.cpus ?? 0,
-    memoryMiB: spec?.memoryMib ?? 0,
-    bootMs: machine.bootMs,
+    memory_mib: spec?.memoryMib ?? 0,
+    boot_ms: machine.bootMs,
     restored: machine.restored,
-    startedAt: new Date(Number(machine.startedAtMs)).toISOString(),
+    started_at: new Date(Number(machine.startedAtMs)).toISOString(),
     node,
   };
 }
