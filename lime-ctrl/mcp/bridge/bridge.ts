@@ -101,7 +101,7 @@ export function makeBridge(deps: BridgeDeps): Bridge {
     connection.usedAtMs = clock.now();
     if (request.method !== 'DELETE' && !connection.front.ended) {
       const { uid } = await placeOf(context);
-      if (uid !== connection.machineUid) await connection.front.close();
+      if (uid !== connection.machineUid) await connection.front.close(machineReplaced());
     }
     return connection.front.handle(request, body);
   }
@@ -178,6 +178,9 @@ export function makeBridge(deps: BridgeDeps): Bridge {
 
 const isSame = (a: Owner, b: Owner) =>
   a.sessionUid === b.sessionUid && a.caller === b.caller && a.serverName === b.serverName;
+
+const machineReplaced = () =>
+  new TvmError('unavailable', 'the machine was replaced by another', { reason: 'MachineReplaced' });
 
 /** In a message where there was a request: that is what clients show to people. */
 function failure(id: MessageId | null, error: TvmError): Response {

@@ -40,7 +40,8 @@ export interface LegacyFront {
   /** Whether a request is open, or the client listens. */
   readonly busy: boolean;
   readonly ended: TvmError | undefined;
-  close(): Promise<void>;
+  /** `why` is what requests are told that come later. */
+  close(why?: TvmError): Promise<void>;
 }
 
 export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFrontOptions): LegacyFront {
@@ -104,7 +105,7 @@ export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFront
   transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
   wire.receive(takeFromServer);
   void wire.ended.then(async (why) => {
-    ended = why;
+    ended ??= why;
     const left = [...open.keys()];
     open.clear();
     for (const each of left) await deliver(goneOf(each, why));
@@ -128,7 +129,8 @@ export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFront
     get ended() {
       return ended;
     },
-    async close() {
+    async close(why) {
+      ended ??= why;
       wire.end();
       await transport.close();
     },

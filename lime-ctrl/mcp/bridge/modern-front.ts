@@ -28,7 +28,7 @@ export function serveRequest(request: RpcRequest, mux: Mux, signal: AbortSignal,
   function write(text: string): void {
     if (!stream || over.signal.aborted) return;
     if ((stream.desiredSize ?? 0) > 0) stream.enqueue(Buffer.from(text));
-    else leave();
+    else cutOff();
   }
 
   const writeMessage = (message: Message) => write(`event: message\ndata: ${JSON.stringify(message)}\n\n`);
@@ -55,7 +55,11 @@ export function serveRequest(request: RpcRequest, mux: Mux, signal: AbortSignal,
     cancel();
     finish();
     resolve(new Response(null, { status: 499 }));
-    stream?.error(new Error('the stream was cut off'));
+  }
+
+  function cutOff(): void {
+    leave();
+    stream?.close();
   }
 
   function respond(response: RpcResponse): void {

@@ -48,7 +48,7 @@ async function readText(place: Place): Promise<string | undefined> {
     return bytes.toString('utf8');
   } catch (thrown) {
     const error = TvmError.from(thrown);
-    if (error.code === 'not_found') return undefined;
+    if (error.code === 'not_found' && !error.object?.startsWith('machine/')) return undefined;
     throw error;
   }
 }
