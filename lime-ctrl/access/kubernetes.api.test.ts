@@ -87,6 +87,25 @@ onEachTarget('access', (scope) => {
     }
   });
 
+  test('the Roles that docs/access.md shows are made by an ordinary kubectl', async (context) => {
+    if (scope.target === 'embedded') return context.skip('it has no Roles');
+    const kubectl = async (...args: string[]) => {
+      const { exitCode, stdout, stderr } = await scope.kubectl(args);
+      assert.equal(exitCode, 0, stderr);
+      return stdout.trim();
+    };
+    const account = await makeAccount('ci', []);
+    const asked = ['auth', 'can-i', 'create', 'microvms.vvm.tvm.github.com', '--subresource', 'execute'];
+    const as = `system:serviceaccount:${scope.namespace}:ci`;
+    await kubectl('create', 'role', 'executor', '--verb=create', '--resource=microvms.vvm.tvm.github.com/execute');
+    await kubectl('create', 'rolebinding', 'ci-runs', '--role=executor', `--serviceaccount=${scope.namespace}:ci`);
+    assert.equal(await kubectl(...asked, '--as', as), 'yes');
+    const caller = await accessFor().authenticate(`Bearer ${await kubectl('create', 'token', 'ci')}`);
+    const rules = routeRules['POST /v1/execute'] ?? [];
+    await accessFor().authorize(caller, questionsOf(rules, { namespace: scope.namespace }));
+    await account.remove();
+  });
+
   test('tokens for an audience of our own, and tokens that were revoked', async (context) => {
     if (scope.target === 'embedded') return context.skip('it has no service accounts');
     const account = await makeAccount('agent', []);

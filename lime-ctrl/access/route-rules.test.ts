@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { kinds } from '@tvm/api/kinds/kinds.ts';
 import fc from 'fast-check';
@@ -51,5 +53,15 @@ test('questions stay within the namespace and the name of the request', () => {
 test('what has no entry is not served', () => {
   for (const operation of ['GET /v1/secrets', 'constructor', '__proto__', 'GET /v1/microvms/']) {
     assert.throws(() => rulesOf(operation), operation);
+  }
+});
+
+test('docs/access.md names every right', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/access.md'), 'utf8');
+  for (const rule of Object.values(routeRules).flat()) {
+    const what =
+      'path' in rule ? rule.path : [rule.resource, ...(rule.subresource ? [rule.subresource] : [])].join('/');
+    const line = text.split('\n').some((each) => each.includes(rule.verb) && each.includes(what));
+    assert.ok(line, `${rule.verb} ${what}`);
   }
 });

@@ -74,6 +74,12 @@ export const routeRules: Readonly<Record<string, readonly Rule[]>> = {
   'GET /v1/images': [{ verb: 'get', path: '/v1/images' }],
 };
 
+/** For people: "create microvms/exec". */
+export function nameOfRule(rule: Rule): string {
+  if ('path' in rule) return `${rule.verb} ${rule.path}`;
+  return `${rule.verb} ${rule.resource}${rule.subresource === undefined ? '' : `/${rule.subresource}`}`;
+}
+
 /** Throws when the operation has no entry. */
 export function rulesOf(operation: string): readonly Rule[] {
   const rules = Object.hasOwn(routeRules, operation) ? routeRules[operation] : undefined;

@@ -1,6 +1,7 @@
 // The page at /docs: every endpoint with its schemas, in plain HTML. Invariant: it loads nothing from anywhere.
 interface Operation {
   summary?: string;
+  description?: string;
   parameters?: unknown[];
   requestBody?: unknown;
   responses?: unknown;
@@ -30,10 +31,10 @@ ${operations.join('\n')}</html>`;
 function section(
   method: string,
   path: string,
-  { summary = '', parameters, requestBody, responses }: Operation,
+  { summary = '', description = '', parameters, requestBody, responses }: Operation,
 ): string {
   const details = JSON.stringify({ parameters, requestBody, responses }, undefined, 2);
-  return `<section><h2><span class="m">${escapeHtml(method)}</span>${escapeHtml(path)}</h2><p>${escapeHtml(summary)}</p>
+  return `<section><h2><span class="m">${escapeHtml(method)}</span>${escapeHtml(path)}</h2><p>${escapeHtml(summary)} ${escapeHtml(description)}</p>
 <details><summary>Schemas</summary><pre>${escapeHtml(details)}</pre></details></section>`;
 }
 

@@ -7,7 +7,7 @@ import { bodyTooLarge } from '@tvm/api/rest/problem.ts';
 import { problem } from '@tvm/api/rest/stream.ts';
 import type { Context } from 'hono';
 import type { Access, Caller } from '../access/access.ts';
-import { questionsOf, type Rule, rulesOf } from '../access/route-rules.ts';
+import { nameOfRule, questionsOf, type Rule, rulesOf } from '../access/route-rules.ts';
 
 export interface AppEnv {
   Bindings: HttpBindings;
@@ -50,7 +50,7 @@ export function addEndpoint<Params, Query, Body>(app: App, endpoint: Endpoint<Pa
   const method = endpoint.method.toUpperCase();
   const rules = rulesOf(`${method} ${endpoint.path}`);
   const watchRules = endpoint.watchable ? rulesOf(`WATCH ${endpoint.path}`) : rules;
-  app.openAPIRegistry.registerPath(routeOf(endpoint));
+  app.openAPIRegistry.registerPath(routeOf(endpoint, rules, watchRules));
   app.on(method, endpoint.path.replaceAll(/\{(\w+)\}/g, ':$1'), async (context) => {
     const params = check(endpoint.params ?? noFields, context.req.param(), 'path') as Params;
     const query = check(endpoint.query ?? noFields, context.req.query(), 'query') as Query;
@@ -88,12 +88,17 @@ export function namespaceOf(
 
 export const defaultNamespace = 'default';
 
-function routeOf<Params, Query, Body>(endpoint: Endpoint<Params, Query, Body>): RouteConfig {
+function routeOf<Params, Query, Body>(
+  endpoint: Endpoint<Params, Query, Body>,
+  rules: readonly Rule[],
+  watchRules: readonly Rule[],
+): RouteConfig {
   const { status, description, content = {} } = endpoint.answers;
   return {
     method: endpoint.method,
     path: endpoint.path,
     summary: endpoint.summary,
+    description: needs(rules) + (endpoint.watchable ? ` A watch ${needs(watchRules).toLowerCase()}` : ''),
     security: [{ bearer: [] }],
     request: {
       ...(endpoint.params && { params: endpoint.params as unknown as z.ZodObject }),
@@ -108,6 +113,10 @@ function routeOf<Params, Query, Body>(endpoint: Endpoint<Params, Query, Body>): 
       default: { description: 'What went wrong.', content: { 'application/problem+json': { schema: problem } } },
     },
   };
+}
+
+function needs(rules: readonly Rule[]): string {
+  return `Needs ${rules.map(nameOfRule).join(', ')}.`;
 }
 
 /** Throws invalid_argument that names each wrong field and, for unknown ones, the known ones. */
