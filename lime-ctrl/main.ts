@@ -20,7 +20,7 @@ import { openFleet } from './flintlock/open-fleet.ts';
 import { lead } from './lead.ts';
 import { makeGateway } from './mcp/gateway.ts';
 import { makeMcpHandlers } from './mcp/handlers.ts';
-import { makeLimeMetrics, watchEngine } from './metrics.ts';
+import { makeLimeMetrics, watchEngine, watchFleet } from './metrics.ts';
 import { makeActivity } from './microvm/activity.ts';
 import { declarePools } from './microvm-pool/declare.ts';
 import { makeTell, tellTroubles } from './own-events.ts';
@@ -31,6 +31,7 @@ import { makeReflectors } from './reflectors.ts';
 import { makeReplicas, soleReplica, whenListed } from './replicas/replicas.ts';
 import { makeKeptProcesses } from './rest/kept-processes.ts';
 import { serveRest } from './rest/server.ts';
+import { pendingDemand } from './scaling/pending.ts';
 
 const config = loadConfig();
 const log = makeLogger('lime-ctrl', config.logLevel);
@@ -66,7 +67,7 @@ await runMain(log, async (signal) => {
     microVms: reflectors.microVms,
     activity,
     settings: config.gateway,
-    makeHandlers: (keys) => makeMcpHandlers({ fleet, clock, log, version }, keys),
+    makeHandlers: (keys) => makeMcpHandlers({ client, fleet, clock, log, version }, keys),
     clock,
     log,
   });
@@ -92,6 +93,7 @@ await runMain(log, async (signal) => {
     onExecuted: metrics.onExecuted,
   });
   watchEngine([registry], pool, admission);
+  watchFleet([registry], fleet, () => pendingDemand({ microVms: reflectors.microVms, pool }));
 
   await using _metrics = await serveMetrics(registry, config.metricsListen);
   const { trouble } = nodes;
@@ -122,7 +124,7 @@ await runMain(log, async (signal) => {
       pool,
       ...metrics,
     },
-    ...{ names: nodes.names, pod, replicas, tell, sessionControl: gateway.control },
+    ...{ names: nodes.names, pod, scale: config.scale, replicas, tell, sessionControl: gateway.control },
   };
   const election = {
     client,

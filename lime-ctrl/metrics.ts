@@ -5,6 +5,8 @@ import { Gauge, Histogram, type Registry } from '@tvm/kit/metrics.ts';
 import type { Admission } from './engine/admission.ts';
 import type { EngineDeps } from './engine/engine.ts';
 import type { Pool } from './engine/pool.ts';
+import type { Fleet, NodeView } from './flintlock/fleet.ts';
+import type { Demand } from './placement/place.ts';
 
 const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -73,4 +75,62 @@ export function watchEngine(registers: Registry[], pool: Pool, admission: Admiss
       this.set({ state: 'queued' }, admission.queued);
     },
   });
+}
+
+const bytesPerMB = 1024 * 1024;
+
+/** What an autoscaler of flintlocks would go by, and who looks after the nodes. */
+export function watchFleet(registers: Registry[], fleet: Fleet, pending: () => Demand[]): void {
+  new Gauge({
+    name: 'tvm_nodes',
+    help: 'Flintlocks by state.',
+    labelNames: ['state'],
+    registers,
+    collect() {
+      for (const state of nodeStates) this.set({ state }, 0);
+      for (const node of fleet.nodes()) this.inc({ state: stateOf(node) });
+    },
+  });
+  new Gauge({
+    name: 'tvm_nodes_memory_bytes',
+    help: 'Memory for machines on the nodes that answer: in all, and not promised to one.',
+    labelNames: ['kind'],
+    registers,
+    collect() {
+      const there = fleet.nodes().filter(({ reachable }) => reachable);
+      const sum = (of: (node: NodeView) => number) => there.reduce((total, node) => total + of(node), 0) * bytesPerMB;
+      this.set(
+        { kind: 'total' },
+        sum(({ info }) => Number(info?.memoryMib ?? 0n)),
+      );
+      this.set(
+        { kind: 'free' },
+        sum(({ name }) => fleet.memoryFreeMiB(name)),
+      );
+    },
+  });
+  new Gauge({
+    name: 'tvm_pending_machines',
+    help: 'Machines that wait for room.',
+    registers,
+    collect() {
+      this.set(pending().length);
+    },
+  });
+  new Gauge({
+    name: 'tvm_pending_memory_bytes',
+    help: 'Memory of the machines that wait for room.',
+    registers,
+    collect() {
+      this.set(pending().reduce((total, { memory }) => total + memory, 0) * bytesPerMB);
+    },
+  });
+}
+
+const nodeStates = ['ready', 'cordoned', 'draining', 'unreachable'] as const;
+
+function stateOf({ reachable, draining, cordoned }: NodeView): (typeof nodeStates)[number] {
+  if (!reachable) return 'unreachable';
+  if (draining) return 'draining';
+  return cordoned ? 'cordoned' : 'ready';
 }

@@ -22,6 +22,9 @@ const drainMs = 30_000;
 const adoptMs = 30_000;
 /** Lets the answer of a run go out before its machine is destroyed, and changes gather. */
 const settleMs = 5;
+/** A run that waits for room asks for it again sooner than this. */
+const refusedMs = 10_000;
+const noNode = 'NoNode';
 
 export interface PoolView extends Shape {
   waiting: number;
@@ -63,6 +66,8 @@ export interface Pool {
   standing(shape: Shape): Standing;
   /** How many such machines wait that other replicas have made. */
   waitingElsewhere(shape: Shape): number;
+  /** What this replica would make if a node had room for it. */
+  wanting(): Demand[];
   view(): PoolView[];
   /** Calls the listener when a machine was made, failed, or is gone; returns the way to stop. */
   subscribe(listener: () => void): () => void;
@@ -97,6 +102,8 @@ export function makePool(deps: PoolDeps): Pool {
   const targets = makeTargets(deps.warm, deps.keepUsed);
   const failures = new Map<string, Failure>();
   const listeners = new Set<() => void>();
+  /** Runs that found no room lately. */
+  const refused = new Map<string, { shape: Shape; atMs: number }>();
   let deferred: ReadonlyMap<string, Deferral> = new Map();
   let drainUntilMs = 0;
   let adoptUntilMs = clock.now() + adoptMs;
@@ -198,6 +205,28 @@ export function makePool(deps: PoolDeps): Pool {
     stop();
   }
 
+  async function make(shape: Shape): Promise<PlacedMachine> {
+    try {
+      return await maker.make(shape, 'execute');
+    } catch (error) {
+      const { reason } = TvmError.from(error);
+      if (reason === noRoom || reason === noNode) refused.set(keyOfShape(shape), { shape, atMs: clock.now() });
+      throw error;
+    }
+  }
+
+  function wanting(): Demand[] {
+    const nowMs = clock.now();
+    for (const [key, { atMs }] of refused) if (nowMs - atMs > refusedMs) refused.delete(key);
+    const hasNode = fleet.nodes().some(({ reachable }) => reachable);
+    const short = targets.list(nowMs).flatMap(({ shape, minReady, firm }) => {
+      const { waiting, making, deferral } = standing(shape);
+      const lacks = firm && (!hasNode || deferral === 'room');
+      return lacks ? Array.from({ length: Math.max(0, minReady - waiting - making) }, () => shape) : [];
+    });
+    return [...[...refused.values()].map(({ shape }) => shape), ...short];
+  }
+
   function standing(shape: Shape): Standing {
     const key = keyOfShape(shape);
     const same = inventory.machines().filter((each) => keyOfShape(each.shape) === key);
@@ -212,7 +241,7 @@ export function makePool(deps: PoolDeps): Pool {
 
   return {
     claim: inventory.claim,
-    make: (shape) => maker.make(shape, 'execute'),
+    make,
     mayMake: (shape) => inventory.busy() < (isTemplateBuilding(shape, fleet.nodes()) ? 1 : processors()),
     hasMachines: () => inventory.machines().length > 0,
     noteAsked: (shape) => targets.noteAsked(shape, clock.now()),
@@ -236,6 +265,7 @@ export function makePool(deps: PoolDeps): Pool {
     },
     standing,
     waitingElsewhere: inventory.waitingElsewhere,
+    wanting,
     view: () =>
       targets.list(clock.now()).map((target) => {
         const { waiting, making } = standing(target.shape);
@@ -246,7 +276,7 @@ export function makePool(deps: PoolDeps): Pool {
       return () => listeners.delete(listener);
     },
     get size() {
-      return inventory.size + targets.size + failures.size;
+      return inventory.size + targets.size + failures.size + refused.size;
     },
     run,
   };
