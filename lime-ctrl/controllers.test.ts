@@ -70,6 +70,21 @@ test('nothing is written when nothing changed', async () => {
   assert.equal(harness.kube.writes.filter((write) => write.includes('MicroVM')).length, before + 1);
 });
 
+test('where, being made, up: three writes of the status at most; each change of its state afterwards is one', async () => {
+  await using harness = await startHarness();
+  const statusWrites = () => harness.kube.writes.filter((write) => write.startsWith('updateStatus MicroVM')).length;
+  await harness.kube.create(microVms, microVm('thrifty'));
+  await phaseIs(harness, 'thrifty', 'Running');
+  assert.ok(statusWrites() <= 3);
+  for (const state of ['Paused', 'Running', 'Stopped'] as const) {
+    const before = statusWrites();
+    await harness.kube.patch(microVms, 'default', 'thrifty', { spec: { desiredState: state } });
+    await phaseIs(harness, 'thrifty', state);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(statusWrites(), before + 1, state);
+  }
+});
+
 test('a VMM that died is told and started again', async () => {
   await using harness = await startHarness();
   const { metadata } = await harness.kube.create(microVms, microVm('crash'));

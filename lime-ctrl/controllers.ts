@@ -4,22 +4,22 @@ import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
-import { makeWorkQueue, type WorkQueue } from '@tvm/kit/controller/work-queue.ts';
-import { type KubeClient, keyOf, microVms as microVmResource } from '@tvm/kit/kube/client.ts';
+import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
+import { type KubeClient, microVms as microVmResource } from '@tvm/kit/kube/client.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { aborted } from '@tvm/kit/run-main.ts';
 import type { Pool } from './engine/pool.ts';
-import type { Fleet, FleetEvent } from './flintlock/fleet.ts';
+import type { Fleet } from './flintlock/fleet.ts';
 import type { SessionControl } from './mcp/gateway.ts';
 import { runMcpSessions } from './mcp-session/controller.ts';
 import type { Activity } from './microvm/activity.ts';
 import { makeFailureLog } from './microvm/failure-log.ts';
 import { makeMicroVmReconcile } from './microvm/reconcile.ts';
-import { ownerLabel } from './microvm/world.ts';
+import { makeWake } from './microvm/wake.ts';
 import { runMicroVmPools } from './microvm-pool/controller.ts';
 import { runMicroVmSnapshots } from './microvm-snapshot/controller.ts';
 import type { ResourceQuota } from './quota/limits.ts';
-import { type Quota, quotaExceeded } from './quota/quota.ts';
+import type { Quota } from './quota/quota.ts';
 import { reportQuotas } from './quota/report.ts';
 import { refuseInvalid } from './refuse-invalid.ts';
 import { type LoopDeps, runLoop } from './run-loop.ts';
@@ -62,23 +62,20 @@ export async function runControllers(deps: ControllersDeps, signal: AbortSignal)
 async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<void> {
   const { client, fleet, microVms, snapshots, recorder, activity, clock } = deps;
   const queue = makeWorkQueue(clock);
-  const keys = () => [...new Set([...microVms.list().map(keyOf), ...fleet.machines().flatMap(machineKey)])];
-  const addAll = () => {
-    for (const key of keys()) queue.add(key);
-  };
+  using wake = makeWake(microVms, fleet);
+  const add = (keys: string[]) => keys.forEach(queue.add);
   const unsubscribe = [
     microVms.subscribe(({ key }) => queue.add(key)),
-    snapshots.subscribe(({ key }) => {
-      for (const vm of microVms.list()) if (waitsForSnapshot(vm, key)) queue.add(keyOf(vm));
-    }),
-    ...(deps.quotas ? [deps.quotas.subscribe(() => withoutRoom(microVms.list()).forEach(queue.add))] : []),
+    snapshots.subscribe(({ key }) => add(wake.bySnapshot(key))),
+    ...(deps.quotas ? [deps.quotas.subscribe(() => add(wake.byRoom()))] : []),
     fleet.subscribe((event) => {
-      if (event.type === 'node') return addAll();
-      addMachine(queue, event);
-      if (!event.machine) for (const key of withoutRoom(microVms.list())) queue.addAfter(key, roomGatherMs);
+      if (event.type === 'node') return add(wake.byNode(event.node));
+      const machine = event.machine ?? event.previous;
+      if (machine) add(wake.byMachine(machine));
+      if (!event.machine) for (const key of wake.byRoom()) queue.addAfter(key, roomGatherMs);
     }),
   ];
-  addAll();
+  add(wake.all());
   const reconcileSound = makeMicroVmReconcile({
     client,
     fleet,
@@ -94,7 +91,7 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
   const standing = (message: string) => ({ phase: 'Failed', reason: 'InvalidSpec', message });
   const refusal = { resource: microVmResource, get: microVms.get, client, recorder, clock, standing };
   const reconcile = refuseInvalid(refusal, reconcileSound);
-  await runLoop(deps, { name: 'microvm', queue, reconcile, keys }, signal);
+  await runLoop(deps, { name: 'microvm', queue, reconcile, keys: wake.all }, signal);
   for (const stop of unsubscribe) stop();
 }
 
@@ -103,23 +100,4 @@ async function runSessions(deps: ControllersDeps, signal: AbortSignal): Promise<
   const base = await Promise.race([deps.sessionControl.base, aborted(signal)]);
   if (base === undefined || signal.aborted) return;
   await runMcpSessions({ ...deps, tokens, activity, tokenLifeMs, base }, signal);
-}
-
-function waitsForSnapshot({ metadata, spec, status }: MicroVm, key: string): boolean {
-  return spec.snapshot !== undefined && !status?.host && `${metadata.namespace}/${spec.snapshot}` === key;
-}
-
-/** Those that wait for the end of other machines. */
-function withoutRoom(all: MicroVm[]): string[] {
-  return all.filter(({ status }) => status?.reason === 'NoRoom' || status?.reason === quotaExceeded).map(keyOf);
-}
-
-function machineKey({ machine }: { machine: { labels: Record<string, string> } }): string[] {
-  const { [ownerLabel]: owner, namespace, name } = machine.labels;
-  return owner === 'microvm' && namespace && name ? [`${namespace}/${name}`] : [];
-}
-
-function addMachine(queue: WorkQueue, event: FleetEvent & { type: 'machine' }): void {
-  const machine = event.machine ?? event.previous;
-  for (const key of machine ? machineKey({ machine }) : []) queue.add(key);
 }

@@ -45,6 +45,7 @@ export interface Fleet {
   /** The machine on the preferred node, else wherever it is. */
   machine(uid: string, preferred?: string): PlacedMachine | undefined;
   machines(): PlacedMachine[];
+  machinesOn(node: string): Machine[];
   /** Machines made for the MicroVM of this key. */
   machinesFor(key: string): PlacedMachine[];
   /** How many machines the node has; of those made in a namespace, when one is given. */
@@ -233,6 +234,7 @@ export function makeFleet(clients: ReadonlyMap<string, FlintlockClient>, deps: F
     },
     machine: index.find,
     machines: index.all,
+    machinesOn: index.on,
     machinesFor: index.madeFor,
     countOn: index.count,
     refresh,

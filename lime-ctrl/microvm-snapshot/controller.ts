@@ -1,6 +1,7 @@
 // Runs the reconcile of MicroVMSnapshots, woken by them, by their sources and by nodes that come and go.
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
+import { indexByGroups } from '@tvm/kit/controller/group-index.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { makeWorkQueue } from '@tvm/kit/controller/work-queue.ts';
 import { type KubeClient, keyOf, microVmSnapshots } from '@tvm/kit/kube/client.ts';
@@ -22,15 +23,14 @@ export interface MicroVmSnapshotsDeps extends LoopDeps {
 export async function runMicroVmSnapshots(deps: MicroVmSnapshotsDeps, signal: AbortSignal): Promise<void> {
   const { fleet, microVms, snapshots, clock } = deps;
   const queue = makeWorkQueue(clock);
+  using waiting = indexByGroups(snapshots, sourcesOf);
   const keys = () => snapshots.list().map(keyOf);
   const addAll = () => {
     for (const key of keys()) queue.add(key);
   };
   const unsubscribe = [
     snapshots.subscribe(({ key }) => queue.add(key)),
-    microVms.subscribe(({ key }) => {
-      for (const snapshot of snapshots.list()) if (isWaitingFor(snapshot, key)) queue.add(keyOf(snapshot));
-    }),
+    microVms.subscribe(({ key }) => waiting.in(key).forEach(queue.add)),
     fleet.subscribe((event) => event.type === 'node' && addAll()),
   ];
   addAll();
@@ -42,6 +42,7 @@ export async function runMicroVmSnapshots(deps: MicroVmSnapshotsDeps, signal: Ab
   for (const stop of unsubscribe) stop();
 }
 
-function isWaitingFor({ metadata, spec, status }: MicroVmSnapshot, microVmKey: string): boolean {
-  return !status?.readyToUse && `${metadata.namespace}/${spec.source.microVM}` === microVmKey;
+/** The MicroVM that it waits for. */
+function sourcesOf({ metadata, spec, status }: MicroVmSnapshot): string[] {
+  return status?.readyToUse ? [] : [`${metadata.namespace}/${spec?.source?.microVM}`];
 }

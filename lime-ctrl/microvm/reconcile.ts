@@ -1,8 +1,9 @@
-// Joins observe, plan and execute for one MicroVM. Invariant: the status is written last, from what was planned, so that a
-// crash in between repeats idempotent actions and loses nothing.
+// Joins observe, plan and execute for one MicroVM. Invariant: the status is written last, but for the host of a machine that
+// is about to be made, so that a crash in between repeats idempotent actions and loses nothing.
 import { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
+import { keyOf } from '@tvm/kit/kube/client.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import type { Demand } from '../placement/place.ts';
 import type { Quota } from '../quota/quota.ts';
@@ -25,9 +26,9 @@ export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promis
     const observation = await observeMicroVm(deps, key);
     const plan = planWithinQuota(deps, observation.observed);
     const { vm } = observation.observed;
-    if (vm) await carryOut(deps, vm, plan, observation);
-    else await destroyStrays(deps, plan.actions);
     if (vm && plan.status?.reason === 'NoRoom') deps.onNoRoom?.(vm.spec);
+    if (vm) return { requeueAfterMs: await carryOut(deps, vm, plan, observation) };
+    await destroyStrays(deps, plan.actions);
     return { requeueAfterMs: plan.requeueAfterMs };
   };
 }
@@ -48,17 +49,35 @@ async function destroyStrays({ fleet }: MicroVmDeps, actions: Action[]): Promise
   for (const action of actions) if (action.type === 'destroyMachine') await destroyMachine(fleet, action);
 }
 
-/** The finalizer goes last: with it goes the object, and nothing more can be said of it. */
-async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secretEnv }: Observation): Promise<void> {
+/** Gives when to look again. The finalizer goes last: with it goes the object, and nothing more can be said of it. */
+async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secretEnv }: Observation) {
   const last = plan.actions.filter(({ type }) => type === 'removeFinalizer');
   let vm = planned;
+  let told = plan.status === undefined || plan.status === planned.status;
   for (const action of plan.actions) {
     if (last.includes(action)) continue;
-    vm = await attempt(deps, action, vm, secretEnv);
+    if (action.type === 'assignHost' && plan.status) {
+      // Where the machine will be is told together with all else that there is to tell.
+      vm = await writeStatus(deps.client, vm, plan.status);
+      told = true;
+    } else vm = await attempt(deps, action, vm, secretEnv);
   }
-  if (plan.status && plan.status !== planned.status) vm = await writeStatus(deps.client, vm, plan.status);
-  for (const event of plan.events) deps.recorder.record(vm, event);
+  const settled = told ? undefined : await planOfSettled(deps, vm, plan);
+  const { status, events, requeueAfterMs } = settled ?? plan;
+  if (!told && status) vm = await writeStatus(deps.client, vm, status);
+  for (const event of events) deps.recorder.record(vm, event);
   for (const action of last) await executeAction(deps, action, vm, secretEnv);
+  return requeueAfterMs;
+}
+
+const settling = new Set<Action['type']>(['pauseMachine', 'resumeMachine', 'stopMachine']);
+
+/** After a call that answers when it is done the machine is as wanted: what can be said of it then; undefined: not more. */
+async function planOfSettled(deps: MicroVmDeps, vm: MicroVm, plan: Plan): Promise<Plan | undefined> {
+  if (!plan.actions.some(({ type }) => settling.has(type))) return undefined;
+  const { observed } = await observeMicroVm({ ...deps, cached: () => vm }, keyOf(vm));
+  const next = planMicroVm(observed);
+  return next.actions.length === 0 ? next : undefined;
 }
 
 async function attempt(deps: MicroVmDeps, action: Action, vm: MicroVm, env: Record<string, string>): Promise<MicroVm> {
