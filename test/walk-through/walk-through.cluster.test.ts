@@ -196,7 +196,8 @@ describe('a cluster', () => {
     await tvm.untilPhase('failed', 'Failed');
     await tvm.untilPhase('paused', 'Paused');
     await tvm.untilPhase('stopped', 'Stopped');
-    await tvm.apply(microVm('creating'));
+    // An address of documentation: nobody answers there, and the image is being pulled for long.
+    await tvm.apply(microVm('creating', { image: '192.0.2.1:5000/nobody/there:1' }));
     await tvm.untilPhase('creating', 'Creating');
     await tvm.kubectl('delete', 'mcps', '--all', '--timeout=60s');
     await tvm.kubectl('delete', 'mvm', '--all', '--timeout=120s');
