@@ -17,18 +17,25 @@ export function toProblem(error: TvmError): Problem {
     ...(error.object !== undefined && { object: error.object }),
     ...(error.hint !== undefined && { hint: error.hint }),
     ...(error.reason !== undefined && { reason: error.reason }),
+    ...retryAfter(error),
   };
+}
+
+function retryAfter({ code, retryAfterSeconds: said }: TvmError): Pick<Problem, 'retryAfterSeconds'> {
+  const seconds = said ?? (code === 'resource_exhausted' ? 1 : undefined);
+  return seconds === undefined ? {} : { retryAfterSeconds: Math.max(1, Math.ceil(seconds)) };
 }
 
 /** The error a server reported. A body that is no problem becomes `internal`, with `fallback` as its message. */
 export function fromProblem(body: unknown, fallback: string): TvmError {
   const parsed = problem.safeParse(body);
   if (!parsed.success) return new TvmError('internal', fallback);
-  const { code, detail, object, hint, reason } = parsed.data;
+  const { code, detail, object, hint, reason, retryAfterSeconds } = parsed.data;
   const known = errorCodes.find((each) => each === code) ?? 'internal';
   return new TvmError(known, detail, {
     ...(object !== undefined && { object }),
     ...(hint !== undefined && { hint }),
     ...(reason !== undefined && { reason }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
   });
 }

@@ -52,6 +52,10 @@ export const problem = z.object({
   object: z.string().optional(),
   hint: z.string().optional(),
   reason: z.string().optional(),
+  retryAfterSeconds: z
+    .int()
+    .optional()
+    .meta({ description: 'When trying again makes sense; as the header Retry-After.' }),
 });
 export type Problem = z.infer<typeof problem>;
 

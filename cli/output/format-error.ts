@@ -10,6 +10,7 @@ export function formatError(thrown: unknown, debug = false): string {
   if (error.object && !error.message.includes(error.object)) lines.push(`  object: ${clean(error.object)}`);
   for (const cause of causesOf(error)) lines.push(`  because: ${clean(cause)}`);
   if (error.hint) lines.push(...error.hint.split('\n').map((line) => `  ${clean(line)}`));
+  if (error.retryAfterSeconds !== undefined) lines.push(`  Retry-After: ${error.retryAfterSeconds} s`);
   if (debug && error.stack) lines.push(error.stack);
   return lines.join('\n');
 }

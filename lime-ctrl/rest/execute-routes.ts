@@ -29,7 +29,11 @@ export function addExecuteRoutes(app: App, { engine }: { engine: Engine }): void
     handle: async ({ namespace, body, context, gone }) => {
       const options = { namespace, signal: gone };
       if (context.req.header('accept')?.includes(ndjson)) {
-        return streamResponse(eventLines(engine.execute(body, options)), ndjson);
+        const run = engine.execute(body, options);
+        gone.addEventListener('abort', () => void run.return(), { once: true });
+        // What is refused before anything happened gets a status of its own.
+        const first = await run.next();
+        return streamResponse(eventLines(continued(first, run)), ndjson);
       }
       return jsonResponse(await collect(engine.execute(body, options)));
     },
@@ -51,6 +55,15 @@ async function collect(run: AsyncIterable<RunEvent>): Promise<ExecuteResult> {
     }
   }
   throw new TvmError('internal', 'execute: the run ended without a result');
+}
+
+async function* continued(first: IteratorResult<RunEvent, void>, run: AsyncGenerator<RunEvent, void>) {
+  try {
+    if (!first.done) yield first.value;
+    yield* run;
+  } finally {
+    await run.return();
+  }
 }
 
 /** One event a line; a failure is the last line. */

@@ -146,6 +146,12 @@ test('too many at once: 429 with whole seconds', async () => {
     return asked?.status === 429 ? asked : undefined;
   });
   assert.match(response.headers.get('retry-after') ?? '', /^[1-9]\d*$/);
+  const streamed = postJson({ code: 'print 1' });
+  const headers = { ...(streamed.headers as Record<string, string>), accept: 'application/x-ndjson' };
+  const refused = await harness.fetch('/v1/execute', { ...streamed, headers });
+  assert.equal(refused.status, 429, 'what has not begun is no stream');
+  const { retryAfterSeconds } = (await refused.json()) as Problem;
+  assert.equal(refused.headers.get('retry-after'), String(retryAfterSeconds));
   stop.abort();
   await Promise.all([first, second]);
 });
@@ -164,4 +170,19 @@ test('no token, a wrong token, a wrong body: refused with what to do', async () 
   const vast = await harness.fetch('/v1/execute', postJson({ code: 'x'.repeat(9_000_000) }));
   assert.deepEqual([vast.status, vast.headers.get('connection')], [413, 'close']);
   assert.match(((await vast.json()) as Problem).detail, /8388608 bytes/);
+});
+
+test('a stream whose reader leaves before it reads takes its run with it', async () => {
+  await using harness = await startHarness();
+  const init = postJson({ code: 'print x\nhang' });
+  const headers = { ...(init.headers as Record<string, string>), accept: 'application/x-ndjson' };
+  for (let count = 0; count < 3; count++) {
+    const stop = new AbortController();
+    const asked = harness.fetch('/v1/execute', { ...init, headers, signal: stop.signal });
+    await eventually(() => harness.flintlock.machines.size > 0);
+    if (count > 0) await asked;
+    stop.abort();
+    await asked.catch(() => {});
+    await eventually(() => [...harness.flintlock.machines.values()].every(({ labels }) => labels.owner !== 'execute'));
+  }
 });

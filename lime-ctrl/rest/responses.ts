@@ -15,11 +15,11 @@ export function problemResponse(thrown: unknown, requestId: string): Response {
 }
 
 export function problemHeaders(error: TvmError, requestId: string): Record<string, string> {
-  const wait = error.retryAfterSeconds ?? (error.code === 'resource_exhausted' ? 1 : undefined);
+  const { retryAfterSeconds } = toProblem(error);
   return {
     'content-type': problemContentType,
     'x-request-id': requestId,
-    ...(wait !== undefined && { 'retry-after': String(Math.max(1, Math.ceil(wait))) }),
+    ...(retryAfterSeconds !== undefined && { 'retry-after': String(retryAfterSeconds) }),
     ...(error.code === 'unauthenticated' && { 'www-authenticate': challengeOf(error) }),
     // What is left of the body is not read, so that the connection cannot be used again.
     ...(error.reason === bodyTooLarge && { connection: 'close' }),
