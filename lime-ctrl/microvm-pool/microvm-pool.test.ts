@@ -6,6 +6,9 @@ import type { MicroVmPool } from '@tvm/api/kinds/microvm-pool.ts';
 import type { ExecuteResult } from '@tvm/api/rest/execute.ts';
 import { events, microVmPools, microVms } from '@tvm/kit/kube/client.ts';
 import { conditionOf } from '@tvm/kit/kube/conditions.ts';
+import { makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
+import { soleReplica } from '../replicas/replicas.ts';
+import { makeFakeFlintlock } from '../testing/fake-flintlock.ts';
 import { eventually, type Harness, microVm, postJson, startHarness } from '../testing/harness.ts';
 
 function pool(name: string, spec: Partial<MicroVmPool['spec']> = {}): MicroVmPool {
@@ -99,4 +102,17 @@ test('after a restart the machines of a declared pool are taken over, not made a
   await using second = await startHarness({ flintlock: harness.flintlock, kube: harness.kube });
   await eventually(() => second.pool.view()[0]?.waiting === 3);
   assert.deepEqual([...harness.flintlock.machines.keys()].toSorted(), before);
+});
+
+test('two replicas share a pool; its status counts what both keep', async () => {
+  const shared = { kube: makeMemoryKube(), flintlock: makeFakeFlintlock() };
+  const replica = (own: string) => ({ ...soleReplica(own), living: () => ['a', 'b'] });
+  await using first = await startHarness({ ...shared, replicas: replica('a') });
+  await using second = await startHarness({ ...shared, replicas: replica('b') });
+  await first.kube.create(microVmPools, pool('demo', { minReady: 3, maxReady: 3 }));
+  await readyIs(first, 'demo', 3);
+  const waiting = [first, second].map((each) => each.pool.view().reduce((sum, view) => sum + view.waiting, 0));
+  assert.deepEqual(waiting.toSorted(), [1, 2]);
+  await first.kube.delete(microVmPools, 'default', 'demo');
+  await eventually(() => shared.flintlock.machines.size === 0);
 });

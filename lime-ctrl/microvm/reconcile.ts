@@ -4,6 +4,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
 import { keyOf } from '@tvm/kit/kube/client.ts';
+import { conditionOf } from '@tvm/kit/kube/conditions.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import type { Demand } from '../placement/place.ts';
 import type { Quota } from '../quota/quota.ts';
@@ -26,7 +27,7 @@ export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promis
     const observation = await observeMicroVm(deps, key);
     const plan = planWithinQuota(deps, observation.observed);
     const { vm } = observation.observed;
-    if (vm && plan.status?.reason === 'NoRoom') deps.onNoRoom?.(vm.spec);
+    if (vm && lacksRoom(plan)) deps.onNoRoom?.(vm.spec);
     if (vm) return { requeueAfterMs: await carryOut(deps, vm, plan, observation) };
     await destroyStrays(deps, plan.actions);
     return { requeueAfterMs: plan.requeueAfterMs };
@@ -96,4 +97,9 @@ async function tellRefusal(deps: MicroVmDeps, action: Action, vm: MicroVm, error
   const reason = status.reason ?? 'Refused';
   deps.recorder.record(vm, { type: 'Warning', reason, message: `${action.type}: ${error.message}` });
   await writeStatus(deps.client, vm, status);
+}
+
+function lacksRoom({ status }: Plan): boolean {
+  const scheduled = conditionOf(status?.conditions, 'Scheduled');
+  return scheduled?.status === 'False' && scheduled.reason === 'NoRoom';
 }

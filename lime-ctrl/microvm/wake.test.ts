@@ -37,6 +37,7 @@ test('an event wakes those that it concerns', async () => {
     vm('on-b', { host: 'b' }),
     vm('new', {}),
     vm('full', { host: 'b', reason: 'NoRoom' }),
+    vm('gone', { host: 'z', reason: 'NodeGone' }),
     vm('child', {}, { snapshot: 'now' }),
     vm('up', { host: 'b' }, { snapshot: 'now' }),
   ];
@@ -47,14 +48,14 @@ test('an event wakes those that it concerns', async () => {
   const machine = await makeFakeFlintlock('a').client.createMachine({ uid: 'u', spec: { memoryMib: 64 }, labels });
   fleet.learn('a', machine);
 
-  assert.deepEqual(names(wake.byNode('a')), ['child', 'full', 'new', 'on-a', 'stray']);
-  assert.deepEqual(names(wake.byNode('c')), ['child', 'full', 'new']);
+  assert.deepEqual(names(wake.byNode('a')), ['child', 'full', 'gone', 'new', 'on-a', 'stray']);
+  assert.deepEqual(names(wake.byNode('c')), ['child', 'full', 'gone', 'new']);
   assert.deepEqual(names(wake.bySnapshot('default/now')), ['child']);
-  assert.deepEqual(names(wake.byRoom()), ['full']);
+  assert.deepEqual(names(wake.byRoom()), ['full', 'gone']);
   assert.deepEqual(names(wake.byMachine(machine)), ['stray']);
   assert.deepEqual(names(wake.all()), [...objects.map(({ metadata }) => metadata.name), 'stray'].sort());
 
   list.change(onA, vm('on-a', { host: 'c' }));
-  assert.deepEqual(names(wake.byNode('a')), ['child', 'full', 'new', 'stray']);
-  assert.deepEqual(names(wake.byNode('c')), ['child', 'full', 'new', 'on-a']);
+  assert.deepEqual(names(wake.byNode('a')), ['child', 'full', 'gone', 'new', 'stray']);
+  assert.deepEqual(names(wake.byNode('c')), ['child', 'full', 'gone', 'new', 'on-a']);
 });

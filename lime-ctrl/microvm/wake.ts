@@ -23,7 +23,9 @@ export interface Wake extends Disposable {
 const unplaced = 'unplaced';
 const withoutRoom = 'room';
 /** With one of these it waits for a node, whichever it had. */
-const placementReasons = ['NoNode', 'NoRoom', 'TooLarge'];
+const placementReasons = ['NoNode', 'NoRoom', 'TooLarge', 'NodeGone', 'NodeDrained'];
+/** With one of these for room on one. */
+const roomReasons = ['NoRoom', 'NodeGone', 'NodeDrained', quotaExceeded];
 
 export function makeWake(microVms: Pick<Reflector<MicroVm>, 'list' | 'subscribe'>, fleet: Fleet): Wake {
   const index = indexByGroups(microVms, groupsOf);
@@ -50,7 +52,7 @@ function groupsOf({ metadata, spec, status }: MicroVm): string[] {
   return [
     ...(host === undefined ? [] : [`node ${host}`]),
     ...(host === undefined || placementReasons.includes(reason ?? '') ? [unplaced] : []),
-    ...(reason === 'NoRoom' || reason === quotaExceeded ? [withoutRoom] : []),
+    ...(roomReasons.includes(reason ?? '') ? [withoutRoom] : []),
     ...(host === undefined && spec?.snapshot !== undefined ? [`snapshot ${metadata.namespace}/${spec.snapshot}`] : []),
   ];
 }

@@ -23,7 +23,7 @@ import { declarePools } from '../microvm-pool/declare.ts';
 import type { Limits } from '../quota/limits.ts';
 import { makeQuota } from '../quota/quota.ts';
 import { makeReflectors } from '../reflectors.ts';
-import { soleReplica } from '../replicas/replicas.ts';
+import { type Replicas, soleReplica } from '../replicas/replicas.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
 import { serveRest } from '../rest/server.ts';
 import { type EchoHandlers, makeEchoHandlers } from './echo-handlers.ts';
@@ -51,6 +51,8 @@ export async function startHarness(
     maxQueued?: number;
     flintlock?: FakeFlintlock;
     kube?: MemoryKube;
+    /** This replica among others; none: the only one. */
+    replicas?: Replicas;
     access?: Access;
     /** Limits of every namespace. */
     quota?: Limits;
@@ -66,12 +68,13 @@ export async function startHarness(
   const folder = mkdtempSync(join(tmpdir(), 'tvm-lime-'));
   writeFileSync(join(folder, 'tokens'), [`${testToken},tester,everyone`, ...(options.tokens ?? [])].join('\n'));
   const kube = options.kube ?? makeMemoryKube();
+  const replicas = options.replicas ?? soleReplica('test');
   const flintlock = options.flintlock ?? makeFakeFlintlock();
   const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
   const reflectors = makeReflectors({ client: kube, clock, log });
   const limits = { quotas: () => [], fallback: options.quota ?? {} };
   const quota = makeQuota({ microVms: reflectors.microVms, pools: reflectors.pools.list, ...limits, clock });
-  const pool = makePool({ fleet, clock, log, replica: 'test', warm: options.warm ?? [] });
+  const pool = makePool({ fleet, clock, log, replica: replicas.own, warm: options.warm ?? [] });
   const activity = makeActivity({ fleet, clock });
   const running = options.maxExecutions ?? 8;
   const admission = makeAdmission({ running, runningPerNamespace: running, queued: options.maxQueued ?? 8 });
@@ -104,7 +107,7 @@ export async function startHarness(
     reflectors.sessions.run(stop.signal),
     pool.run(stop.signal),
     gateway.run(stop.signal),
-    declarePools({ pools: reflectors.pools, pool, replicas: soleReplica('test'), quota }, stop.signal),
+    declarePools({ pools: reflectors.pools, pool, replicas, quota }, stop.signal),
     runControllers(
       { client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool, sessionControl },
       stop.signal,
