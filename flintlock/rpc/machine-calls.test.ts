@@ -214,6 +214,9 @@ test('a snapshot starts another machine, with an identity of its own', async () 
   const snapshot = await client.snapshotMachine({ uid: 'a', name: 'warm' });
   assert.deepEqual(await client.snapshotMachine({ uid: 'a', name: 'warm' }), snapshot);
   assert.equal((await client.listSnapshots({})).snapshots.length, 1);
+  assert.deepEqual(await client.getSnapshot({ name: 'warm' }), snapshot);
+  await assert.rejects(client.getSnapshot({ name: 'cold' }), /there is no snapshot cold on this node/);
+  await assert.rejects(client.getSnapshot({ name: '../warm' }), /invalid_argument/);
   await client.createMachine({ uid: 'b', spec: { snapshot: 'warm', hostname: 'second', command: ['hostname'] } });
   const stopped = await untilState(client, 'b', MachineState.STOPPED);
   assert.equal(stopped.spec?.image, smallSpec.image);

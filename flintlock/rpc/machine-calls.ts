@@ -1,6 +1,7 @@
 // Calls about machines as a whole: life, watching, logs, snapshots.
 import { create } from '@bufbuild/protobuf';
 import type { HandlerContext, ServiceImpl } from '@connectrpc/connect';
+import { TvmError } from '@tvm/api/errors.ts';
 import {
   type Flintlock,
   MachineEventKind,
@@ -30,6 +31,7 @@ type Calls =
   | 'listMachines'
   | 'watchMachines'
   | 'snapshotMachine'
+  | 'getSnapshot'
   | 'listSnapshots'
   | 'deleteSnapshot'
   | 'readLogs';
@@ -69,6 +71,11 @@ export function makeMachineCalls(
     },
     async snapshotMachine({ uid, generation, name }) {
       return snapshotMessage(await machines.snapshot(uid, Number(generation), name));
+    },
+    async getSnapshot({ name }) {
+      const found = await snapshots.find(name);
+      if (found) return snapshotMessage(found);
+      throw new TvmError('not_found', `there is no snapshot ${name} on this node`, { object: `snapshot/${name}` });
     },
     listSnapshots: async () => ({ snapshots: (await snapshots.list()).map(snapshotMessage) }),
     async deleteSnapshot({ name }) {

@@ -1,4 +1,6 @@
 // Reads what the planner of a MicroVMSnapshot needs: the object, its source, the files on nodes. Invariant: reads only.
+import { TvmError } from '@tvm/api/errors.ts';
+import type { Snapshot } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
@@ -44,18 +46,22 @@ export async function observeMicroVmSnapshot(deps: ObserveDeps, key: string): Pr
  */
 async function heldOn(fleet: Fleet, node: string, snapshot: MicroVmSnapshot): Promise<HeldSnapshot[]> {
   const { metadata, spec: wanted } = snapshot;
-  const isOwn = ({ labels }: { labels: Record<string, string> }) =>
+  const found = await snapshotOn(fleet, node, nameOnNode(snapshot));
+  if (!found) return [];
+  const { labels, generation, sizeBytes, createdAtMs, spec } = found;
+  const isOwn =
     labels.owner === 'microvm' && labels.namespace === metadata.namespace && labels.name === wanted.source.microVM;
-  const { snapshots } = await fleet.client(node).listSnapshots({}, { timeoutMs: callDeadlineMs });
-  return snapshots
-    .filter((each) => each.name === nameOnNode(snapshot) && (wanted.source.retained === undefined || isOwn(each)))
-    .map(({ sizeBytes, createdAtMs, generation, spec }) => ({
-      node,
-      generation,
-      sizeBytes: Number(sizeBytes),
-      createdAtMs: Number(createdAtMs),
-      image: spec?.image ?? '',
-      cpu: spec?.cpus ?? 0,
-      memory: spec?.memoryMib ?? 0,
-    }));
+  if (wanted.source.retained !== undefined && !isOwn) return [];
+  const machine = { image: spec?.image ?? '', cpu: spec?.cpus ?? 0, memory: spec?.memoryMib ?? 0 };
+  return [{ node, generation, sizeBytes: Number(sizeBytes), createdAtMs: Number(createdAtMs), ...machine }];
+}
+
+/** One that cannot be read is of no use to anybody, and counts as gone. */
+async function snapshotOn(fleet: Fleet, node: string, name: string): Promise<Snapshot | undefined> {
+  try {
+    return await fleet.client(node).getSnapshot({ name }, { timeoutMs: callDeadlineMs });
+  } catch (error) {
+    if (error instanceof TvmError && (error.code === 'not_found' || error.code === 'data_loss')) return undefined;
+    throw error;
+  }
 }

@@ -223,6 +223,12 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         fake.snapshots.set(name, snapshot);
         return snapshot;
       },
+      getSnapshot: ({ name }) => {
+        if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
+        const found = fake.snapshots.get(name);
+        if (found) return found;
+        throw new TvmError('not_found', `there is no snapshot ${name}`);
+      },
       listSnapshots: () => {
         if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
         return { snapshots: [...fake.snapshots.values()] };

@@ -641,6 +641,22 @@ export declare type Snapshot = Message<"tvm.flintlock.v1.Snapshot"> & {
 export declare const SnapshotSchema: GenMessage<Snapshot>;
 
 /**
+ * @generated from message tvm.flintlock.v1.GetSnapshotRequest
+ */
+export declare type GetSnapshotRequest = Message<"tvm.flintlock.v1.GetSnapshotRequest"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.GetSnapshotRequest.
+ * Use `create(GetSnapshotRequestSchema)` to create a new message.
+ */
+export declare const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest>;
+
+/**
  * @generated from message tvm.flintlock.v1.ListSnapshotsRequest
  */
 export declare type ListSnapshotsRequest = Message<"tvm.flintlock.v1.ListSnapshotsRequest"> & {
@@ -1392,6 +1408,16 @@ export declare const Flintlock: GenService<{
   snapshotMachine: {
     methodKind: "unary";
     input: typeof SnapshotMachineRequestSchema;
+    output: typeof SnapshotSchema;
+  },
+  /**
+   * Throws not_found, and data_loss for one whose description cannot be read.
+   *
+   * @generated from rpc tvm.flintlock.v1.Flintlock.GetSnapshot
+   */
+  getSnapshot: {
+    methodKind: "unary";
+    input: typeof GetSnapshotRequestSchema;
     output: typeof SnapshotSchema;
   },
   /**
