@@ -20,6 +20,8 @@ export interface SessionIdentity {
 
 export interface SessionContext {
   session: SessionIdentity;
+  /** Name of the MicroVM that it works in, in the session's namespace. */
+  microVm: string;
   /** The URL that was called, without a query: the token's audience. For example https://HOST/sessions/UID/mcp. */
   url: string;
   scopes: ReadonlySet<Scope>;

@@ -8,16 +8,19 @@ import {
   type ServerEventBus,
 } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
+import { insufficientScopeResponse } from './challenges.ts';
 import type { SessionContext, SessionHandler } from './contract.ts';
 import { makeSeal, type SealKeys } from './seal.ts';
 import { makeBackground } from './server/background.ts';
 import { buildServer, type ServerDeps } from './server/build-server.ts';
 import { makeCallLimit } from './server/call-limit.ts';
 import { watchResources } from './server/resources/watch.ts';
+import { missingScope } from './server/scopes.ts';
 import { makeTasks } from './server/tasks/tasks.ts';
 import { makeLegacySessions } from './server/transport/legacy-sessions.ts';
 import { serveModern } from './server/transport/modern.ts';
 import { rpcErrorResponse } from './server/transport/rpc-error.ts';
+import { serveTransfer } from './transfers.ts';
 
 /** A file of 2 MiB in base64, and what stands around it. */
 const maxBodyBytes = 4_194_304;
@@ -37,6 +40,8 @@ export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit' | 'backg
 
 export interface McpEndpoint extends AsyncDisposable {
   handle: SessionHandler;
+  /** Answers GET and PUT of a URL that get_transfer_url gave out; `sealed` is its last part. */
+  transfer(request: Request, sealed: string): Promise<Response>;
   /** Ends the connections of a session that is over. */
   endSession(sessionUid: string): Promise<void>;
 }
@@ -67,6 +72,8 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
   async function serve(request: Request, context: SessionContext): Promise<Response> {
     const body = await readJson(request);
     if (body instanceof Response) return body;
+    const needed = missingScope(body, context);
+    if (needed) return insufficientScopeResponse(context.url, [needed]);
     if (await isLegacyRequest(request, body)) return legacy.serve(request, body, context);
     const modern = {
       log,
@@ -88,6 +95,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
         return rpcErrorResponse(500, -32603, TvmError.from(error).code);
       }
     },
+    transfer: (request, sealed) => serveTransfer(deps, request, sealed),
     endSession: legacy.endSession,
     async [Symbol.asyncDispose]() {
       stop.abort();

@@ -7,17 +7,21 @@ import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { endedAtMs } from '../mcp-session/end.ts';
+import { machineNameOf } from '../mcp-session/names.ts';
+import { generationOf } from '../mcp-session/token-plan.ts';
 import type { Activity } from '../microvm/activity.ts';
 import type { App } from '../rest/endpoint.ts';
 import { originRules } from './allowed-origins.ts';
 import type { Authenticated } from './authenticate.ts';
 import type { Fleet, ServerHandler, SessionContext, SessionHandler } from './contract.ts';
 import { addSessionMount } from './mount.ts';
+import { makeOpenRequests } from './open-requests.ts';
 import { makeSessionLimits } from './session-limits.ts';
 import { makeSessionActivity, type SessionActivity } from './sessions/activity.ts';
 import { makeSessionKeys, type SessionKeys } from './sessions/keys.ts';
 import { makeSessionMachines } from './sessions/session-machine.ts';
 import { makeSessionTokens, type SessionTokens } from './sessions/tokens.ts';
+import { transfersPath } from './transfers.ts';
 
 export interface GatewaySettings {
   /** The base of the URLs of sessions; undefined: where the REST server listens. */
@@ -33,6 +37,8 @@ export interface GatewaySettings {
 export interface GatewayHandlers {
   endpoint: SessionHandler;
   bridge: ServerHandler;
+  /** Serves a URL that one of the tools gave out; `sealed` is its last part. */
+  transfer(request: Request, sealed: string): Promise<Response>;
   /** The session is over: what is held for it can go. */
   endSession(uid: string): Promise<void>;
 }
@@ -70,6 +76,7 @@ export interface GatewayDeps {
 
 /** Tokens of keys that were replaced stay good until their end. */
 const keepKeysBeyondMs = 3_600_000;
+const sweepMs = 60_000;
 
 export function makeGateway(deps: GatewayDeps): Gateway {
   const { client, fleet, sessions, microVms, settings, clock, log } = deps;
@@ -80,6 +87,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
   const machines = makeSessionMachines({ fleet, microVms, machineActivity: deps.activity, activity, clock });
   const handlers = deps.makeHandlers(keys);
   const limits = makeSessionLimits(clock);
+  const open = makeOpenRequests();
   const base = Promise.withResolvers<string>();
   let publicUrl = settings.publicUrl ?? '';
   let rules = originRules(publicUrl || 'http://localhost', undefined, settings.origins);
@@ -90,6 +98,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     const current = () => sessions.get(keyOf(session)) ?? session;
     return {
       session: { uid, namespace, name, userId, groupId },
+      microVm: session.spec.vmId ?? machineNameOf(session),
       url,
       scopes,
       caller,
@@ -102,7 +111,15 @@ export function makeGateway(deps: GatewayDeps): Gateway {
   function endSession(session: McpSession | undefined): void {
     const uid = session?.metadata.uid;
     if (uid === undefined) return;
+    open.endBelow(uid, Number.POSITIVE_INFINITY);
     handlers.endSession(uid).catch((error) => log.error({ err: error, session: uid }, 'session not ended'));
+  }
+
+  async function endOldRequests(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await clock.sleep(sweepMs, signal);
+      open.endOld(clock.now());
+    }
   }
 
   return {
@@ -113,15 +130,17 @@ export function makeGateway(deps: GatewayDeps): Gateway {
       base.resolve(publicUrl);
     },
     addRoutes(app) {
-      const routes = { client, session: sessions.get, tokens, limits, contextOf, ...handlers, log };
+      const routes = { client, session: sessions.get, tokens, limits, open, contextOf, ...handlers, log };
       addSessionMount(app, { ...routes, base: () => publicUrl, origins: () => rules });
+      app.all(`${transfersPath}:sealed`, ({ req }) => handlers.transfer(req.raw, req.param('sealed')));
     },
     async run(signal) {
       const stop = sessions.subscribe(({ object, previous }) => {
         if (!object) endSession(previous);
         else if (endedAtMs(object) !== undefined && previous && endedAtMs(previous) === undefined) endSession(object);
+        else open.endBelow(object.metadata.uid ?? '', generationOf(object));
       });
-      await activity.run(signal);
+      await Promise.all([activity.run(signal), endOldRequests(signal)]);
       stop();
       await handlers[Symbol.asyncDispose]?.();
     },

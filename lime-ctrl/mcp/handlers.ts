@@ -1,6 +1,7 @@
 // What answers the requests of sessions that the gateway let in: the endpoint with the tools, and the bridge to MCP servers
 // inside the machines. This file only wires.
 import type { Clock } from '@tvm/kit/clock.ts';
+import type { KubeClient } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
 import { makeBridge } from './bridge/bridge.ts';
@@ -9,6 +10,7 @@ import type { GatewayHandlers } from './gateway.ts';
 import type { SessionKeys } from './sessions/keys.ts';
 
 export interface HandlersDeps {
+  client: KubeClient;
   fleet: Fleet;
   clock: Clock;
   log: Logger;
@@ -18,19 +20,22 @@ export interface HandlersDeps {
 
 /** Ends what they hold when they are disposed of. */
 export function makeMcpHandlers(
-  { fleet, clock, log, version }: HandlersDeps,
+  { client, fleet, clock, log, version }: HandlersDeps,
   keys: SessionKeys,
 ): GatewayHandlers & AsyncDisposable {
   const endpoint = makeMcpEndpoint({
     clock,
     log,
     version,
+    client,
     clientOf: fleet.client,
+    machineOf: fleet.machine,
     keys: () => keys.derived('mcp'),
   });
   const bridge = makeBridge({ clock, log, clientOf: fleet.client });
   return {
     endpoint: endpoint.handle,
+    transfer: endpoint.transfer,
     bridge: bridge.handle,
     async endSession(uid) {
       await Promise.all([endpoint.endSession(uid), bridge.endSession(uid)]);

@@ -1,10 +1,11 @@
-// Handlers of MCP requests for tests: they answer with what they were called with, and do as the path of a body says.
-
+// Handlers of MCP requests for tests: they answer with what they were called with, and do what the body says.
 import type { SessionContext } from '../mcp/contract.ts';
 import type { GatewayHandlers } from '../mcp/gateway.ts';
 
 export interface EchoHandlers extends GatewayHandlers {
   ended: string[];
+  /** How many answers to the body "stream", which never end by themselves, are open. */
+  streams: number;
 }
 
 export interface Echo {
@@ -23,17 +24,35 @@ export interface Echo {
 
 export function makeEchoHandlers(): EchoHandlers {
   const ended: string[] = [];
-  return {
+  const handlers: EchoHandlers = {
     ended,
-    endpoint: (request, context) => echo(request, context),
-    bridge: (request, context, server) => echo(request, context, server),
+    streams: 0,
+    async endpoint(request, context) {
+      const body = await request.text();
+      return body === 'stream' ? endless(handlers) : echo(request, context, body);
+    },
+    bridge: async (request, context, server) => echo(request, context, await request.text(), server),
+    transfer: async () => new Response(null, { status: 404 }),
     endSession: async (uid) => void ended.push(uid),
   };
+  return handlers;
 }
 
-async function echo(request: Request, context: SessionContext, server?: string): Promise<Response> {
+function endless(handlers: EchoHandlers): Response {
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      handlers.streams += 1;
+      controller.enqueue(Buffer.from(': open\n\n'));
+    },
+    cancel() {
+      handlers.streams -= 1;
+    },
+  });
+  return new Response(body, { headers: { 'content-type': 'text/event-stream' } });
+}
+
+async function echo(request: Request, context: SessionContext, body: string, server?: string): Promise<Response> {
   const { session, url, scopes, caller } = context;
-  const body = await request.text();
   const answer: Echo = {
     session,
     url,

@@ -71,6 +71,11 @@ export function makeLocalMachine(uid = 'machine-1'): LocalMachine {
         check(request.uid);
         return change('resume', MachineState.RUNNING);
       },
+      // It is started anew at once.
+      stopMachine: (request) => {
+        check(request.uid);
+        return change('stop', MachineState.RUNNING);
+      },
       exec: async function* (requests, context) {
         if (local.broken) throw local.broken;
         yield* processes.exec(requests, check, context.signal);

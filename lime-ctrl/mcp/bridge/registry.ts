@@ -28,7 +28,8 @@ export async function findServer(place: Place, name: string): Promise<McpServerS
   });
 }
 
-async function readServers(place: Place): Promise<z.output<typeof serversFile>> {
+/** None when there is no file. Throws failed_precondition for one that is unsound. */
+export async function readServers(place: Place): Promise<z.output<typeof serversFile>> {
   const text = await readText(place);
   if (text === undefined) return { servers: {} };
   try {

@@ -1,8 +1,9 @@
 // The MCP server of one session, the same for both revisions of the protocol: what the caller's scopes cover, and no more.
 import { McpServer } from '@modelcontextprotocol/server';
 import type { Clock } from '@tvm/kit/clock.ts';
+import type { KubeClient } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
-import type { FlintlockClient, SessionContext } from '../contract.ts';
+import type { FlintlockClient, PlacedMachine, SessionContext } from '../contract.ts';
 import type { Seal } from '../seal.ts';
 import type { Background } from './background.ts';
 import type { CallLimit } from './call-limit.ts';
@@ -20,6 +21,8 @@ export interface ServerDeps {
   log: Logger;
   /** Throws not_found for a node that is not there. */
   clientOf(node: string): FlintlockClient;
+  machineOf(uid: string): PlacedMachine | undefined;
+  client: KubeClient;
   seal: Seal;
   limit: CallLimit;
   background: Background;

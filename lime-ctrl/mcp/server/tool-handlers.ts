@@ -40,6 +40,8 @@ export function handleTools(
         `the token does not allow ${name}: it needs ${tool.scope}`,
       );
     }
-    return (await tool.call(args, ctx, deps, holder.context, taskWishOf(request.params, ctx))) as never;
+    const canAsk = server.getClientCapabilities()?.elicitation !== undefined;
+    const client = { taskWish: taskWishOf(request.params, ctx), canAsk };
+    return (await tool.call(args, ctx, deps, holder.context, client)) as never;
   });
 }

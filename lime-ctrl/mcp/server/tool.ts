@@ -30,6 +30,14 @@ export interface ToolCall {
   request: ServerContext['mcpReq'];
   /** Whether the client takes a task in the place of a result that takes long. */
   taskWish: TaskWish;
+  /** Whether the client can ask its user something. */
+  canAsk: boolean;
+}
+
+/** What is known of the client of a call. */
+export interface Client {
+  taskWish: TaskWish;
+  canAsk: boolean;
 }
 
 export interface Answer<Output> {
@@ -64,8 +72,7 @@ export interface Tool {
   tasks: boolean;
   /** As tools/list tells of it. */
   listing(): Record<string, unknown>;
-  /** `wish`: whether the client takes a task. */
-  call(args: unknown, ctx: ServerContext, deps: ServerDeps, context: SessionContext, wish: TaskWish): Promise<Result>;
+  call(args: unknown, ctx: ServerContext, deps: ServerDeps, context: SessionContext, client: Client): Promise<Result>;
 }
 
 export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject>(spec: ToolSpec<Input, Output>): Tool {
@@ -87,10 +94,10 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
       };
       return listing;
     },
-    async call(args, ctx, deps, context, wish) {
+    async call(args, ctx, deps, context, client) {
       const parsed = spec.input.safeParse(args ?? {});
       if (!parsed.success) return errorResult(`the arguments of ${name} are wrong: ${z.prettifyError(parsed.error)}`);
-      return callTool(spec, parsed.data, ctx, deps, context, wish);
+      return callTool(spec, parsed.data, ctx, deps, context, client);
     },
   };
 }
@@ -101,7 +108,7 @@ async function callTool<Input extends z.ZodObject, Output extends z.ZodObject>(
   ctx: ServerContext,
   deps: ServerDeps,
   context: SessionContext,
-  taskWish: TaskWish,
+  client: Client,
 ): Promise<Result> {
   const { name } = spec;
   const report = makeReporter(ctx, { clock: deps.clock, tool: name });
@@ -109,7 +116,7 @@ async function callTool<Input extends z.ZodObject, Output extends z.ZodObject>(
   const { signal } = ctx.mcpReq;
   context.touch();
   try {
-    const call = { context, guest, deps, report, signal, request: ctx.mcpReq, taskWish };
+    const call = { context, guest, deps, report, signal, request: ctx.mcpReq, ...client };
     const answer = await deps.limit.run(context.session.uid, () => spec.run(args, call));
     if (isInputRequiredResult(answer)) return answer;
     return 'task' in answer ? (answer.task as Result) : resultOf(answer as Answer<unknown>);

@@ -98,7 +98,7 @@ test('without the scopes, resources and tools are not there', { timeout: 30_000 
   const { tools } = await client.listTools();
   assert.deepEqual(
     tools.map(({ name }) => name),
-    ['vm_status', 'vm_metrics'],
+    ['vm_status', 'vm_metrics', 'snapshot_list', 'mcp_server_list'],
   );
   await assert.rejects(client.callTool({ name: 'run_command', arguments: { command: 'id' } }));
 });

@@ -3,12 +3,18 @@ import type { Tool } from '../tool.ts';
 import { runCodeTool } from './code/run-code.ts';
 import { deleteFileTool, moveFileTool, statFileTool } from './files/change-files.ts';
 import { editFileTool } from './files/edit-file.ts';
+import { getTransferUrl } from './files/get-transfer-url.ts';
 import { listDirectoryTool } from './files/list-directory.ts';
 import { readFileTool } from './files/read-file.ts';
 import { searchFilesTool } from './files/search-files.ts';
 import { writeFileTool } from './files/write-file.ts';
+import { installPackages } from './install-packages.ts';
+import { snapshotCreate, snapshotList } from './machine/snapshots.ts';
+import { vmExtend } from './machine/vm-extend.ts';
+import { vmPause, vmReset, vmResume } from './machine/vm-life.ts';
 import { vmMetrics } from './machine/vm-metrics.ts';
 import { vmStatus } from './machine/vm-status.ts';
+import { mcpServerAdd, mcpServerList, mcpServerRemove } from './mcp-servers.ts';
 import { readProcessTool, signalProcessTool, writeProcessStdinTool } from './processes/follow-process.ts';
 import { listProcessesTool } from './processes/list-processes.ts';
 import { startProcessTool } from './processes/start-process.ts';
@@ -30,6 +36,17 @@ export const allTools: readonly Tool[] = [
   moveFileTool,
   deleteFileTool,
   statFileTool,
+  getTransferUrl,
+  installPackages,
   vmStatus,
   vmMetrics,
+  vmExtend,
+  vmPause,
+  vmResume,
+  vmReset,
+  snapshotCreate,
+  snapshotList,
+  mcpServerAdd,
+  mcpServerList,
+  mcpServerRemove,
 ];

@@ -1,0 +1,87 @@
+// vm_pause, vm_resume, vm_reset: the machine's life. Invariant: pausing and resuming are declared, so that whoever watches over the
+// machine wants the same; a reset is asked for at the node, and the machine is started anew because it is declared to run.
+import { acceptedContent, inputRequired } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import type { Place } from '../../../machine/guest.ts';
+import { answersQuestion, mintRequestState } from '../../request-state.ts';
+import { defineTool, type ToolCall, text } from '../../tool.ts';
+import { patchMicroVm } from './microvm.ts';
+import { statusOf, statusView } from './vm-status.ts';
+
+const stopDeadlineMs = 60_000;
+const changed = { readOnlyHint: false, idempotentHint: true, openWorldHint: false };
+
+export const vmPause = defineTool({
+  name: 'vm_pause',
+  title: 'Pause the machine',
+  description:
+    'Stops the clock of the machine: nothing runs in it and nothing is lost. No other tool works until vm_resume. A machine that you do not use rests by itself; this is for leaving it on purpose.',
+  scope: 'vm:admin',
+  input: z.object({}),
+  output: z.object({ desired_state: z.literal('Paused') }),
+  annotations: { ...changed, destructiveHint: false },
+  async run(_args, call) {
+    await patchMicroVm(call, { spec: { desiredState: 'Paused' } });
+    const output = { desired_state: 'Paused' as const };
+    return { output, content: [text('The machine is being paused. vm_resume lets it go on.')] };
+  },
+});
+
+export const vmResume = defineTool({
+  name: 'vm_resume',
+  title: 'Resume the machine',
+  description: 'Lets a paused machine go on, and starts one that was stopped.',
+  scope: 'vm:admin',
+  input: z.object({}),
+  output: statusView,
+  annotations: { ...changed, destructiveHint: false },
+  async run(_args, call) {
+    await patchMicroVm(call, { spec: { desiredState: 'Running' } });
+    return { output: statusOf(await call.guest.place()) };
+  },
+});
+
+const confirmation = z.object({
+  confirm: z.boolean().describe('Start the machine anew, losing all files, processes and variables in it?'),
+});
+
+export const vmReset = defineTool({
+  name: 'vm_reset',
+  title: 'Reset the machine',
+  description:
+    'Starts the machine anew from its image: all files, processes and variables in it are lost. Asks the user first where the client can ask, unless confirm is given.',
+  scope: 'vm:admin',
+  input: z.object({ confirm: z.boolean().default(false).describe('It is meant: do not ask.') }),
+  output: z.object({ reset: z.boolean() }),
+  annotations: { ...changed, destructiveHint: true, idempotentHint: false },
+  async run({ confirm }, call) {
+    if (!confirm && call.canAsk) {
+      if (!(await answersQuestion(call, 'vm_reset'))) return ask(call);
+      const accepted = acceptedContent(call.request.inputResponses, 'confirm', confirmation);
+      if (!accepted?.confirm) return { output: { reset: false }, content: [text('Nothing was reset.')] };
+    }
+    await reset(await call.guest.place(), call);
+    return { output: { reset: true }, content: [text('The machine is as its image makes it.')] };
+  },
+});
+
+async function ask(call: ToolCall) {
+  const schema = z.toJSONSchema(confirmation) as never;
+  return inputRequired({
+    inputRequests: {
+      confirm: inputRequired.elicit({
+        message: `Reset the machine of session ${call.context.session.name}? All that is in it is lost.`,
+        requestedSchema: schema,
+      }),
+    },
+    requestState: await mintRequestState(call, 'vm_reset'),
+  });
+}
+
+async function reset({ client, uid, machine }: Place, { context, report }: ToolCall): Promise<void> {
+  report.step('stopping the machine');
+  context.expectRestart();
+  await client.stopMachine({ uid, generation: machine.generation, graceMs: 0 }, { timeoutMs: stopDeadlineMs });
+  report.step('starting it anew');
+  await context.machine();
+}
