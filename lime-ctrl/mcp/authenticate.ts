@@ -16,6 +16,9 @@ export interface Authenticated {
   session: McpSession;
   scopes: ReadonlySet<Scope>;
   caller: string;
+  /** Of the token. */
+  generation: number;
+  expiresAtMs: number;
 }
 
 export interface AuthenticateDeps {
@@ -46,7 +49,8 @@ export async function authenticate(
   if (ended?.status === 'True') throw notAccepted(`this session is over: ${ended.message}`, 'vvm session create');
   const allowed = scopesOf(session);
   const scopes = new Set(facts.scopes.filter((each) => allowed.includes(each)));
-  return { session, scopes, caller: facts.session.userId };
+  const { generation, expiresAtMs } = facts;
+  return { session, scopes, caller: facts.session.userId, generation, expiresAtMs };
 }
 
 /** The API server is asked about one that the cache does not have: another replica may have made the token just now. */

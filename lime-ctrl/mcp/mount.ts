@@ -12,6 +12,7 @@ import { type AuthenticateDeps, type Authenticated, authenticate } from './authe
 import { insufficientScopeResponse, metadataOf, unauthorizedResponse } from './challenges.ts';
 import type { ServerHandler, SessionContext, SessionHandler } from './contract.ts';
 import { withCors } from './cors.ts';
+import type { OpenRequests } from './open-requests.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
 
@@ -26,6 +27,7 @@ export interface MountDeps extends AuthenticateDeps {
   base: () => string;
   origins: () => OriginRules;
   limits: SessionLimits;
+  open: OpenRequests;
   contextOf: (authenticated: Authenticated, url: string) => SessionContext;
   endpoint: SessionHandler;
   bridge: ServerHandler;
@@ -92,8 +94,11 @@ async function serve(deps: MountDeps, context: Context<AppEnv>, target: Target):
   const use = deps.limits.begin(uid);
   const gone = new AbortController();
   const { outgoing } = context.env;
+  const { generation, expiresAtMs } = caller;
+  const answered = deps.open.add({ uid, generation, expiresAtMs, end: () => outgoing.destroy() });
   outgoing.once('close', () => {
     use.end();
+    answered();
     if (!outgoing.writableFinished) gone.abort();
   });
   const request = requestFor(req.raw, resource, gone.signal);
