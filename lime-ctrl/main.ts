@@ -154,7 +154,7 @@ await runMain(log, async (signal) => {
     config.auth.mode === 'kubernetes'
       ? makeKubernetesAccess({ client: reviewClient, clock, log, ...config.auth })
       : makeTokenFileAccess(config.tokensFile, clock);
-  const kept = makeKeptProcesses({ clock, log });
+  const kept = makeKeptProcesses({ clock, log, isAlone: () => replicas.living().length <= 1 });
   // Machines are made for callers: others must know whose they are.
   await whenListed(replicas, signal);
   {

@@ -1,5 +1,6 @@
 // Processes of exec streams that were lost: their client may come back for a minute, then they are killed.
-// Invariant: in memory alone: a process kept when this server ends lives on in its machine and can be attached to.
+// Invariants: in memory alone: a process kept when this server ends lives on in its machine and can be attached to; one that
+// may have been attached to by way of another replica is not killed.
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
@@ -8,6 +9,7 @@ import type { FlintlockClient } from '../flintlock/client.ts';
 
 const returnMs = 60_000;
 const killDeadlineMs = 10_000;
+const askDeadlineMs = 5_000;
 
 export interface KeptProcess {
   client: FlintlockClient;
@@ -24,7 +26,14 @@ export interface KeptProcesses {
   kill(process: KeptProcess): Promise<void>;
 }
 
-export function makeKeptProcesses({ clock, log }: { clock: Clock; log: Logger }): KeptProcesses {
+export interface KeptProcessesDeps {
+  clock: Clock;
+  log: Logger;
+  /** Whether no other replica serves. */
+  isAlone: () => boolean;
+}
+
+export function makeKeptProcesses({ clock, log, isAlone }: KeptProcessesDeps): KeptProcesses {
   const waiting = new Map<string, AbortController>();
 
   function attached({ uid, execId }: KeptProcess): void {
@@ -44,6 +53,16 @@ export function makeKeptProcesses({ clock, log }: { clock: Clock; log: Logger })
     }
   }
 
+  async function killUnlessUsed(process: KeptProcess, returned: AbortSignal): Promise<void> {
+    do {
+      await clock.sleep(returnMs, returned);
+      if (returned.aborted) return;
+    } while (!isAlone() && (await isInUse(process)));
+    if (returned.aborted) return;
+    waiting.delete(`${process.uid}/${process.execId}`);
+    await kill(process);
+  }
+
   return {
     attached,
     kill,
@@ -51,13 +70,19 @@ export function makeKeptProcesses({ clock, log }: { clock: Clock; log: Logger })
       attached(process);
       const returned = new AbortController();
       waiting.set(`${process.uid}/${process.execId}`, returned);
-      void clock.sleep(returnMs, returned.signal).then(async () => {
-        if (returned.signal.aborted) return;
-        waiting.delete(`${process.uid}/${process.execId}`);
-        await kill(process);
-      });
+      void killUnlessUsed(process, returned.signal);
     },
   };
+}
+
+/** Whether anybody has something open in the machine: it may be the process. */
+async function isInUse({ client, uid }: KeptProcess): Promise<boolean> {
+  try {
+    return (await client.getMachine({ uid }, { timeoutMs: askDeadlineMs })).openCalls > 0;
+  } catch {
+    // Killing it will say why, or that there is nothing to kill.
+    return false;
+  }
 }
 
 async function* killSignal() {

@@ -114,7 +114,7 @@ export async function startHarness(
     ),
   ];
   const access = options.access ?? makeTokenFileAccess(join(folder, 'tokens'), clock);
-  const kept = makeKeptProcesses({ clock, log });
+  const kept = makeKeptProcesses({ clock, log, isAlone: () => true });
   const parts = { client: kube, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
   const rest = await serveRest(
     {
