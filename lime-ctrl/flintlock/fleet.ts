@@ -201,19 +201,29 @@ export function makeFleet(clients: ReadonlyMap<string, FlintlockClient>, deps: F
     emit({ type: 'node', node: name, reachable: state.view.reachable });
   }
 
-  async function refresh(): Promise<void> {
-    const reachable = [...nodes.values()].filter((state) => state.view.reachable);
-    const results = await Promise.allSettled(reachable.map(refreshNode));
-    for (const [at, result] of results.entries()) {
-      if (result.status === 'fulfilled') continue;
-      log.warn({ why: TvmError.from(result.reason).message, node: reachable[at]?.view.name }, 'no node facts');
+  async function refreshIfReachable(state: NodeState): Promise<void> {
+    if (!state.view.reachable) return;
+    try {
+      await refreshNode(state);
+    } catch (error) {
+      log.warn({ why: TvmError.from(error).message, node: state.view.name }, 'no node facts');
     }
   }
 
+  async function refresh(): Promise<void> {
+    await Promise.all([...nodes.values()].map(refreshIfReachable));
+  }
+
+  /** One after another, so that many nodes are no burst. */
   async function poll(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await clock.sleep(pollMs, signal);
-      if (!signal.aborted) await refresh();
+      const round = [...nodes.values()];
+      if (round.length === 0) await clock.sleep(pollMs, signal);
+      for (const state of round) {
+        await clock.sleep(pollMs / round.length, signal);
+        if (signal.aborted) return;
+        void refreshIfReachable(state);
+      }
     }
   }
 

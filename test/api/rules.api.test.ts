@@ -33,6 +33,9 @@ function fixedCases(resource: string, kind: string, field: string, object: ApiOb
   }));
 }
 
+const shape = { image: 'tvm/python', cpu: 1, memory: 256 };
+const otherShape = { image: 'tvm/node', cpu: 2, memory: 512 };
+const shapeFields = ['image', 'cpu', 'memory'] as const;
 const withCommand = vm({ command: ['sleep'], args: ['1'] });
 const cases: Case[] = [
   ...fixedCases('microvms', 'MicroVM', 'image', vm(), ['tvm/node']),
@@ -46,6 +49,21 @@ const cases: Case[] = [
   ...fixedCases('microvms', 'MicroVM', 'args', withCommand, [['2'], null]),
   ...fixedCases('mcpsessions', 'MCPSession', 'userId', session(''), ['bob']),
   ...fixedCases('mcpsessions', 'MCPSession', 'groupId', session(''), ['sales']),
+  ...shapeFields.flatMap((field) => [
+    ...fixedCases('mcpsessions', 'MCPSession', field, session(''), [otherShape[field]]),
+    ...fixedCases('mcpsessions', 'MCPSession', field, session('', shape), [otherShape[field], null]),
+    {
+      title: `${field} of a machine that is there`,
+      ...{ resource: 'mcpsessions', object: session('', { vmId: 'demo', [field]: shape[field] }) },
+      ...{ field: `spec.${field}`, rule: `${field} is that of the machine in vmId` },
+    },
+  ]),
+  ...[{ tokenGeneration: 1 }, { tokenGeneration: null }].map((change) => ({
+    title: `from token generation 2 to ${change.tokenGeneration}`,
+    ...{ resource: 'mcpsessions', object: session('', { tokenGeneration: 2 }), change },
+    ...{ field: 'spec.tokenGeneration', rule: 'tokenGeneration only grows' },
+    ...(change.tokenGeneration && { shown: `${change.tokenGeneration}: ` }),
+  })),
   ...fixedCases('microvmsnapshots', 'MicroVMSnapshot', 'source', snapshot(''), [{ microVM: 'other' }]),
   {
     title: 'args alone',

@@ -25,7 +25,11 @@ const wrong = fc.constantFrom<unknown>('text', 7, true, [], {}, [1], 1.5);
 const nearly = (good: fc.Arbitrary<unknown>) =>
   fc.oneof({ weight: 9, arbitrary: good }, { weight: 1, arbitrary: wrong });
 /** Rules between fields are not the business of the schema: what they want is there. */
-const obeysRules = (spec: Record<string, unknown>) => spec.args === undefined || spec.command !== undefined;
+function obeysRules({ args, command, vmId, image, cpu, memory }: Record<string, unknown>): boolean {
+  if (args !== undefined && command === undefined) return false;
+  // A machine that is there has its own size; a MicroVM, which has no vmId, always has one.
+  return vmId === undefined || [image, cpu, memory].every((field) => field === undefined);
+}
 const list = (item: fc.Arbitrary<unknown>) => fc.array(item, { maxLength: 3 });
 
 const size = {
@@ -64,13 +68,24 @@ const specs: Record<string, fc.Arbitrary<unknown>> = {
       { requiredKeys: ['cpu'] },
     )
     .filter(obeysRules),
-  MCPSession: fc.record(
-    { userId: nearly(text), groupId: nearly(text), vmId: nearly(text), idleTimeoutSeconds: nearly(number) },
-    { requiredKeys: ['userId'] },
-  ),
+  MCPSession: fc
+    .record(
+      {
+        userId: nearly(text),
+        groupId: nearly(text),
+        vmId: nearly(text),
+        ...size,
+        idleTimeoutSeconds: nearly(number),
+        ttlSeconds: nearly(number),
+        scopes: nearly(fc.uniqueArray(fc.constantFrom('vm:read', 'vm:exec', 'vm:files', 'vm:admin', 'vm:all'))),
+        tokenGeneration: nearly(number),
+      },
+      { requiredKeys: ['userId'] },
+    )
+    .filter(obeysRules),
   MicroVMSnapshot: fc.record(
     {
-      source: nearly(fc.record({ microVM: nearly(text) }, { requiredKeys: [] })),
+      source: nearly(fc.record({ microVM: nearly(text), retained: nearly(text) }, { requiredKeys: [] })),
       deletionPolicy: nearly(fc.constantFrom('Delete', 'Retain', '')),
     },
     { requiredKeys: [] },
