@@ -1,10 +1,15 @@
 // What was sent on the streams of one 2025-11-25 connection, so that a client that lost a stream resumes it.
 // Invariant: bounded in events and bytes; the oldest are forgotten first, and an event that was forgotten resumes nothing.
-import type { EventStore, JSONRPCMessage } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage, EventStore as ReplayStore } from '@modelcontextprotocol/server';
 
 export interface EventStoreBounds {
   events: number;
   bytes: number;
+}
+
+/** It names no streams to the library, which then lets a client that comes back take over a stream from its former self. */
+export interface EventStore extends ReplayStore {
+  holds(eventId: string): boolean;
 }
 
 interface StoredEvent {
@@ -38,9 +43,7 @@ export function makeEventStore(bounds: EventStoreBounds): EventStore {
       trim();
       return String(at);
     },
-    async getStreamIdForEventId(eventId) {
-      return find(eventId)?.stream;
-    },
+    holds: (eventId) => find(eventId) !== undefined,
     async replayEventsAfter(lastEventId, { send }) {
       const last = find(lastEventId);
       if (!last) throw new Error('the event was forgotten');

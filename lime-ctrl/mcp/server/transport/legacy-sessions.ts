@@ -11,11 +11,12 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { SessionContext } from '../../contract.ts';
 import type { Seal } from '../../seal.ts';
-import { makeEventStore } from './event-store.ts';
+import { type EventStore, makeEventStore } from './event-store.ts';
 import { rpcErrorResponse } from './rpc-error.ts';
 
 const maxPerSession = 32;
 const idleMs = 4 * 3_600_000;
+const maxEnded = 4_096;
 const maxIdLength = 4_096;
 const eventBounds = { events: 1_024, bytes: 4_194_304 };
 const purpose = 'mcp-session-id';
@@ -36,6 +37,7 @@ interface Connection {
   holder: ContextHolder;
   transport: WebStandardStreamableHTTPServerTransport;
   server: McpServer;
+  events: EventStore;
   usedAtMs: number;
 }
 
@@ -57,21 +59,33 @@ export interface LegacySessions {
 export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
   const { clock, log, seal } = deps;
   const connections = new Map<string, Connection>();
+  const ended = new Set<string>();
 
   async function connect(id: string, context: SessionContext): Promise<Connection> {
     await makeRoom(context.session.uid);
     const holder = { context };
+    const events = makeEventStore(eventBounds);
     const transport = new WebStandardStreamableHTTPServerTransport({
       sessionIdGenerator: () => id,
-      eventStore: makeEventStore(eventBounds),
-      onsessionclosed: (closed) => void connections.delete(closed),
+      eventStore: events,
+      onsessionclosed: forget,
     });
     transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
     const server = await deps.buildServer(holder);
     await server.connect(transport);
-    const connection = { holder, transport, server, usedAtMs: clock.now() };
+    const connection = { holder, transport, server, events, usedAtMs: clock.now() };
     connections.set(id, connection);
     return connection;
+  }
+
+  /** Its client has ended it: it is not opened again. */
+  function forget(id: string): void {
+    connections.delete(id);
+    ended.add(id);
+    for (const oldest of ended) {
+      if (ended.size <= maxEnded) return;
+      ended.delete(oldest);
+    }
   }
 
   async function makeRoom(sessionUid: string): Promise<void> {
@@ -99,7 +113,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
   /** The connection of this id, opened again when it is not here. Undefined when the id is not the caller's. */
   async function find(id: string, context: SessionContext, url: string): Promise<Connection | undefined> {
     const handshake = (await seal.open(purpose, bindingOf(context), id)) as Handshake | undefined;
-    if (!handshake) return undefined;
+    if (!handshake || ended.has(id)) return undefined;
     const open = connections.get(id) ?? (await reopen(id, handshake, context, url));
     open.usedAtMs = clock.now();
     open.holder.context = context;
@@ -132,6 +146,10 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       if (!id) return withoutSession(request);
       const connection = id.length <= maxIdLength ? await find(id, context, request.url) : undefined;
       if (!connection) return rpcErrorResponse(404, -32001, 'Session not found');
+      const lastEventId = request.headers.get('last-event-id');
+      if (lastEventId !== null && !connection.events.holds(lastEventId)) {
+        return rpcErrorResponse(400, -32000, 'Bad Request: there is no such event any more');
+      }
       return connection.transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
     },
     async endSession(sessionUid) {

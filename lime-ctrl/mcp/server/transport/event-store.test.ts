@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { makeEventStore } from './event-store.ts';
+
+const message = (at: number) => ({ jsonrpc: '2.0' as const, method: 'notifications/progress', params: { at } });
+
+test('what is replayed is what came after on the same stream, as far as it is held', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom('a', 'b'), { minLength: 1, maxLength: 40 }),
+      fc.nat(),
+      async (streams, pick) => {
+        const store = makeEventStore({ events: 16, bytes: 1_000_000 });
+        const ids: string[] = [];
+        for (const [at, stream] of streams.entries()) ids.push(await store.storeEvent(stream, message(at)));
+        const from = pick % streams.length;
+        const held = streams.length - from <= 16;
+        assert.equal(store.holds(ids[from] ?? ''), held);
+        const replayed: string[] = [];
+        const replay = store.replayEventsAfter(ids[from] ?? '', { send: async (id) => void replayed.push(id) });
+        if (!held) return assert.rejects(replay);
+        assert.equal(await replay, streams[from]);
+        assert.deepEqual(
+          replayed,
+          ids.filter((_, at) => at > from && streams[at] === streams[from]),
+        );
+      },
+    ),
+  );
+});
+
+test('bytes are bounded too', async () => {
+  const store = makeEventStore({ events: 1_000, bytes: 500 });
+  for (let at = 0; at < 20; at += 1) await store.storeEvent('a', message(at));
+  assert.equal(store.holds('1'), false);
+  assert.equal(store.holds('20'), true);
+});
