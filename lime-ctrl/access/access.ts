@@ -72,7 +72,7 @@ export function forbidden({ user }: Caller, question: Question, why = ''): TvmEr
   return new TvmError('permission_denied', message, {
     reason: 'Forbidden',
     ...(name !== '' && { object: `${question.resource}/${namespace}/${name}` }),
-    hint: `A Role with apiGroups: ["${group}"], resources: ["${resource}"] and verbs: ["${verb}"] allows it.`,
+    hint: `A ${namespace === '' ? 'ClusterRole' : 'Role'} with apiGroups: ["${group}"], resources: ["${resource}"] and verbs: ["${verb}"] allows it.`,
   });
 }
 

@@ -135,6 +135,21 @@ test('many at once with one token make one review; made-up tokens do not fill me
   await assert.rejects(whose('x'.repeat(10_000)), /more than 8192/);
 });
 
+test('who changed what is logged, and who only looked is not', async () => {
+  const lines: unknown[] = [];
+  const log = { info: (fields: unknown, text: string) => lines.push([fields, text]) } as unknown as Logger;
+  const { access, reviews, whose } = setUp([], log);
+  reviews.allowed.add('alice create microvms/exec a');
+  const alice = await whose();
+  await access.authorize(alice, [listIn('a')]);
+  const exec = { verb: 'create', resource: 'microvms', subresource: 'exec', namespace: 'a', name: 'demo' };
+  await access.authorize(alice, [exec]);
+  await assert.rejects(access.authorize(alice, [{ ...exec, namespace: 'b' }]));
+  assert.deepEqual(lines, [
+    [{ user: 'alice', right: 'create microvms/exec', namespace: 'a', object: 'demo' }, 'allowed'],
+  ]);
+});
+
 test('a token is in no error and no log, whatever the API server says', async () => {
   const lines: unknown[] = [];
   const log = { warn: (...words: unknown[]) => lines.push(words) } as unknown as Logger;

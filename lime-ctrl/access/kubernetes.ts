@@ -1,4 +1,5 @@
 // Access as a cluster's API server decides it: TokenReview says who calls, SubjectAccessReview what they may do.
+// What changes something is logged with who did it, since the cluster's own audit knows lime-ctrl alone.
 // Invariants: a token is neither kept nor logged, only a keyed hash of it; an answer is used for a bounded time; when the
 // API server does not answer, what is not known is refused as unavailable, never allowed.
 import { createHash, createHmac, randomBytes } from 'node:crypto';
@@ -9,11 +10,13 @@ import type { Logger } from '@tvm/kit/log.ts';
 import { type Access, bearerTokenOf, type Caller, forbidden, notAccepted, type Question } from './access.ts';
 import { type Answer, makeExpiringCache } from './expiring-cache.ts';
 import { makeReviewer, subjectAccessReviews, tokenReviews } from './reviews.ts';
+import { nameOfRule } from './route-rules.ts';
 
 const maxTokens = 4_096;
 const maxDecisions = 16_384;
 /** What was refused is asked again sooner: rights are more often given in a hurry than taken. */
 const refusalShare = 1 / 3;
+const readingVerbs: ReadonlySet<string> = new Set(['get', 'list', 'watch']);
 
 export interface KubernetesAccessDeps {
   client: KubeClient;
@@ -31,7 +34,7 @@ interface Decision {
 }
 
 export function makeKubernetesAccess(deps: KubernetesAccessDeps): Access {
-  const { clock, audiences, cacheMs } = deps;
+  const { clock, log, audiences, cacheMs } = deps;
   const review = makeReviewer(deps);
   const callers = makeExpiringCache<Caller | undefined>(maxTokens, clock);
   const decisions = makeExpiringCache<Decision>(maxDecisions, clock);
@@ -87,6 +90,10 @@ export function makeKubernetesAccess(deps: KubernetesAccessDeps): Access {
     },
     async authorize(caller, questions) {
       await Promise.all(questions.map((question) => authorizeOne(caller, question)));
+      for (const question of questions.filter(({ verb }) => !readingVerbs.has(verb))) {
+        const { namespace = '', name = '' } = 'path' in question ? {} : question;
+        log.info({ user: caller.user, right: nameOfRule(question), namespace, object: name }, 'allowed');
+      }
     },
   };
 }

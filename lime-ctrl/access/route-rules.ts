@@ -75,9 +75,9 @@ export const routeRules: Readonly<Record<string, readonly Rule[]>> = {
 };
 
 /** For people: "create microvms/exec". */
-export function nameOfRule(rule: Rule): string {
+export function nameOfRule(rule: Rule | Question): string {
   if ('path' in rule) return `${rule.verb} ${rule.path}`;
-  return `${rule.verb} ${rule.resource}${rule.subresource === undefined ? '' : `/${rule.subresource}`}`;
+  return `${rule.verb} ${rule.resource}${rule.subresource ? `/${rule.subresource}` : ''}`;
 }
 
 /** Throws when the operation has no entry. */

@@ -21,6 +21,8 @@ export const nameParams = z.object({ name: z.string().min(1).max(253) });
 export const namespaceQuery = z.strictObject({
   namespace: objectName.optional().meta({ description: 'Default: "default".' }),
 });
+/** A watch ends then and is begun anew, with the rights of then. */
+const watchMaxMs = 1_800_000;
 const desiredStates = { start: 'Running', resume: 'Running', stop: 'Stopped', pause: 'Paused' } as const;
 
 export interface MicroVmRouteDeps extends LookupDeps {
@@ -79,7 +81,8 @@ function addListRoute(app: App, { client, microVms: reflector }: MicroVmRouteDep
     handle: async ({ namespace: allowed, query, context, gone }) => {
       const namespace = allowed === '' ? undefined : allowed;
       if (isEventStream(context)) {
-        return streamResponse(watchStream(reflector, namespace, gone), 'text/event-stream');
+        const end = AbortSignal.any([gone, AbortSignal.timeout(watchMaxMs)]);
+        return streamResponse(watchStream(reflector, namespace, end), 'text/event-stream');
       }
       const { items } = await client.list(microVms, { namespace, labelSelector: query.labelSelector });
       return jsonResponse({ items: items.map(viewOf) });
