@@ -60,6 +60,8 @@ export async function startHarness(
     tokens?: string[];
     /** Of the MCP gateway. */
     gateway?: Partial<GatewaySettings>;
+    /** It does not lead: others run the controllers. */
+    follower?: boolean;
   } = {},
 ): Promise<Harness> {
   const log = makeLogger('test', 'silent');
@@ -99,6 +101,10 @@ export async function startHarness(
   });
   const sessionControl = gateway.control;
   const recorder = makeEventRecorder({ client: kube, clock, log, component: 'lime-ctrl', instance: 'test' });
+  const controllersDeps = {
+    ...{ client: kube, fleet, ...reflectors, quota, recorder },
+    ...{ activity, clock, log, pool, sessionControl },
+  };
   const loops = [
     fleet.run(stop.signal),
     reflectors.microVms.run(stop.signal),
@@ -108,10 +114,7 @@ export async function startHarness(
     pool.run(stop.signal),
     gateway.run(stop.signal),
     declarePools({ pools: reflectors.pools, pool, replicas, quota }, stop.signal),
-    runControllers(
-      { client: kube, fleet, ...reflectors, quota, recorder, activity, clock, log, pool, sessionControl },
-      stop.signal,
-    ),
+    ...(options.follower ? [] : [runControllers(controllersDeps, stop.signal)]),
   ];
   const access = options.access ?? makeTokenFileAccess(join(folder, 'tokens'), clock);
   const kept = makeKeptProcesses({ clock, log, isAlone: () => true });
