@@ -72,10 +72,11 @@ export function statusOf(
 export function refusedStatus(vm: MicroVm, error: TvmError, nowMs: number): MicroVmStatus {
   const before = vm.status ?? {};
   const reason = error.reason ?? refusalReason(error.code);
-  const ready: ConditionIntent = { type: 'Ready', status: 'False', reason, message: error.message };
+  const observedGeneration = vm.metadata.generation ?? 0;
+  const ready: ConditionIntent = { type: 'Ready', status: 'False', reason, message: error.message, observedGeneration };
   const conditions = withConditions(before.conditions, [ready], nowMs);
   const phase = before.phase === undefined || before.phase === 'Creating' ? 'Pending' : before.phase;
-  return { ...before, phase, reason, message: error.message, conditions };
+  return { ...before, phase, reason, message: error.message, observedGeneration, conditions };
 }
 
 /** resource_exhausted -> ResourceExhausted */

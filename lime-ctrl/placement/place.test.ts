@@ -21,8 +21,8 @@ const node = (name: string, given: Partial<ObservedNode> = {}): ObservedNode => 
 });
 const chosen = (nodes: ObservedNode[], preferred?: string) => place(demand, nodes, preferred).node;
 
-test('the image decides unless its node is nearly full, then free memory, then few machines, then the name', () => {
-  assert.equal(chosen([node('a', { memoryFreeMiB: 4000 }), node('b', { images: ['i'] })]), 'b');
+test('the image decides unless its node is much fuller, then free memory, then few machines, then the name', () => {
+  assert.equal(chosen([node('a', { memoryFreeMiB: 3500 }), node('b', { images: ['i'] })]), 'b');
   assert.equal(chosen([node('a', { memoryFreeMiB: 4096 }), node('b', { memoryFreeMiB: 600, images: ['i'] })]), 'a');
   assert.equal(chosen([node('a'), node('b', { memoryFreeMiB: 3000 })]), 'b');
   assert.equal(chosen([node('a', { machines: 2 }), node('b')]), 'b');
@@ -34,10 +34,10 @@ test('a template of the very kind is worth a fuller node, but not a crowd', () =
   const template = { ...demand, interpreter: '' };
   const with3000 = node('a', { memoryFreeMiB: 3000, images: ['i'] });
   const has = { images: ['i'], templates: [template] };
-  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 2000, ...has })]), 'b');
+  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 2500, ...has })]), 'b');
   assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 1000, ...has })]), 'a');
   const other = { images: ['i'], templates: [{ ...template, memory: 256 }] };
-  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 2000, ...other })]), 'a');
+  assert.equal(chosen([with3000, node('b', { memoryFreeMiB: 2500, ...other })]), 'a');
 });
 
 test('machines of one namespace are spread over nodes that are alike', () => {

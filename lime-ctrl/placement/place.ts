@@ -37,8 +37,8 @@ export type Placement =
   | { node: undefined; reason: 'NoNode' | 'NoRoom' | 'TooLarge'; message: string };
 
 /** How many tenths of a node's memory it is worth that the image, or a template too, is there. */
-const imageWorth = 8;
-const templateWorth = 4;
+const imageWorth = 4;
+const templateWorth = 2;
 
 /** `preferred` is taken when it fits: the node that had the machine before. */
 export function place(demand: Demand, nodes: readonly ObservedNode[], preferred?: string): Placement {
