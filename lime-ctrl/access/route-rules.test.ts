@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { kinds } from '@tvm/api/kinds/kinds.ts';
 import fc from 'fast-check';
-import { questionsOf, routeRules, rulesOf, verbs } from './route-rules.ts';
+import { parseAllDocuments } from 'yaml';
+import { nameOfRule, questionsOf, type Rule, routeRules, rulesOf, verbs } from './route-rules.ts';
 
 const operations = Object.keys(routeRules);
 const plurals = new Set(kinds.map(({ plural }) => plural));
@@ -65,3 +66,32 @@ test('docs/access.md names every right', () => {
     assert.ok(line, `${rule.verb} ${what}`);
   }
 });
+
+test('the ClusterRoles of the deployment: edit and status allow every route, view allows to look and no file', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../deploy/base/10-access.yaml'), 'utf8');
+  const roles = new Map(
+    parseAllDocuments(text).map((each) => [each.toJS().metadata.name, each.toJS().rules as Given[]]),
+  );
+  const allows = (names: string[], rule: Rule) =>
+    names
+      .flatMap((name) => roles.get(name) ?? [])
+      .some(({ verbs: may, resources = [], nonResourceURLs = [] }) => {
+        const about =
+          'path' in rule
+            ? nonResourceURLs.includes(rule.path)
+            : resources.includes(nameOfRule(rule).split(' ')[1] ?? '');
+        return about && may.includes(rule.verb);
+      });
+  for (const rule of Object.values(routeRules).flat()) {
+    assert.ok(allows(['tvm-edit', 'tvm-status'], rule), nameOfRule(rule));
+    const isLook = !('path' in rule) && ['get', 'list', 'watch'].includes(rule.verb);
+    const isPrivate = 'subresource' in rule && (rule.subresource === 'files' || rule.subresource === 'token');
+    assert.equal(allows(['tvm-view'], rule), isLook && !isPrivate, nameOfRule(rule));
+  }
+});
+
+interface Given {
+  verbs: string[];
+  resources?: string[];
+  nonResourceURLs?: string[];
+}
