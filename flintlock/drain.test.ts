@@ -29,3 +29,20 @@ test('a node that drains takes nothing new and waits until nothing is up, not fo
   await clock.advance(11_000);
   await again;
 });
+
+test('machines that wait for their first caller are not waited for', async () => {
+  const clock = makeManualClock();
+  const waiting = { state: 'paused', used: false, spec: { template: false, standby: true } } as MachineRecord;
+  let machines = [waiting, { ...waiting, used: true }];
+  const drain = makeDrain({ machines: { list: () => machines }, clock, log });
+  let ended = false;
+  const running = drain.run(10_000).then(() => {
+    ended = true;
+  });
+  await clock.advance(1_000);
+  assert.equal(ended, false, 'one runs something');
+  machines = [waiting];
+  await clock.advance(1_000);
+  assert.ok(ended);
+  await running;
+});

@@ -4,6 +4,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Machines } from './machines/machines.ts';
+import type { MachineRecord } from './machines/record.ts';
 
 const lookEveryMs = 200;
 
@@ -22,7 +23,7 @@ export interface DrainDeps {
 
 export function makeDrain({ machines, clock, log }: DrainDeps): Drain & { run: (deadlineMs: number) => Promise<void> } {
   let draining = false;
-  const left = () => machines.list().filter(({ state, spec }) => isUp(state) && !spec.template).length;
+  const left = () => machines.list().filter(isMissed).length;
   return {
     get draining() {
       return draining;
@@ -32,7 +33,7 @@ export function makeDrain({ machines, clock, log }: DrainDeps): Drain & { run: (
       const hint = 'It is placed on another node.';
       throw new TvmError('unavailable', 'this node is being drained', { reason: 'NodeDraining', hint });
     },
-    /** Resolves when no machine is up, `deadlineMs` from now at most. */
+    /** Resolves when no machine is up that somebody uses, `deadlineMs` from now at most. */
     async run(deadlineMs) {
       draining = true;
       const endMs = clock.now() + deadlineMs;
@@ -43,6 +44,8 @@ export function makeDrain({ machines, clock, log }: DrainDeps): Drain & { run: (
   };
 }
 
-function isUp(state: string): boolean {
-  return state !== 'stopped' && state !== 'failed';
+/** Whether somebody loses something with the machine. One that waits for its first caller holds nothing of anybody. */
+function isMissed({ state, spec, used }: MachineRecord): boolean {
+  const isUp = state !== 'stopped' && state !== 'failed';
+  return isUp && !spec.template && (used || !spec.standby);
 }
