@@ -33,8 +33,10 @@ export interface EndpointExtension {
   changes?: ServerEventBus;
 }
 
-export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit' | 'background' | 'tasks'> {
+export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit' | 'background' | 'tasks' | 'taskAfterMs'> {
   keys: SealKeys;
+  /** A client that takes tasks gets a plain result when it comes within this. Default: 5 seconds. */
+  taskAfterMs?: number;
   extension?: EndpointExtension;
 }
 
@@ -50,7 +52,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
   const { clock, log } = given;
   const background = makeBackground(log);
   const parts = { seal: makeSeal(keys), limit: makeCallLimit(), background, tasks: makeTasks(clock) };
-  const deps: ServerDeps = { ...given, ...parts };
+  const deps: ServerDeps = { taskAfterMs: 5_000, ...given, ...parts };
   const stop = new AbortController();
 
   async function build(holder: { context: SessionContext }, modern: boolean): Promise<McpServer> {
@@ -76,6 +78,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
     if (needed) return insufficientScopeResponse(context.url, [needed]);
     if (await isLegacyRequest(request, body)) return legacy.serve(request, body, context);
     const modern = {
+      clock,
       log,
       buildServer: () => build({ context }, true),
       watch: (uris: string[], bus: ServerEventBus, ended: AbortSignal) =>

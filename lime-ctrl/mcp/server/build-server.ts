@@ -27,6 +27,8 @@ export interface ServerDeps {
   limit: CallLimit;
   background: Background;
   tasks: Tasks;
+  /** A client that takes tasks gets a plain result when it comes within this. */
+  taskAfterMs: number;
   /** Of this program. */
   version: string;
 }

@@ -5,8 +5,6 @@ import { type Answer, type Escalated, resultOf, type ToolCall } from '../tool.ts
 import { writeTask } from './task-record.ts';
 import { createdTask } from './task-view.ts';
 
-/** A client that takes tasks gets a plain result when it comes within this. */
-const inlineMs = 5_000;
 const defaultTtlMs = 3_600_000;
 const maxTtlMs = 7 * 86_400_000;
 
@@ -32,7 +30,7 @@ export async function runAsTaskWhenLong<Output>(
   // Whoever awaits it hears of its failure.
   running.catch(() => {});
   try {
-    const waitMs = taskWish.kind === 'offered' ? inlineMs : 0;
+    const waitMs = taskWish.kind === 'offered' ? deps.taskAfterMs : 0;
     const early = await earlyResult(running, waitMs, deps.clock, call.signal);
     if (early !== undefined && taskWish.kind === 'offered') return early;
     return { task: await escalate(call, work, running, given) };

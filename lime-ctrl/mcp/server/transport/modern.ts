@@ -5,9 +5,12 @@ import {
   type McpServer,
   type ServerEventBus,
 } from '@modelcontextprotocol/server';
+import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import { patientResponse } from './patient-response.ts';
 
 export interface ModernDeps {
+  clock: Clock;
   log: Logger;
   buildServer(): Promise<McpServer>;
   /** Where changes are told that no request watches for; tests only. */
@@ -20,7 +23,7 @@ export interface ModernDeps {
 export async function serveModern(
   request: Request,
   body: unknown,
-  { log, buildServer, watch, changes }: ModernDeps,
+  { clock, log, buildServer, watch, changes }: ModernDeps,
   stopped: AbortSignal,
 ): Promise<Response> {
   const bus = new InMemoryServerEventBus();
@@ -28,8 +31,6 @@ export async function serveModern(
   const handler = createMcpHandler(buildServer, {
     legacy: 'reject',
     bus,
-    // A stream from the beginning: its comments keep proxies from giving up on a tool that is silent for long.
-    responseMode: method === 'tools/call' ? 'sse' : 'auto',
     onerror: (error) => log.debug({ why: error.message, method }, 'MCP request'),
   });
   const stop = () => void handler.close();
@@ -42,13 +43,20 @@ export async function serveModern(
     ended.abort();
   };
   try {
-    const response = await handler.fetch(request, { parsedBody: body });
+    const gone = new AbortController();
+    const answer = handler.fetch(withSignal(request, gone.signal), { parsedBody: body });
+    const response = await patientResponse(answer, { clock, leave: () => gone.abort() });
     if (method === 'subscriptions/listen' && response.ok) watch(listenedUris(body), bus, ended.signal);
     return withEnd(response, end);
   } catch (error) {
     end();
     throw error;
   }
+}
+
+/** The body was read before: whoever gets the request is given it parsed. */
+function withSignal({ url, method, headers, signal }: Request, gone: AbortSignal): Request {
+  return new Request(url, { method, headers, body: '{}', signal: AbortSignal.any([signal, gone]) });
 }
 
 export function methodOf(body: unknown): string | undefined {
