@@ -112,6 +112,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     const uid = session?.metadata.uid;
     if (uid === undefined) return;
     open.endBelow(uid, Number.POSITIVE_INFINITY);
+    machines.forget(uid);
     handlers.endSession(uid).catch((error) => log.error({ err: error, session: uid }, 'session not ended'));
   }
 

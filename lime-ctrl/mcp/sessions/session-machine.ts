@@ -31,6 +31,8 @@ export interface SessionMachines {
   obtain(session: McpSession): Promise<PlacedMachine>;
   /** Its next start is meant: nobody needs to be told of it. */
   expectRestart(session: McpSession): void;
+  /** The session with this uid is over. */
+  forget(uid: string): void;
 }
 
 export function makeSessionMachines(deps: SessionMachineDeps): SessionMachines {
@@ -64,6 +66,7 @@ export function makeSessionMachines(deps: SessionMachineDeps): SessionMachines {
   return {
     obtain,
     expectRestart: ({ metadata }) => void warned.add(metadata.uid ?? ''),
+    forget: (uid) => void warned.delete(uid),
   };
 }
 
