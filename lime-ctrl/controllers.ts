@@ -80,6 +80,7 @@ async function runMicroVms(deps: ControllersDeps, signal: AbortSignal): Promise<
     client,
     fleet,
     cached: microVms.get,
+    learn: microVms.learn,
     snapshot: snapshots.get,
     failures: makeFailureLog(),
     activity,

@@ -54,6 +54,37 @@ test('what is there, then what changes, each told once', async () => {
   assert.equal(started.reflector.get('default/a')?.data?.value, 'y');
 });
 
+test('an answer to a write is seen at once, told once, and not undone by what came before it', async () => {
+  const kube = makeMemoryKube();
+  await kube.create(secrets, secret('a'));
+  await using started = start(kube);
+  const { reflector, seen, clock } = started;
+  await reflector.whenSynced;
+  await kube.patch(secrets, 'default', 'a', { data: { value: 'y' } });
+  const written = await kube.patch<Secret>(secrets, 'default', 'a', { data: { value: 'z' } });
+  reflector.learn(written);
+  assert.equal(reflector.get('default/a')?.data?.value, 'z');
+  await clock.advance(0);
+  assert.equal(reflector.get('default/a')?.data?.value, 'z');
+  assert.deepEqual(seen, ['added default/a', 'modified default/a']);
+});
+
+test('an answer to a write brings nothing back that is gone, nor replaces another of the same name', async () => {
+  const kube = makeMemoryKube();
+  const first = await kube.create(secrets, secret('a'));
+  await using started = start(kube);
+  const { reflector, clock } = started;
+  await reflector.whenSynced;
+  await kube.delete(secrets, 'default', 'a');
+  await clock.advance(0);
+  reflector.learn({ ...first, metadata: { ...first.metadata, resourceVersion: '99' } });
+  assert.equal(reflector.get('default/a'), undefined);
+  const second = await kube.create(secrets, secret('a'));
+  await clock.advance(0);
+  reflector.learn({ ...first, metadata: { ...first.metadata, resourceVersion: '99' } });
+  assert.equal(reflector.get('default/a')?.metadata.uid, second.metadata.uid);
+});
+
 test('a watch that breaks is resumed where it was', async () => {
   const kube = makeMemoryKube();
   let breaks = 2;

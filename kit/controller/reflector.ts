@@ -28,6 +28,8 @@ export interface Reflector<T> {
   readonly trouble: string | undefined;
   /** Called for each change from now on; returns the way to stop. */
   subscribe(listener: (change: Change<T>) => void): () => void;
+  /** Takes what a write answered as the object, so that the next look sees it; what is gone or newer stays so. */
+  learn(object: T): void;
   /** Resolves with the first list. */
   whenSynced: Promise<void>;
   /** Lists and watches until the signal aborts. */
@@ -65,6 +67,12 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
     for (const listener of listeners) listener({ key, object, previous });
   }
 
+  /** Unless it is older than what is known by an answer to a write. */
+  function setNewer(key: string, object: T): void {
+    const known = objects.get(key);
+    if (!known || isNewer(object, known)) set(key, object);
+  }
+
   async function relist(): Promise<void> {
     const listed = new Map<string, T>();
     let next: string | undefined;
@@ -91,7 +99,8 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
         version = event.resourceVersion;
         continue;
       }
-      set(keyOf(event.object), event.type === 'DELETED' ? undefined : event.object);
+      if (event.type === 'DELETED') set(keyOf(event.object), undefined);
+      else setNewer(keyOf(event.object), event.object);
       version = event.object.metadata.resourceVersion ?? version;
     }
   }
@@ -133,6 +142,10 @@ export function makeReflector<T extends ApiObject>(deps: ReflectorDeps<T>): Refl
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    learn(object) {
+      const known = objects.get(keyOf(object));
+      if (known && known.metadata.uid === object.metadata.uid) setNewer(keyOf(object), object);
+    },
     whenSynced: first.promise,
     run,
   };
@@ -145,4 +158,10 @@ function troubleIn({ code, message }: TvmError, resource: Resource<ApiObject>, s
   if (code === 'permission_denied') return `${what} may not be read: apply the roles in deploy/ (${message})`;
   if (code === 'unauthenticated') return `the API server does not know who asks: ${message}`;
   return synced ? undefined : `${what} cannot be listed: ${message}`;
+}
+
+/** Versions of one kind are numbers that grow. */
+function isNewer(object: ApiObject, previous: ApiObject): boolean {
+  const [next, last] = [object.metadata.resourceVersion ?? '', previous.metadata.resourceVersion ?? ''];
+  return next.length === last.length ? next > last : next.length > last.length;
 }

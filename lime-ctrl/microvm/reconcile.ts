@@ -19,6 +19,8 @@ export interface MicroVmDeps extends ObserveDeps, ExecuteDeps {
   /** No node has room for such a machine. */
   onNoRoom?: (demand: Demand) => void;
   quota?: Pick<Quota, 'admit'>;
+  /** Is given the object as each write left it, so that the next reconcile does not begin with an older one. */
+  learn?: (vm: MicroVm) => void;
 }
 
 export function makeMicroVmReconcile(deps: MicroVmDeps): (key: string) => Promise<ReconcileResult> {
@@ -62,10 +64,12 @@ async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secre
       vm = await writeStatus(deps.client, vm, plan.status);
       told = true;
     } else vm = await attempt(deps, action, vm, secretEnv);
+    deps.learn?.(vm);
   }
   const settled = told ? undefined : await planOfSettled(deps, vm, plan);
   const { status, events, requeueAfterMs } = settled ?? plan;
   if (!told && status) vm = await writeStatus(deps.client, vm, status);
+  deps.learn?.(vm);
   for (const event of events) deps.recorder.record(vm, event);
   for (const action of last) await executeAction(deps, action, vm, secretEnv);
   return requeueAfterMs;
