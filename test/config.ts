@@ -26,6 +26,10 @@ export interface TestConfig {
   neighbourArchive: string;
   /** A kubectl to take for Debian's own (TVM_DEBIAN_KUBECTL). */
   debianKubectl: string | undefined;
+  /** A Firecracker to test its driver with (FIRECRACKER_BIN). */
+  firecracker: string | undefined;
+  /** A built guest kernel (TVM_KERNEL). */
+  guestKernel: string | undefined;
   /** What the API suite runs against (TVM_API_TARGET=embedded|real, both when unset). */
   targets: readonly TargetName[];
   /** Servers that the test run has started already, see cluster/global-setup.ts. */
@@ -46,6 +50,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): TestConfig {
     kubernetesArchive: env.TVM_KUBERNETES_ARCHIVE || undefined,
     neighbourArchive: join(root, '../shared/kubernetes/k8sbox.tar.xz'),
     debianKubectl: env.TVM_DEBIAN_KUBECTL || undefined,
+    firecracker: env.FIRECRACKER_BIN || undefined,
+    guestKernel: env.TVM_KERNEL || undefined,
     targets,
     running: {
       ...(env.TVM_TEST_EMBEDDED && { embedded: JSON.parse(env.TVM_TEST_EMBEDDED) }),

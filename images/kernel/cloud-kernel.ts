@@ -18,10 +18,24 @@ const unpackTimeoutMs = 5 * 60_000;
 // Below 6.12 nothing has been tried.
 const oldestVersion = '6.12';
 
+export interface CloudKernelOptions {
+  /** Where it is kept in the cache; another one for other modules. */
+  folder: string;
+  /** Names as in lsmod; what they depend on comes with them. */
+  modules: string[];
+}
+
+const forGuests: CloudKernelOptions = { folder: 'cloud', modules: guestModules };
+
 /** The cloud kernel in the cache, or the newest one that the host's apt offers. */
-export async function ensureCloudKernel(cache: Cache, onProgress: Progress, signal: AbortSignal): Promise<Kernel> {
-  const cached = (await namesIn(cache.path('kernels', 'cloud'))).at(-1);
-  if (cached) return await readKernel(cache.path('kernels', 'cloud', cached));
+export async function ensureCloudKernel(
+  cache: Cache,
+  onProgress: Progress,
+  signal: AbortSignal,
+  { folder, modules }: CloudKernelOptions = forGuests,
+): Promise<Kernel> {
+  const cached = (await namesIn(cache.path('kernels', folder))).at(-1);
+  if (cached) return await readKernel(cache.path('kernels', folder, cached));
   await using staging = await cache.staging();
   await using scratch = await cache.staging();
   const debFile = await withFreshAptLists(onProgress, signal, async () => {
@@ -33,8 +47,8 @@ export async function ensureCloudKernel(cache: Cache, onProgress: Progress, sign
   onProgress('unpacking');
   const unpacked = join(scratch.path, 'unpacked');
   await runChecked({ program: 'dpkg-deb', args: ['-x', debFile, unpacked], timeoutMs: unpackTimeoutMs, signal });
-  const version = await takeApart(unpacked, staging.path, signal);
-  return await readKernel(await cache.publish(staging, 'kernels', 'cloud', version));
+  const version = await takeApart(unpacked, staging.path, modules, signal);
+  return await readKernel(await cache.publish(staging, 'kernels', folder, version));
 }
 
 /** The newest signed cloud kernel of at least the oldest version among package names. Exported for its test. */
@@ -71,7 +85,7 @@ async function download(packageName: string, folder: string, signal: AbortSignal
 }
 
 /** Writes vmlinux, the modules and the description into `target`; returns the version. */
-async function takeApart(unpacked: string, target: string, signal: AbortSignal): Promise<string> {
+async function takeApart(unpacked: string, target: string, modules: string[], signal: AbortSignal): Promise<string> {
   const boot = join(unpacked, 'boot');
   const imageName = (await readdir(boot)).find((name) => name.startsWith('vmlinuz-'));
   if (!imageName) throw new TvmError('data_loss', 'the kernel package holds no vmlinuz');
@@ -82,17 +96,17 @@ async function takeApart(unpacked: string, target: string, signal: AbortSignal):
     return await unxz(file, join(unpacked, 'payload'), signal);
   });
   await writeFile(join(target, vmlinuxFile), elf);
-  await writeModules(unpacked, join(target, modulesFolder), signal);
+  await writeModules(unpacked, join(target, modulesFolder), modules, signal);
   await writeKernelDescription(target, { version, needsAcpi: true, kernelArgs: ['apparmor=0', 'audit=0'] });
   return version;
 }
 
-async function writeModules(unpacked: string, target: string, signal: AbortSignal): Promise<void> {
+async function writeModules(unpacked: string, target: string, wanted: string[], signal: AbortSignal): Promise<void> {
   const libFolder = await firstExisting([join(unpacked, 'lib/modules'), join(unpacked, 'usr/lib/modules')]);
   const files = (await readdir(libFolder, { recursive: true })).filter((name) => /\.ko(\.(xz|zst))?$/.test(name));
   const fileOf = new Map(files.map((name) => [moduleName(name), join(libFolder, name)]));
   const objects = new Map<string, Buffer>();
-  const pending = [...guestModules];
+  const pending = [...wanted];
   for (let name = pending.pop(); name; name = pending.pop()) {
     const file = fileOf.get(name);
     if (!file || objects.has(name)) continue;
@@ -100,7 +114,7 @@ async function writeModules(unpacked: string, target: string, signal: AbortSigna
     objects.set(name, object);
     pending.push(...moduleDependencies(object));
   }
-  const order = loadOrder(guestModules, (name) => {
+  const order = loadOrder(wanted, (name) => {
     const object = objects.get(name);
     return object && moduleDependencies(object);
   });

@@ -1,0 +1,86 @@
+// Runs the tests of the Firecracker driver against a real Firecracker (FIRECRACKER_BIN), in an emulated machine with KVM.
+//   FIRECRACKER_BIN=/path/to/firecracker npm run test:firecracker
+import { execFile } from 'node:child_process';
+import { cp, mkdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { promisify } from 'node:util';
+import { makeCache } from '@tvm/images/cache.ts';
+import { makeAgents } from '@tvm/images/kernel/agent.ts';
+import { makeBootFilesMaker } from '@tvm/images/kernel/boot-files.ts';
+import { ensureCloudKernel } from '@tvm/images/kernel/cloud-kernel.ts';
+import { guestModules } from '@tvm/images/kernel/modules.ts';
+import { makeImageStore } from '@tvm/images/store.ts';
+import { makeLogger } from '@tvm/kit/log.ts';
+import { makeScratchFolder } from '../cluster/scratch-folder.ts';
+import { readConfig } from '../config.ts';
+import { startOuterMachine } from './outer-machine.ts';
+
+const outerKernel = { folder: 'cloud-kvm', modules: [...guestModules, 'kvm_amd', 'tun'] };
+const outerMemoryMiB = 3072;
+/** What of the checkout the tests need. */
+const parts = ['api', 'kit', 'images', 'flintlock', 'guest', 'package.json', 'tsconfig.json'];
+/** Large packages that they do not. */
+const notNeeded = [
+  '@biomejs',
+  '@typescript',
+  'typescript',
+  '@kubernetes',
+  '@octokit',
+  '@modelcontextprotocol',
+  '@esbuild',
+];
+
+const config = readConfig();
+const { firecracker, guestKernel } = config;
+const say = (line: string) => console.error(line);
+if (!firecracker || !guestKernel) {
+  say('Set FIRECRACKER_BIN to a Firecracker program and TVM_KERNEL to a built guest kernel (vvm image build-kernel).');
+  process.exit(2);
+}
+const log = makeLogger('test', 'warn');
+const cache = makeCache(config.cacheFolder);
+const { signal } = new AbortController();
+const images = makeImageStore({ cacheDir: config.cacheFolder, log, kernel: guestKernel });
+
+say('preparing kernel, root and disks');
+const agent = await makeAgents(cache, join(config.root, 'guest'))(say, signal);
+const kernel = await ensureCloudKernel(cache, say, signal, outerKernel);
+const boot = await makeBootFilesMaker(cache)(kernel, agent);
+const root = await images.ensure('tvm/node', say);
+await images.ensure('tvm/python', say);
+await images.bootFiles(say);
+
+await using scratch = await makeScratchFolder('firecracker-disk');
+const disk = await makeDisk(scratch.path);
+say('starting the outer machine');
+await using machine = await startOuterMachine({ boot, disks: [root.path, disk], memoryMiB: outerMemoryMiB });
+process.exitCode = await machine.run(`
+  mount -t squashfs /dev/vdb /mnt
+  mkdir -p /run/upper /run/work /run/all
+  mount -t overlay overlay -o lowerdir=/mnt,upperdir=/run/upper,workdir=/run/work /run/all
+  ls -l /dev/kvm
+  cd /run/all/project
+  export FIRECRACKER_BIN=/run/all/firecracker TVM_KERNEL=/run/all/vmlinux TVM_CACHE_DIR=/run/all/cache TVM_HOME=/run/home TMPDIR=/run
+  exec node_modules/node/bin/node --test --test-concurrency=1 flintlock/vmm/firecracker/driver.firecracker.test.ts
+`);
+
+/** Everything that the tests read, as one disk. */
+async function makeDisk(folder: string): Promise<string> {
+  const content = join(folder, 'content');
+  await mkdir(join(content, 'project/node_modules'), { recursive: true });
+  const options = { recursive: true, verbatimSymlinks: true } as const;
+  for (const part of parts) await cp(join(config.root, part), join(content, 'project', part), options);
+  const modules = join(config.root, 'node_modules');
+  const filter = (path: string) => !notNeeded.includes(relative(modules, path));
+  await cp(modules, join(content, 'project/node_modules'), { ...options, filter });
+  for (const part of ['agent', 'boot', 'images']) {
+    await cp(join(config.cacheFolder, part), join(content, 'cache', part), options);
+  }
+  await cp(firecracker ?? '', join(content, 'firecracker'), { dereference: true });
+  await cp(guestKernel ?? '', join(content, 'vmlinux'), { dereference: true });
+  const disk = join(folder, 'disk.squashfs');
+  await promisify(execFile)('mksquashfs', [content, disk, '-noI', '-noD', '-noF', '-noX', '-quiet', '-no-progress'], {
+    maxBuffer: 1024 * 1024,
+  });
+  return disk;
+}
