@@ -12,7 +12,7 @@ import { toMarkdown } from './markdown.ts';
 import { measureScale } from './measure.ts';
 import { readScaleOptions, type ScaleOptions, usage } from './options.ts';
 import { toScaleSvg } from './plot.ts';
-import { describeHost, type ScaleResults } from './results.ts';
+import { describeHost, loadNow, type ScaleResults } from './results.ts';
 import { openWorld } from './world.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -62,12 +62,13 @@ async function main(args: string[]): Promise<number> {
   }
   await using scope = await openScope(readConfig().temporary);
   const interrupted = aborted(stop.signal).then(() => undefined);
+  const loadBefore = loadNow();
   const figures = await Promise.race([measure(options, scope, stop.signal), interrupted]);
   stop.abort();
   if (!figures) return interruptedCode;
   const command = ['npm run bench:scale', ...(args.length > 0 ? ['--', ...args] : [])].join(' ');
   const takenAt = new Date().toISOString();
-  await publish({ takenAt, command, nodes: options.nodes, host: describeHost(), figures }, options);
+  await publish({ takenAt, command, nodes: options.nodes, host: describeHost(), loadBefore, figures }, options);
   return 0;
 }
 

@@ -3,10 +3,10 @@ import { type Requests, total, withoutLeases } from './audit.ts';
 import type { Phase, ScaleFigures, Step } from './measure.ts';
 import type { ScaleResults } from './results.ts';
 
-export function toMarkdown({ takenAt, command, host, nodes, figures }: ScaleResults): string {
+export function toMarkdown({ takenAt, command, host, nodes, loadBefore, figures }: ScaleResults): string {
   const taken = `${takenAt.slice(0, 16).replace('T', ' ')} UTC`;
   return `${[
-    `Taken ${taken} by \`${command}\` on ${host}. ${nodes} nodes.`,
+    `Taken ${taken} by \`${command}\` on ${host}, load average ${loadBefore.toFixed(1)} before the run. ${nodes} nodes.`,
     table(figures),
     requestTable(figures),
     steadyText(figures),

@@ -19,7 +19,7 @@ const figures: ScaleFigures = {
   steady: { seconds: 60, requests: {}, leaseRequests: 24, cpuPercent: 0.5, reconciles: 0 },
   remove: phase(1000),
 };
-const results = { takenAt: '2026-01-01T00:00:00Z', command: 'c', nodes: 100, host: 'h', figures };
+const results = { takenAt: '2026-01-01T00:00:00Z', command: 'c', nodes: 100, host: 'h', loadBefore: 1, figures };
 
 test('costs are told for each MicroVM, leases apart, what was not measured as a dash', () => {
   const text = toMarkdown(results);

@@ -1,5 +1,5 @@
 // What a run found, with what a reader needs to judge it. Written as JSON.
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, loadavg, release, totalmem } from 'node:os';
 import type { ScaleFigures } from './measure.ts';
 
 export interface ScaleResults {
@@ -7,6 +7,8 @@ export interface ScaleResults {
   command: string;
   nodes: number;
   host: string;
+  /** Load average of the host before the run: what else there was to do. */
+  loadBefore: number;
   figures: ScaleFigures;
 }
 
@@ -16,3 +18,5 @@ export function describeHost(): string {
   const memoryGiB = Math.round(totalmem() / 2 ** 30);
   return `${cpus().length} cores of ${first?.model ?? 'unknown'}, ${memoryGiB} GiB, Linux ${release()}, Node ${process.version}`;
 }
+
+export const loadNow = () => loadavg()[0] ?? 0;
