@@ -24,6 +24,9 @@ const pod = JSON.stringify({
   },
 });
 
+const linksOfClusters = () => readdirSync('/sys/class/net').filter((link) => link.startsWith('tvmcluster'));
+const othersLinks = linksOfClusters();
+
 /** What could stay: mounts, links and cgroups that name a cluster's folder, or the kubelet's own. */
 function traces(folder: string): string[] {
   const name = folder.slice(folder.lastIndexOf('/') + 1);
@@ -33,7 +36,7 @@ function traces(folder: string): string[] {
       .split('\n')
       .filter((line) => line.includes(name) || line.includes('/var/lib/kubelet')),
     ...readdirSync('/sys/fs/cgroup').filter((hierarchy) => existsSync(`/sys/fs/cgroup/${hierarchy}/${name}`)),
-    ...readdirSync('/sys/class/net').filter((link) => link.startsWith('tvmcluster')),
+    ...linksOfClusters().filter((link) => !othersLinks.includes(link)),
     ...[folder, `/sys/fs/cgroup/${name}`, '/var/lib/kubelet/device-plugins'].filter((path) => existsSync(path)),
   ];
 }
