@@ -12,6 +12,7 @@ import { aborted, notifyReady, runMain } from '@tvm/kit/run-main.ts';
 import { makeKubernetesAccess } from './access/kubernetes.ts';
 import { makeTokenFileAccess } from './access/token-file.ts';
 import { loadConfig } from './config.ts';
+import { noteDenials } from './denials.ts';
 import { makeAdmission } from './engine/admission.ts';
 import { makeEngine } from './engine/engine.ts';
 import { interpreterOfImage } from './engine/languages.ts';
@@ -40,7 +41,9 @@ await runMain(log, async (signal) => {
   const clock = systemClock;
   const registry = makeRegistry();
   const metrics = makeLimeMetrics([registry]);
-  using client = makeHttpsClient(config.loadKube());
+  using connection = makeHttpsClient(config.loadKube());
+  const denials = noteDenials(connection, clock);
+  const { client } = denials;
   const recorder = makeEventRecorder({ client, clock, log, component: 'lime-ctrl', instance: hostname() });
   const { pod } = config;
   const tell = makeTell(recorder, pod);
@@ -107,9 +110,12 @@ await runMain(log, async (signal) => {
   const kinds = () => reflectors.pools.trouble ?? reflectors.snapshots.trouble ?? reflectors.sessions.trouble;
   // In a cluster a replica without nodes still answers, and says what is missing.
   await using _health = await (pod
-    ? serveHealth(needs, config.healthListen, { flintlock: trouble, 'other kinds': kinds })
+    ? serveHealth(needs, config.healthListen, { flintlock: trouble, 'other kinds': kinds, rights: denials.trouble })
     : serveHealth({ ...needs, flintlock: trouble }, config.healthListen));
-  const troubles = { ApiServerTrouble: needs['api server'], KindsMissing: kinds, NoFlintlock: trouble };
+  const troubles = {
+    ...{ ApiServerTrouble: needs['api server'], KindsMissing: kinds },
+    ...{ NoFlintlock: trouble, RightsMissing: denials.trouble },
+  };
   const leadDeps = {
     ...{
       client,

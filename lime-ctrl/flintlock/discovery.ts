@@ -3,7 +3,7 @@
 // whose pod is gone leaves it.
 import type { Clock } from '@tvm/kit/clock.ts';
 import { makeReflector } from '@tvm/kit/controller/reflector.ts';
-import { endpointSlices, type KubeClient, kubeNodes } from '@tvm/kit/kube/client.ts';
+import { endpointSlices, type KubeClient, type KubeNode, kubeNodes } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { aborted } from '@tvm/kit/run-main.ts';
 import type { FlintlockConnection } from './client.ts';
@@ -36,7 +36,7 @@ export interface Discovery {
 export function makeDiscovery(deps: DiscoveryDeps): Discovery {
   const { client, namespace, service, fleet, clock, log } = deps;
   const slices = makeReflector({ client, resource: endpointSlices, namespace, clock, log });
-  const nodes = makeReflector({ client, resource: kubeNodes, clock, log });
+  const nodes = makeReflector({ client, resource: kubeNodes, parse: onlyCordon, clock, log });
   const joined = new Map<string, { address: string; close: () => void }>();
 
   function apply(): void {
@@ -76,4 +76,10 @@ export function makeDiscovery(deps: DiscoveryDeps): Discovery {
       for (const { close } of joined.values()) close();
     },
   };
+}
+
+/** Nodes are large, and told of often. */
+function onlyCordon({ apiVersion, kind, metadata: { name, resourceVersion = '' }, spec }: KubeNode): KubeNode {
+  const { unschedulable = false } = spec ?? {};
+  return { apiVersion, kind, metadata: { name, resourceVersion }, spec: { unschedulable } };
 }
