@@ -11,7 +11,7 @@ const log = makeLogger('test', 'silent');
 test('a node that drains takes nothing new and waits until nothing is up, not for ever', async () => {
   const clock = makeManualClock();
   let machines = [machine('running'), machine('stopped'), machine('running', true)];
-  const drain = makeDrain({ machines: { list: () => machines }, clock, log });
+  const drain = makeDrain({ machines: { list: () => machines, destroy: async () => {} }, clock, log });
   drain.checkOpen();
   let ended = false;
   const running = drain.run(10_000).then(() => {
@@ -30,19 +30,24 @@ test('a node that drains takes nothing new and waits until nothing is up, not fo
   await again;
 });
 
-test('machines that wait for their first caller are not waited for', async () => {
+test('machines that wait for their first caller are not waited for, they are ended', async () => {
   const clock = makeManualClock();
-  const waiting = { state: 'paused', used: false, spec: { template: false, standby: true } } as MachineRecord;
-  let machines = [waiting, { ...waiting, used: true }];
-  const drain = makeDrain({ machines: { list: () => machines }, clock, log });
+  const waiting = { uid: 'a', generation: 3, state: 'paused', used: false, spec: { template: false, standby: true } };
+  let machines = [waiting, { ...waiting, uid: 'b', used: true }] as MachineRecord[];
+  const destroyed: unknown[] = [];
+  const destroy = async (uid: string, generation: number) => {
+    destroyed.push([uid, generation]);
+    machines = machines.filter((each) => each.uid !== uid);
+  };
+  const drain = makeDrain({ machines: { list: () => machines, destroy }, clock, log });
   let ended = false;
   const running = drain.run(10_000).then(() => {
     ended = true;
   });
   await clock.advance(1_000);
-  assert.equal(ended, false, 'one runs something');
-  machines = [waiting];
+  assert.deepEqual([ended, destroyed], [false, []], 'one runs something');
+  machines = machines.filter((each) => !each.used);
   await clock.advance(1_000);
-  assert.ok(ended);
+  assert.deepEqual([ended, destroyed], [true, [['a', 3]]]);
   await running;
 });

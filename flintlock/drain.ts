@@ -7,6 +7,7 @@ import type { Machines } from './machines/machines.ts';
 import type { MachineRecord } from './machines/record.ts';
 
 const lookEveryMs = 200;
+const endMs = 5_000;
 
 /** Whether the node is being drained. */
 export interface Drain {
@@ -16,7 +17,7 @@ export interface Drain {
 }
 
 export interface DrainDeps {
-  machines: Pick<Machines, 'list'>;
+  machines: Pick<Machines, 'list' | 'destroy'>;
   clock: Clock;
   log: Logger;
 }
@@ -24,6 +25,17 @@ export interface DrainDeps {
 export function makeDrain({ machines, clock, log }: DrainDeps): Drain & { run: (deadlineMs: number) => Promise<void> } {
   let draining = false;
   const left = () => machines.list().filter(isMissed).length;
+  /** Their folders would stay on a node that may never have a flintlock again. */
+  async function endSpare(): Promise<void> {
+    const spare = machines.list().filter((machine) => isUp(machine) && !isMissed(machine));
+    const ending = spare.map(({ uid, generation }) => machines.destroy(uid, generation));
+    const ended = Promise.allSettled(ending).then((results) => {
+      const failures = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason);
+      if (failures.length > 0) log.warn({ err: failures[0], machines: failures.length }, 'machines stay as folders');
+    });
+    await Promise.race([ended, clock.sleep(endMs)]);
+  }
+
   return {
     get draining() {
       return draining;
@@ -33,19 +45,24 @@ export function makeDrain({ machines, clock, log }: DrainDeps): Drain & { run: (
       const hint = 'It is placed on another node.';
       throw new TvmError('unavailable', 'this node is being drained', { reason: 'NodeDraining', hint });
     },
-    /** Resolves when no machine is up that somebody uses, `deadlineMs` from now at most. */
+    /** Ends what waits for nobody. Resolves when no machine is up that somebody uses, `deadlineMs` from now at most. */
     async run(deadlineMs) {
       draining = true;
-      const endMs = clock.now() + deadlineMs;
+      const lastMs = clock.now() + deadlineMs;
       if (left() > 0) log.info({ machines: left(), deadlineMs }, 'draining');
-      while (left() > 0 && clock.now() < endMs) await clock.sleep(lookEveryMs);
+      while (left() > 0 && clock.now() < lastMs) await clock.sleep(lookEveryMs);
       if (left() > 0) log.warn({ machines: left() }, 'machines are still up: they end with this node');
+      await endSpare();
     },
   };
 }
 
 /** Whether somebody loses something with the machine. One that waits for its first caller holds nothing of anybody. */
-function isMissed({ state, spec, used }: MachineRecord): boolean {
-  const isUp = state !== 'stopped' && state !== 'failed';
-  return isUp && !spec.template && (used || !spec.standby);
+function isMissed(machine: MachineRecord): boolean {
+  const { spec, used } = machine;
+  return isUp(machine) && !spec.template && (used || !spec.standby);
+}
+
+function isUp({ state }: MachineRecord): boolean {
+  return state !== 'stopped' && state !== 'failed';
 }
