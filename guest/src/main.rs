@@ -4,6 +4,7 @@ mod agent;
 mod boot;
 mod channel;
 mod connection;
+mod console;
 mod failure;
 mod files;
 mod interpreters;
@@ -30,11 +31,11 @@ const FOREVER: Duration = Duration::from_secs(u32::MAX as u64);
 fn main() {
     if std::process::id() == 1 {
         let failure = run_machine().err();
-        eprintln!("tvm-agent: {}", failure.map_or("the channel has ended".into(), |failure| failure.message));
+        console::say(failure.map_or("the channel has ended".into(), |failure| failure.message));
         machine::power_off_now(false);
     }
     if let Err(failure) = run_process() {
-        eprintln!("tvm-agent: {failure}");
+        console::say(failure);
         std::process::exit(1);
     }
 }
@@ -45,7 +46,7 @@ fn run_machine() -> Outcome<()> {
     if let Some(cgroups) = cgroups {
         let _ = agent.processes.cgroups.set(cgroups);
     }
-    eprintln!("tvm-agent: ready after {} ms", machine::uptime().as_millis());
+    console::say(format_args!("ready after {} ms", machine::uptime().as_millis()));
     run(agent, async |agent| match settings.channel {
         Channel::VirtioSerial => channel::serve_port(agent).await,
         Channel::Vsock(port) => channel::serve_vsock(port, agent).await,

@@ -1,6 +1,7 @@
 //! Limits that keep the agent alive whatever the processes do: number of processes, memory, who is killed first.
 use super::cmdline::Settings;
 use super::mounts::mount_at;
+use crate::console;
 use crate::process::Cgroups;
 use nix::mount::MsFlags;
 use nix::sys::resource::{Resource, setrlimit};
@@ -17,7 +18,7 @@ const MOST_DESCRIPTORS: u64 = 524_288;
 /// small as they are written, at a quarter of the throughput.
 pub fn protect_agent() {
     if let Err(error) = fs::write("/proc/self/oom_score_adj", "-1000") {
-        eprintln!("tvm-agent: cannot protect itself from the lack of memory: {error}");
+        console::say(format_args!("cannot protect itself from the lack of memory: {error}"));
     }
 }
 
@@ -27,7 +28,7 @@ pub fn make_cgroups(settings: &Settings) -> Option<Cgroups> {
     let made = mount_at("cgroup2", CGROUP_MOUNT, flags, "").map_err(|failure| failure.message).and_then(|()| {
         Cgroups::make(CGROUP_MOUNT, settings.max_processes, memory_for_processes()).map_err(|error| error.to_string())
     });
-    made.inspect_err(|message| eprintln!("tvm-agent: no control groups: {message}")).ok()
+    made.inspect_err(|message| console::say(format_args!("no control groups: {message}"))).ok()
 }
 
 /// Of what the kernel has left for anyone, a part stays for the agent and the files that it writes.
@@ -40,6 +41,6 @@ fn memory_for_processes() -> u64 {
 /// Enough descriptors for every stream the host may open; what processes start with is set when they start.
 pub fn raise_descriptor_limit() {
     if let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, AGENT_DESCRIPTORS, MOST_DESCRIPTORS) {
-        eprintln!("tvm-agent: cannot raise the limit of open files: {error}");
+        console::say(format_args!("cannot raise the limit of open files: {error}"));
     }
 }

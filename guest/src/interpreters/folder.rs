@@ -1,5 +1,6 @@
 //! A folder for the files of one interpreter. Invariant: it is removed with what owns it.
 use crate::agent::Agent;
+use crate::console;
 use crate::failure::{During, Outcome};
 use std::fs;
 use std::io;
@@ -44,7 +45,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.0) {
-            eprintln!("tvm-agent: cannot remove {}: {error}", self.0.display());
+            console::say(format_args!("cannot remove {}: {error}", self.0.display()));
         }
     }
 }

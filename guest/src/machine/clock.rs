@@ -1,4 +1,5 @@
 //! The machine's clock.
+use crate::console;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime, clock_settime};
 use std::time::{Duration, Instant};
@@ -37,7 +38,7 @@ impl Drop for Yesterday {
         if shown.abs_diff(expected) < TOLERANCE
             && let Err(error) = set_clock(shown + DAY)
         {
-            eprintln!("tvm-agent: cannot set the clock: {error}");
+            console::say(format_args!("cannot set the clock: {error}"));
         }
     }
 }

@@ -2,6 +2,7 @@
 //! which it reads again at once, and it may go on like that for minutes before it calls the memory used up.
 //! Invariant: nothing runs here until the processes have met their limit.
 use crate::agent::Agent;
+use crate::console;
 use crate::waiting::wait_on_changes;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -31,7 +32,7 @@ struct Memory {
 pub async fn run_memory_watch(agent: Rc<Agent>) {
     let Some(cgroups) = agent.processes.cgroups.get() else { return };
     if let Err(error) = watch(cgroups.root()).await {
-        eprintln!("tvm-agent: the memory of processes is not watched: {error}");
+        console::say(format_args!("the memory of processes is not watched: {error}"));
     }
 }
 
@@ -57,7 +58,7 @@ async fn look(root: &Path) -> io::Result<bool> {
         before = now;
     }
     if let Some(pid) = largest_process() {
-        eprintln!("tvm-agent: out of memory: killing process {pid}");
+        console::say(format_args!("out of memory: killing process {pid}"));
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
     Ok(false)
