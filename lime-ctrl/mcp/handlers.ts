@@ -5,7 +5,7 @@ import type { KubeClient } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
 import { makeBridge } from './bridge/bridge.ts';
-import { makeMcpEndpoint } from './endpoint.ts';
+import { type EndpointExtension, makeMcpEndpoint } from './endpoint.ts';
 import type { GatewayHandlers } from './gateway.ts';
 import type { SessionKeys } from './sessions/keys.ts';
 
@@ -16,11 +16,13 @@ export interface HandlersDeps {
   log: Logger;
   /** Of this program. */
   version: string;
+  /** Tests only. */
+  extension?: EndpointExtension;
 }
 
 /** Ends what they hold when they are disposed of. */
 export function makeMcpHandlers(
-  { client, fleet, clock, log, version }: HandlersDeps,
+  { client, fleet, clock, log, version, extension }: HandlersDeps,
   keys: SessionKeys,
 ): GatewayHandlers & AsyncDisposable {
   const endpoint = makeMcpEndpoint({
@@ -31,6 +33,7 @@ export function makeMcpHandlers(
     clientOf: fleet.client,
     machineOf: fleet.machine,
     keys: () => keys.derived('mcp'),
+    ...(extension && { extension }),
   });
   const bridge = makeBridge({ clock, log, clientOf: fleet.client });
   return {

@@ -17,7 +17,9 @@ import { type Engine, makeEngine } from '../engine/engine.ts';
 import { makePool, type Pool } from '../engine/pool.ts';
 import type { Shape } from '../engine/shape.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
-import { type Gateway, type GatewaySettings, makeGateway } from '../mcp/gateway.ts';
+import { type Gateway, type GatewayHandlers, type GatewaySettings, makeGateway } from '../mcp/gateway.ts';
+import type { HandlersDeps } from '../mcp/handlers.ts';
+import type { SessionKeys } from '../mcp/sessions/keys.ts';
 import { makeActivity } from '../microvm/activity.ts';
 import { declarePools } from '../microvm-pool/declare.ts';
 import type { Limits } from '../quota/limits.ts';
@@ -60,6 +62,8 @@ export async function startHarness(
     tokens?: string[];
     /** Of the MCP gateway. */
     gateway?: Partial<GatewaySettings>;
+    /** What answers the requests of MCP sessions instead of the echo. */
+    makeHandlers?: (deps: HandlersDeps, keys: SessionKeys) => GatewayHandlers;
     /** It does not lead: others run the controllers. */
     follower?: boolean;
   } = {},
@@ -95,7 +99,8 @@ export async function startHarness(
       keysNamespace: 'default',
       ...options.gateway,
     },
-    makeHandlers: () => handlers,
+    makeHandlers: (keys) =>
+      options.makeHandlers?.({ client: kube, fleet, clock, log, version: 'test' }, keys) ?? handlers,
     clock,
     log,
   });

@@ -19,7 +19,7 @@ import type { Wire } from './wire.ts';
 /** A server may have to be loaded first, on a machine that is emulated. */
 const helloMs = 60_000;
 /** Servers of the legacy era may be silent to a question that they do not know. */
-const probeMs = 20_000;
+const probeMs = 40_000;
 
 export interface Opened {
   /** Of the client's era. */
