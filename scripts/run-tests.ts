@@ -1,4 +1,5 @@
-// Runs one tier of tests with node:test: unit (*.test.ts), vm (*.vm.test.ts), api (*.api.test.ts), cluster (*.cluster.test.ts).
+// Runs one tier of tests with node:test: unit (*.test.ts), vm (*.vm.test.ts), api (*.api.test.ts), cluster (*.cluster.test.ts),
+// mcp (*.mcp.test.ts).
 // A tier without a test file is an error. Further arguments are name filters or node --test flags.
 import { spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -6,7 +7,7 @@ import { availableParallelism } from 'node:os';
 
 const tiers: Record<string, { matches: (file: string) => boolean; flags: string[] }> = {
   unit: {
-    matches: (file) => !/\.(vm|api|cluster|firecracker)\.test\.ts$/.test(file),
+    matches: (file) => !/\.(vm|api|cluster|firecracker|mcp)\.test\.ts$/.test(file),
     flags: ['--test-timeout=60000', `--test-concurrency=${availableParallelism()}`],
   },
   vm: { matches: (file) => file.endsWith('.vm.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
@@ -18,6 +19,7 @@ const tiers: Record<string, { matches: (file: string) => boolean; flags: string[
     matches: (file) => file.endsWith('.cluster.test.ts'),
     flags: ['--test-timeout=900000', '--test-concurrency=1'],
   },
+  mcp: { matches: (file) => file.endsWith('.mcp.test.ts'), flags: ['--test-timeout=1800000', '--test-concurrency=1'] },
 };
 
 const [name = '', ...rest] = process.argv.slice(2);

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every test, as CI runs them: checks with unit tests, real VMs, the Kubernetes API suite, a real cluster, the guest agent's own.
+# Every test, as CI runs them: checks with unit tests, real VMs, the Kubernetes API suite, a real cluster, MCP, the guest agent's own.
 # All tiers run even when one fails; the last line sums up what they counted.
 set -uo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
@@ -34,5 +34,6 @@ tier 'guest agent' cargo test --locked --manifest-path guest/Cargo.toml
 tier 'virtual machines' npm run --silent test:vm
 tier 'Kubernetes API' npm run --silent test:api
 tier 'Kubernetes cluster' npm run --silent test:cluster
+tier 'Model Context Protocol' npm run --silent test:mcp
 printf '\n%d passed, %d failed\n' "$passed" "$failed"
 ((failed == 0))

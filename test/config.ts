@@ -30,6 +30,8 @@ export interface TestConfig {
   firecracker: string | undefined;
   /** A built guest kernel (TVM_KERNEL). */
   guestKernel: string | undefined;
+  /** Where the scores of the MCP conformance suite are kept until the end of the run (TVM_MCP_SCORES). */
+  mcpScores: string | undefined;
   /** What the API suite runs against (TVM_API_TARGET=embedded|real, both when unset). */
   targets: readonly TargetName[];
   /** Servers that the test run has started already, see cluster/global-setup.ts. */
@@ -52,6 +54,7 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): TestConfig {
     debianKubectl: env.TVM_DEBIAN_KUBECTL || undefined,
     firecracker: env.FIRECRACKER_BIN || undefined,
     guestKernel: env.TVM_KERNEL || undefined,
+    mcpScores: env.TVM_MCP_SCORES || undefined,
     targets,
     running: {
       ...(env.TVM_TEST_EMBEDDED && { embedded: JSON.parse(env.TVM_TEST_EMBEDDED) }),
