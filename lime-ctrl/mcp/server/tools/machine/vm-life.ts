@@ -1,7 +1,9 @@
 // vm_pause, vm_resume, vm_reset: the machine's life. Invariant: pausing and resuming are declared, so that whoever watches over the
 // machine wants the same; a reset is asked for at the node, and the machine is started anew because it is declared to run.
 import { acceptedContent, inputRequired } from '@modelcontextprotocol/server';
+import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
+import type { PlacedMachine } from '../../../contract.ts';
 import type { Place } from '../../../machine/guest.ts';
 import { answersQuestion, mintRequestState } from '../../request-state.ts';
 import { defineTool, type ToolCall, text } from '../../tool.ts';
@@ -9,6 +11,9 @@ import { patchMicroVm } from './microvm.ts';
 import { statusOf, statusView } from './vm-status.ts';
 
 const stopDeadlineMs = 60_000;
+const hearMs = 10_000;
+const lookMs = 200;
+const notHeard = new Set(['MachinePaused', 'MachineStopped']);
 const changed = { readOnlyHint: false, idempotentHint: true, openWorldHint: false };
 
 export const vmPause = defineTool({
@@ -37,9 +42,23 @@ export const vmResume = defineTool({
   annotations: { ...changed, destructiveHint: false },
   async run(_args, call) {
     await patchMicroVm(call, { spec: { desiredState: 'Running' } });
-    return { output: statusOf(await call.guest.place()) };
+    return { output: statusOf(await whenHeard(call)) };
   },
 });
+
+/** What was declared is known here a moment later. */
+async function whenHeard({ context, deps, signal }: ToolCall): Promise<PlacedMachine> {
+  const untilMs = deps.clock.now() + hearMs;
+  for (;;) {
+    try {
+      return await context.machine();
+    } catch (error) {
+      const { reason = '' } = TvmError.from(error);
+      if (!notHeard.has(reason) || signal.aborted || deps.clock.now() > untilMs) throw error;
+      await deps.clock.sleep(lookMs, signal);
+    }
+  }
+}
 
 const confirmation = z.object({
   confirm: z.boolean().describe('Start the machine anew, losing all files, processes and variables in it?'),

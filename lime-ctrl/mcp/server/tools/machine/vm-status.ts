@@ -1,7 +1,7 @@
 // vm_status: what the machine is and how it does.
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { z } from 'zod';
-import type { Place } from '../../../machine/guest.ts';
+import type { PlacedMachine } from '../../../contract.ts';
 import { defineTool } from '../../tool.ts';
 
 export const statusView = z.object({
@@ -28,7 +28,7 @@ export const vmStatus = defineTool({
   run: async (_args, { guest }) => ({ output: statusOf(await guest.place()) }),
 });
 
-export function statusOf({ machine, node }: Place): z.infer<typeof statusView> {
+export function statusOf({ machine, node }: PlacedMachine): z.infer<typeof statusView> {
   const { spec, state } = machine;
   return {
     state: (MachineState[state] ?? 'unknown').toLowerCase(),
