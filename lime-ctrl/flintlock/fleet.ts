@@ -15,6 +15,8 @@ export type { PlacedMachine };
 const pollMs = 5_000;
 const callDeadlineMs = 5_000;
 const backoff = { baseMs: 200, maxMs: 5_000 };
+/** A node that stays away is told of now and then. */
+const saidEvery = 20;
 
 /** What a node may not be given. */
 export interface NodeStanding {
@@ -157,7 +159,9 @@ export function makeFleet(clients: ReadonlyMap<string, FlintlockClient>, deps: F
         if (signal.aborted) return;
         failures = state.view.reachable ? 1 : failures + 1;
         setReachable(state, false);
-        log.warn({ why: TvmError.from(error).message, node: state.view.name }, 'watch of a node broke');
+        const said = { why: TvmError.from(error).message, node: state.view.name, failures };
+        if (failures % saidEvery === 1) log.warn(said, 'watch of a node broke');
+        else log.debug(said, 'watch of a node broke');
         await clock.sleep(backoffMs(backoff, failures), signal);
       }
     }

@@ -9,6 +9,7 @@ const node = (name: string, given: Partial<ScalableNode> = {}): ScalableNode => 
   name,
   memoryMiB: 1024,
   draining: false,
+  starting: false,
   busyMachines: 1,
   idleSinceMs: undefined,
   ...given,
@@ -30,6 +31,8 @@ test('as many more as what waits fills, those on their way counted', () => {
   assert.equal(plan({ ...waiting(512), pendingSinceMs: nowMs }).replicas, 1, 'it has just begun to wait');
   assert.equal(plan({ ...waiting(512), nodes: [node('a', { draining: true })], replicas: 1 }).replicas, 1);
   assert.equal(plan({ ...waiting(512, 512), nodes: [], replicas: 0 }).replicas, 1, 'the size is not known yet');
+  const starting = [node('a'), node('b', { starting: true })];
+  assert.equal(plan({ ...waiting(512), replicas: 2, nodes: starting }).replicas, 2, 'one is starting');
   assert.equal(plan(waiting(2048)).replicas, 1, 'no node will ever hold it');
 });
 

@@ -6,6 +6,8 @@ import type { Demand } from '../placement/place.ts';
 
 /** How long a flintlock must have been idle, and the last change ago, before one is taken away. */
 export const idleMs = 300_000;
+/** What does not answer for so long is not on its way any more: others are needed in its place. */
+export const startMs = 180_000;
 /** Demand that is gone by then was met by machines that ended. */
 export const patienceMs = 5_000;
 
@@ -13,6 +15,8 @@ export interface ScalableNode {
   name: string;
   memoryMiB: number;
   draining: boolean;
+  /** It does not answer yet. */
+  starting: boolean;
   /** Machines that are somebody's; those that merely wait can wait elsewhere. */
   busyMachines: number;
   /** Since when there are none; undefined: there are. */
@@ -65,7 +69,7 @@ function change(replicas: number, why: string): ScalePlan {
 function wantedFor({ nodes, pending, pendingSinceMs, nowMs }: Observed): number {
   const waited = pendingSinceMs !== undefined && nowMs - pendingSinceMs >= patienceMs;
   if (pending.length === 0 || !waited) return 0;
-  const there = nodes.filter(({ draining }) => !draining);
+  const there = nodes.filter(({ draining, starting }) => !draining && !starting);
   return there.length + nodesFor(pending, Math.max(0, ...there.map(({ memoryMiB }) => memoryMiB)));
 }
 

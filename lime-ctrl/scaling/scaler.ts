@@ -11,7 +11,7 @@ import type { Fleet } from '../flintlock/fleet.ts';
 import type { ScaleSetting } from '../flintlock-settings.ts';
 import type { Tell } from '../own-events.ts';
 import { pendingDemand } from './pending.ts';
-import { planScale, type ScalableNode, type ScalePlan } from './plan.ts';
+import { planScale, type ScalableNode, type ScalePlan, startMs } from './plan.ts';
 
 const lookEveryMs = 2_000;
 const restAfterFailureMs = 15_000;
@@ -66,13 +66,15 @@ function makeObserver({ fleet, microVms, pool, clock }: ScalerDeps) {
     }
     const views = fleet.nodes();
     for (const name of [...idleSince.keys()]) if (!views.some((view) => view.name === name)) idleSince.delete(name);
-    return views.map(({ name, draining, info }) => {
+    return views.map(({ name, draining, reachable, sinceMs, info }) => {
+      const starting = !reachable && nowMs - sinceMs < startMs;
       const busyMachines = busy.get(name) ?? 0;
       if (busyMachines > 0) idleSince.delete(name);
       else if (!idleSince.has(name)) idleSince.set(name, nowMs);
       return {
         name,
         draining,
+        starting,
         memoryMiB: Number(info?.memoryMib ?? 0n),
         busyMachines,
         idleSinceMs: idleSince.get(name),
