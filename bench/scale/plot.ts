@@ -90,7 +90,7 @@ function drawPanel({ title, lines }: Panel, counts: number[], x0: number, panelW
       return [
         `<polyline class="line${index}" points="${known.map((point) => point.join(',')).join(' ')}"/>`,
         ...known.map(([cx, cy]) => `<circle class="dot${index}" cx="${cx}" cy="${cy}" r="3"/>`),
-        text(lastX, lastY - 8, name, 'faint', 'end'),
+        text(lastX, lastY + (index === 0 ? -8 : 18), name, 'faint', 'end'),
       ];
     }),
   ];
