@@ -18,7 +18,7 @@
 //   POST   /v1/microvms/{name}/{snapshot|fork}             see snapshots.ts
 //   GET    /v1/status                        statusView
 import { z } from 'zod';
-import { microVmSpec, microVmStatus } from '../kinds/microvm.ts';
+import { type MicroVmSpec, microVmSpec, microVmStatus } from '../kinds/microvm.ts';
 
 export const objectName = z
   .string()
@@ -44,6 +44,11 @@ export const microVmView = z.object({
   status: microVmStatus,
 });
 export type MicroVmView = z.infer<typeof microVmView>;
+
+/** For whoever reads a view: a spec that is older than a rule of its kind, and breaks it, is taken as it is. */
+export const storedMicroVmView = microVmView.extend({
+  spec: microVmSpec.catch(({ input }) => input as MicroVmSpec),
+});
 
 export const watchEvent = z.object({ type: z.enum(['added', 'modified', 'deleted']), object: microVmView });
 export type WatchEvent = z.infer<typeof watchEvent>;

@@ -1,11 +1,11 @@
 // The requests about declared machines, with answers checked against the contract.
 
 import { TvmError } from '@tvm/api/errors.ts';
-import { type MicroVmCreate, type MicroVmView, microVmView } from '@tvm/api/rest/microvms.ts';
+import { type MicroVmCreate, type MicroVmView, storedMicroVmView } from '@tvm/api/rest/microvms.ts';
 import { z } from 'zod';
 import type { RestClient } from '../client/rest-client.ts';
 
-const list = z.object({ items: z.array(microVmView) });
+const list = z.object({ items: z.array(storedMicroVmView) });
 
 export type MachineAction = 'start' | 'stop' | 'pause' | 'resume';
 
@@ -17,11 +17,11 @@ export async function listMachines(
 }
 
 export async function getMachine(client: RestClient, name: string, namespace?: string): Promise<MicroVmView> {
-  return microVmView.parse(await client.json({ path: pathOf(name), query: { namespace } }));
+  return storedMicroVmView.parse(await client.json({ path: pathOf(name), query: { namespace } }));
 }
 
 export async function createMachine(client: RestClient, request: MicroVmCreate): Promise<MicroVmView> {
-  return microVmView.parse(await client.json({ method: 'POST', path: '/v1/microvms', json: request }));
+  return storedMicroVmView.parse(await client.json({ method: 'POST', path: '/v1/microvms', json: request }));
 }
 
 export async function deleteMachine(client: RestClient, name: string, namespace?: string): Promise<void> {
@@ -30,7 +30,7 @@ export async function deleteMachine(client: RestClient, name: string, namespace?
 
 export async function changeMachine(client: RestClient, name: string, action: MachineAction, namespace?: string) {
   const answer = await client.json({ method: 'POST', path: `${pathOf(name)}/${action}`, query: { namespace } });
-  return microVmView.parse(answer);
+  return storedMicroVmView.parse(answer);
 }
 
 export function pathOf(name: string): string {

@@ -1,5 +1,5 @@
 // Declared machines as text.
-import { type MicroVmView, microVmView } from '@tvm/api/rest/microvms.ts';
+import { type MicroVmView, storedMicroVmView } from '@tvm/api/rest/microvms.ts';
 import { printable } from '../output/progress.ts';
 import { age, type OutputFormat, table, toJson, toYaml } from '../output/table.ts';
 
@@ -10,7 +10,7 @@ const wideHeader = [...header, 'NAMESPACE', 'REASON', 'MESSAGE'];
 export async function machineTable(values: unknown[], format: OutputFormat, one = false): Promise<string> {
   if (format === 'json') return toJson(one ? values[0] : { items: values });
   if (format === 'yaml') return await toYaml(one ? values[0] : { items: values });
-  const machines = values.map((value) => microVmView.parse(value));
+  const machines = values.map((value) => storedMicroVmView.parse(value));
   if (format === 'name') return machines.map(({ name }) => `${name}\n`).join('');
   const now = Date.now();
   const rows = machines.map((machine) => (format === 'wide' ? wideRow(machine, now) : row(machine, now)));
