@@ -3,6 +3,7 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import { type McpSession, type McpSessionStatus, sessionFinalizer } from '@tvm/api/kinds/mcp-session.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
+import { machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { type KubeClient, mcpSessions, microVms, type Secret, secrets } from '@tvm/kit/kube/client.ts';
 import type { SessionTokens } from '../mcp/sessions/tokens.ts';
 import { isOwned, machineNameOf, ownerReferenceTo, secretNameOf } from './names.ts';
@@ -77,10 +78,12 @@ function secretOf(session: McpSession, data: Record<string, string>): Secret {
 function machineOf(session: McpSession, { shape, idleTimeoutSeconds }: Extract<Action, { type: 'createMachine' }>) {
   const { namespace = '' } = session.metadata;
   const ownerReferences = [ownerReferenceTo(session)];
+  // Its controller would add the finalizer first of all: that is a write less until the machine is there.
+  const finalizers = [machineFinalizer];
   return {
     apiVersion,
     kind: 'MicroVM',
-    metadata: { name: machineNameOf(session), namespace, labels: labelsFor(session), ownerReferences },
+    metadata: { name: machineNameOf(session), namespace, labels: labelsFor(session), ownerReferences, finalizers },
     spec: {
       ...shape,
       mcpMode: true,

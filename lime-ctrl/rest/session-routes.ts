@@ -1,7 +1,7 @@
 // /v1/sessions: MCP sessions, declared, and their tokens. What is asked for is written as objects; the controller does the rest.
 import { z } from '@hono/zod-openapi';
 import { TvmError } from '@tvm/api/errors.ts';
-import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
+import { type McpSession, sessionFinalizer } from '@tvm/api/kinds/mcp-session.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import {
   type SessionCreate,
@@ -140,9 +140,10 @@ async function rotate(client: KubeClient, namespace: string, name: string): Prom
 }
 
 function objectOf({ name, spec = {} }: SessionCreate, namespace: string, caller: Caller): McpSession {
-  const metadata = name === undefined ? { generateName: 'session-', name: undefined as never } : { name };
+  const named = name === undefined ? { generateName: 'session-', name: undefined as never } : { name };
+  const metadata = { ...named, namespace, finalizers: [sessionFinalizer] };
   const { userId = caller.user, groupId = caller.groups[0] ?? caller.user, ...more } = spec;
-  return { apiVersion, kind: 'MCPSession', metadata: { ...metadata, namespace }, spec: { ...more, userId, groupId } };
+  return { apiVersion, kind: 'MCPSession', metadata, spec: { ...more, userId, groupId } };
 }
 
 function viewOf({ metadata, spec, status = {} }: McpSession): SessionView {
