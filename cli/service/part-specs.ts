@@ -64,6 +64,8 @@ function ownEnvironment(name: PartName, config: Config, learnt: Learnt, tokensFi
         TVM_METRICS_LISTEN: config.listen.metrics,
         TVM_HEALTH_LISTEN: config.listen.health,
         TVM_TOKENS_FILE: tokensFile,
+        // The namespace of commands; to lime-ctrl it would mean that it is one replica of several.
+        TVM_NAMESPACE: undefined,
       };
   }
 }
