@@ -113,6 +113,20 @@ test('a kept process goes on without its client and can be attached to', async (
   assert.deepEqual(await run(client, requests(attach)), { stdout: 'kept\nend\n', stderr: '', code: 0 });
 });
 
+test('a kept process keeps its input when a client leaves, however its requests end', async () => {
+  await using harness = await openRunning();
+  const { client } = harness;
+  const attach = (): Request => ({ body: { case: 'attach', value: { uid: 'a', process: { id: 'k' } } } });
+  const line = (text: string): Request =>
+    ({ body: { case: 'input', value: { body: { case: 'stdin', value: Buffer.from(text) } } } }) as Request;
+  const end = { body: { case: 'input', value: { body: { case: 'end', value: true } } } } as Request;
+  for await (const { output } of client.exec(requests(start(['cat'], { keep: true, stdin: true, id: 'k' })))) {
+    if (output?.body.case === 'started') break;
+  }
+  const heard = await run(client, requests(attach(), line('still '), line('there'), end));
+  assert.deepEqual(heard, { stdout: 'still there', stderr: '', code: 0 });
+});
+
 test('misuse is refused: no start, two starts, an unknown machine, one that is paused', async () => {
   await using harness = await openRunning();
   const { client } = harness;

@@ -83,7 +83,8 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
   using call = await machines.openUse(body.value.uid, signal);
   const stream = begin(call.connection, body, signal);
   let misuse: unknown;
-  feed(messages, stream).catch((thrown) => {
+  const keeps = body.case === 'attach' || (body.value.process?.keep ?? false);
+  feed(messages, stream, keeps).catch((thrown) => {
     misuse = thrown;
     stream.cancel();
   });
@@ -110,15 +111,18 @@ function begin(
   return startProcess(connection, body.value.process ?? {}, signal);
 }
 
-/** Passes input on at the guest's pace; the end of the requests is the end of the input. */
-async function feed(messages: AsyncIterator<ExecRequest>, stream: GuestStream): Promise<void> {
+/**
+ * Passes input on at the guest's pace. The end of the requests is the end of the input, but not of a process that is kept:
+ * they end just so when their caller goes away.
+ */
+async function feed(messages: AsyncIterator<ExecRequest>, stream: GuestStream, keeps: boolean): Promise<void> {
   try {
     for (let next = await messages.next(); !next.done; next = await messages.next()) {
       const { body } = next.value;
       if (body.case !== 'input') throw misordered('messages of Exec after the first must have input');
       if (body.value.body.case !== undefined) await stream.send(body.value.body);
     }
-    await stream.send({ case: 'end', value: true });
+    if (!keeps) await stream.send({ case: 'end', value: true });
   } catch (thrown) {
     // The stream, or the caller, is at its end: what comes out of the stream says how.
     if (thrown instanceof TvmError && thrown.code === 'invalid_argument') throw thrown;
