@@ -10,6 +10,7 @@ import { say } from '../cluster/open-server.ts';
 import { type CommandResult, runCommand } from '../cluster/run-command.ts';
 import { makeScratchFolder } from '../cluster/scratch-folder.ts';
 import { environmentWith, readConfig } from '../config.ts';
+import { startProgram } from '../e2e/program.ts';
 import { until } from '../e2e/until.ts';
 
 const { root } = readConfig();
@@ -29,6 +30,8 @@ export interface Installation extends AsyncDisposable {
   untilPhase(name: string, phase: string): Promise<ApiObject>;
   /** scripts/vvm.sh as a user with this token runs it, against the Service of lime-ctrl. */
   vvm(token: string, ...args: string[]): Promise<CommandResult>;
+  /** The same from anywhere: through kubectl port-forward. */
+  vvmFromAfar(token: string, ...args: string[]): Promise<CommandResult>;
   tokenOf(serviceAccount: string): Promise<string>;
   podsOf(name: string): Promise<ApiObject[]>;
   /** The folders of machines on the node. */
@@ -86,8 +89,15 @@ function usesOf(cluster: RealCluster): Omit<Installation, keyof AsyncDisposable>
     untilPhase: (name, phase) => untilObject('mvm', name, `is ${phase}`, ({ status }) => status?.phase === phase),
     vvm: async (token, ...args) => {
       const { spec } = await readService(cluster);
-      const env = environmentWith({ TVM_SERVER: `http://${spec.clusterIP}:8082`, TVM_TOKEN: token });
-      return await runCommand(join(root, 'scripts/vvm.sh'), args, { env });
+      return await runVvm(`http://${spec.clusterIP}:8082`, token, args);
+    },
+    vvmFromAfar: async (token, ...args) => {
+      await using forward = startProgram(join(cluster.bin, 'kubectl'), [
+        ...['--kubeconfig', cluster.kubeconfig, '-n', 'tvm-system'],
+        ...['port-forward', 'service/lime-ctrl', ':8082'],
+      ]);
+      const port = await until('the port is forwarded', () => /127\.0\.0\.1:(\d+)/.exec(forward.stdout())?.[1]);
+      return await runVvm(`http://127.0.0.1:${port}`, token, args);
     },
     tokenOf: async (serviceAccount) => (await kubectl('create', 'token', serviceAccount)).trim(),
     podsOf: async (name) => {
@@ -96,6 +106,11 @@ function usesOf(cluster: RealCluster): Omit<Installation, keyof AsyncDisposable>
     },
     machineFolders: () => readdir(join(cluster.folder, 'lib/tvm/flintlock/machines')).catch(() => []),
   };
+}
+
+function runVvm(server: string, token: string, args: string[]): Promise<CommandResult> {
+  const env = environmentWith({ TVM_SERVER: server, TVM_TOKEN: token });
+  return runCommand(join(root, 'scripts/vvm.sh'), args, { env });
 }
 
 let service: Promise<ApiObject> | undefined;

@@ -83,7 +83,7 @@ describe('a cluster', () => {
     for (const user of ['alice', 'mallory']) await tvm.kubectl('create', 'serviceaccount', user);
     await tvm.kubectl('create', 'rolebinding', 'alice', '--clusterrole=tvm-edit', '--serviceaccount=default:alice');
     token = await tvm.tokenOf('alice');
-    const { exitCode, stdout, stderr } = await tvm.vvm(token, 'execute', hello);
+    const { exitCode, stdout, stderr } = await tvm.vvmFromAfar(token, 'execute', hello);
     assert.deepEqual([exitCode, stdout], [0, 'Hello from Firecracker!\n'], stderr);
     assert.equal((await tvm.vvm(token, 'execute', 'raise SystemExit(7)')).exitCode, 7);
     const refused = await tvm.vvm(await tvm.tokenOf('mallory'), 'execute', hello);
