@@ -32,6 +32,9 @@ export function bindingOf(session: McpSession, named: MicroVm | undefined, own: 
   if (!named || named.metadata.deletionTimestamp) {
     return blocked('NoMicroVM', `there is no MicroVM ${vmId} in this namespace: make it, or leave vmId out`);
   }
+  if (named.metadata.ownerReferences?.some(({ kind }) => kind === 'MCPSession')) {
+    return blocked('NotShared', `MicroVM ${vmId} is the own machine of a session: no other one works in it`);
+  }
   if (!named.spec.mcpMode) {
     return blocked('McpModeOff', `MicroVM ${vmId} does not have mcpMode: true, so that no session may be bound to it`);
   }

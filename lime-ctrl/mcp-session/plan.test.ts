@@ -149,6 +149,10 @@ test('a machine that vmId names: it must be there and be for sessions; one of it
     bound(machine('demo', running)).actions.map(({ type }) => type),
     ['writeToken'],
   );
+  const other = session();
+  other.metadata.uid = 'uid-2';
+  const others = bound(machine('demo', running, other));
+  assert.deepEqual([others.actions, reasonOf(others.status)], [[], 'NotShared']);
   const leftOver = bound(machine('demo', running), { own: own(running) });
   assert.deepEqual(leftOver.actions[0], { type: 'deleteMachine', uid: `uid-of-${machineNameOf(session())}` });
 });

@@ -177,6 +177,10 @@ test('pages of other sites, and names that are not ours', async () => {
     const response = await post(url, token, { origin });
     assert.deepEqual([response.status, response.headers.get('access-control-allow-origin')], [200, origin]);
   }
+  const challenge = (await post(url, undefined)).headers.get('www-authenticate') ?? '';
+  const [, where = ''] = /resource_metadata="https:\/\/tvm.example([^"]+)"/.exec(challenge) ?? [];
+  const told = (await (await fetch(harness.url + where)).json()) as { resource: string };
+  assert.equal(told.resource, urlOf(session));
   assert.equal(await withHost(url, token, 'tvm.example'), 200);
   assert.equal(await withHost(url, token, 'rebound.example:8082'), 403);
   assert.equal(await withHost(url, undefined, 'rebound.example'), 403, 'before anything is told');

@@ -19,6 +19,7 @@ import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts
 const maxBodyBytes = 8_388_608;
 const idPattern = /^[\w-]{1,64}$/;
 const serverPattern = /^[\w.-]{1,64}$/;
+const resourcePattern = /^\/sessions\/([\w-]{1,64})(?:\/servers\/([\w.-]{1,64}))?\/mcp$/;
 /** They are the gateway's business, not that of what runs in a machine. */
 const ownHeaders = ['authorization', 'proxy-authorization', 'cookie'];
 
@@ -45,10 +46,21 @@ interface Target {
 export function addSessionMount(app: App, deps: MountDeps): void {
   for (const path of ['/sessions/:id/mcp', '/sessions/:id/servers/:name/mcp']) {
     app.all(path, (context) => answered(deps, context, () => serve(deps, context, targetOf(deps, context))));
-    app.get(metadataPath + path, (context) =>
-      answered(deps, context, async () => jsonResponse(metadataOf(targetOf(deps, context).resource, deps.base()))),
-    );
   }
+  app.get(`${metadataPath}/*`, (context) => answered(deps, context, async () => metadata(deps, context.req.path)));
+}
+
+/** The path of the public URL comes after the well-known one, where no proxy takes it off. */
+function metadata({ base }: MountDeps, path: string): Response {
+  const prefix = new URL(base()).pathname.replace(/\/$/, '');
+  const whole = path.slice(metadataPath.length);
+  const [, uid, server] = resourcePattern.exec(whole.startsWith(prefix) ? whole.slice(prefix.length) : whole) ?? [];
+  if (uid === undefined) throw notASession();
+  return jsonResponse(metadataOf(resourceOf(base(), uid, server), base()));
+}
+
+function resourceOf(base: string, uid: string, server: string | undefined): string {
+  return base + (server === undefined ? sessionPath(uid) : serverPath(uid, server));
 }
 
 /** What holds for each answer. */
@@ -73,9 +85,13 @@ async function answered(deps: MountDeps, context: Context<AppEnv>, serve: () => 
 function targetOf({ base }: MountDeps, { req }: Context<AppEnv>): Target {
   const { id: uid = '', name: server } = req.param() as Record<string, string | undefined>;
   if (!idPattern.test(uid) || (server !== undefined && !serverPattern.test(server))) {
-    throw new TvmError('not_found', 'that is not the URL of a session', { hint: 'vvm session list --output wide' });
+    throw notASession();
   }
-  return { uid, server, resource: base() + (server === undefined ? sessionPath(uid) : serverPath(uid, server)) };
+  return { uid, server, resource: resourceOf(base(), uid, server) };
+}
+
+function notASession(): TvmError {
+  return new TvmError('not_found', 'that is not the URL of a session', { hint: 'vvm session list --output wide' });
 }
 
 async function serve(deps: MountDeps, context: Context<AppEnv>, target: Target): Promise<Response> {
