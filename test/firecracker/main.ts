@@ -16,7 +16,8 @@ import { readConfig } from '../config.ts';
 import { startOuterMachine } from './outer-machine.ts';
 
 const outerKernel = { folder: 'cloud-kvm', modules: [...guestModules, 'kvm_amd', 'tun'] };
-const outerMemoryMiB = 3072;
+/** Snapshots of the tests are in its memory too. */
+const outerMemoryMiB = 6144;
 /** What of the checkout the tests need. */
 const parts = ['api', 'kit', 'images', 'flintlock', 'guest', 'package.json', 'tsconfig.json'];
 /** Large packages that they do not. */

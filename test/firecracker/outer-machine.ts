@@ -2,6 +2,7 @@
 // Invariant: the machine and its folder are gone after its dispose.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -44,7 +45,10 @@ export async function startOuterMachine({ boot, disks, memoryMiB }: OuterMachine
   const channel = await dial(vmm, join(path, 'agent.sock'));
   const guest = opened.use(await connect(channel, { timeoutMs: bootDeadlineMs }));
   const kept = opened.move();
-  return { run: (script) => run(guest, script), [Symbol.asyncDispose]: () => kept.disposeAsync() };
+  const explained = (cause: unknown) => {
+    throw new Error(`the outer machine ended: ${consoleTail(path)}`, { cause });
+  };
+  return { run: (script) => run(guest, script).catch(explained), [Symbol.asyncDispose]: () => kept.disposeAsync() };
 }
 
 function machineArguments(memoryMiB: number): string[] {
@@ -84,6 +88,10 @@ function bootArguments({ kernelPath, initrdPath, kernelArgs }: BootFiles, freque
     ...kernelArgs,
   ];
   return ['-kernel', kernelPath, '-initrd', initrdPath, '-append', line.join(' ')];
+}
+
+function consoleTail(folder: string): string {
+  return readFileSync(join(folder, 'console.log'), 'utf8').slice(-2000);
 }
 
 async function dial(vmm: ChildProcess, path: string): Promise<Socket> {
