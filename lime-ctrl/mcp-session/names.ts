@@ -3,6 +3,9 @@
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import type { KubeObject } from '@tvm/api/kinds/meta.ts';
 
+/** On a session: the MicroVMSnapshot of its namespace that its next own machine starts from. */
+export const restoreFromAnnotation = 'vvm.tvm.github.com/restore-from';
+
 /** Host names have 63 characters at most. */
 export const machineNameOf = (session: McpSession) => named(session, 63, '');
 export const secretNameOf = (session: McpSession) => named(session, 200, '-token');

@@ -10,7 +10,7 @@
 import { type McpSession, sessionFinalizer } from '@tvm/api/kinds/mcp-session.ts';
 import { type Binding, bindingOf, type Standing, standingWith } from './binding.ts';
 import { type End, endedAtMs, endOf, keepEndedMs } from './end.ts';
-import { isOwned, secretNameOf } from './names.ts';
+import { isOwned, restoreFromAnnotation, secretNameOf } from './names.ts';
 import { eventsBetween, type Situation, statusOf } from './status.ts';
 import { dueToken, replaceAtMs } from './token-plan.ts';
 import type { Action, MachineShape, Observed, Plan } from './world.ts';
@@ -109,7 +109,8 @@ function deletionOf(session: McpSession, own: Observed['own']): Action[] {
 
 function machineToMake({ session, defaults }: Observed): Action {
   const { image = defaults.image, cpu = defaults.cpu, memory = defaults.memory, idleTimeoutSeconds } = session.spec;
-  const shape: MachineShape = { image, cpu, memory };
+  const snapshot = session.metadata.annotations?.[restoreFromAnnotation];
+  const shape: MachineShape = { image, cpu, memory, ...(snapshot !== undefined && { snapshot }) };
   const rest = Math.ceil(Math.min(restAfterSeconds, (idleTimeoutSeconds ?? Number.POSITIVE_INFINITY) / 2));
   return { type: 'createMachine', shape, idleTimeoutSeconds: rest };
 }

@@ -11,6 +11,8 @@ export interface MachineShape {
   cpu: number;
   /** MB */
   memory: number;
+  /** The MicroVMSnapshot to start from; the shape is then that of its machine. */
+  snapshot?: string;
 }
 
 /** The Secret with the name that this session's token has. */

@@ -9,6 +9,7 @@ import { readFileTool } from './files/read-file.ts';
 import { searchFilesTool } from './files/search-files.ts';
 import { writeFileTool } from './files/write-file.ts';
 import { installPackages } from './install-packages.ts';
+import { snapshotRestore } from './machine/snapshot-restore.ts';
 import { snapshotCreate, snapshotList } from './machine/snapshots.ts';
 import { vmExtend } from './machine/vm-extend.ts';
 import { vmPause, vmReset, vmResume } from './machine/vm-life.ts';
@@ -46,6 +47,7 @@ export const allTools: readonly Tool[] = [
   vmReset,
   snapshotCreate,
   snapshotList,
+  snapshotRestore,
   mcpServerAdd,
   mcpServerList,
   mcpServerRemove,

@@ -6,7 +6,7 @@ import type { Client } from '@modelcontextprotocol/client';
 import { TvmError } from '@tvm/api/errors.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
-import { microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
+import { mcpSessions, microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
 import { eras, startEndpoint } from '../../../../testing/mcp-endpoint.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: results of many shapes, looked into by the tests alone.
@@ -70,6 +70,32 @@ test('the life of the machine', { timeout: 30_000 }, async (t) => {
       ['one'],
     );
     assert.equal((await call(client, 'snapshot_create', { name: 'one' })).isError, true);
+  });
+
+  await t.test('restored: another machine is declared and waited for', async () => {
+    const session = { userId: 'alice', groupId: 'everyone' };
+    await kube.create(mcpSessions, {
+      apiVersion,
+      kind: 'MCPSession',
+      metadata: { name: 'agent', namespace: 'default' },
+      spec: session as never,
+    });
+    assert.equal((await call(client, 'snapshot_restore', { name: 'none' })).isError, true);
+    const { context } = endpoint;
+    const { uid } = (await kube.get(microVms, 'default', 'agent-vm')).metadata;
+    const replaced = { ...local.machine, uid: 'another' };
+    const machine = async () => {
+      const gone = await kube.get(microVms, 'default', 'agent-vm').then(
+        () => false,
+        () => true,
+      );
+      return { node: 'node-a', machine: gone ? replaced : { ...local.machine, uid: uid ?? '' } };
+    };
+    endpoint.context = { ...context, machine };
+    assert.equal((await call(client, 'snapshot_restore', { name: 'one' })).out.state, 'running');
+    const { annotations } = (await kube.get(mcpSessions, 'default', 'agent')).metadata;
+    assert.deepEqual(annotations, { 'vvm.tvm.github.com/restore-from': 'one' });
+    endpoint.context = context;
   });
 
   await t.test('MCP servers are written down in the machine', async () => {

@@ -1,4 +1,4 @@
-// snapshot_create, snapshot_list, snapshot_restore. Snapshots are declared; their controller takes them.
+// snapshot_create and snapshot_list. Snapshots are declared; their controller takes them.
 import { TvmError } from '@tvm/api/errors.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
@@ -19,7 +19,7 @@ const snapshotView = z.object({
   size_bytes: z.int().optional(),
   message: z.string().optional(),
 });
-const snapshotName = z
+export const snapshotName = z
   .string()
   .regex(/^[a-z0-9]([a-z0-9-]{0,48}[a-z0-9])?$/)
   .describe('Small letters, digits and "-".');
