@@ -46,7 +46,9 @@ for (const era of eras) {
     const client = await endpoint.connect(era);
     const { tools } = await client.listTools();
     assert.ok(tools.length > 20);
-    for (const { name, inputSchema, outputSchema, annotations } of tools) {
+    for (const { name, title, icons, inputSchema, outputSchema, annotations } of tools) {
+      assert.ok(title);
+      assert.match(icons?.[0]?.src ?? '', /^data:image\/svg\+xml;base64,/);
       assert.match(name, /^[a-z_]+$/);
       assert.equal(inputSchema.type, 'object');
       assert.equal((outputSchema as { type: string }).type, 'object');

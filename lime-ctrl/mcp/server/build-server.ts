@@ -7,6 +7,7 @@ import type { FlintlockClient, PlacedMachine, SessionContext } from '../contract
 import type { Seal } from '../seal.ts';
 import type { Background } from './background.ts';
 import type { CallLimit } from './call-limit.ts';
+import { iconsOf } from './icons.ts';
 import { instructions } from './instructions.ts';
 import { offerPrompts } from './prompts/prompts.ts';
 import { handleSubscriptions, offerResources } from './resources/resources.ts';
@@ -40,7 +41,12 @@ export async function buildServer(
   modern: boolean,
 ): Promise<McpServer> {
   const server = new McpServer(
-    { name: 'trashfire-vending-machine', title: 'A machine of your own', version: deps.version },
+    {
+      name: 'trashfire-vending-machine',
+      title: 'A machine of your own',
+      version: deps.version,
+      icons: iconsOf('vm:admin'),
+    },
     {
       instructions,
       cacheHints,

@@ -16,6 +16,7 @@ import { z } from 'zod';
 import type { Scope, SessionContext } from '../contract.ts';
 import { explain, type Guest, makeGuest } from '../machine/guest.ts';
 import type { ServerDeps } from './build-server.ts';
+import { iconsOf } from './icons.ts';
 import { makeReporter, type Reporter } from './reporter.ts';
 import type { TaskWish } from './tasks/task-wish.ts';
 
@@ -90,6 +91,7 @@ export function defineTool<Input extends z.ZodObject, Output extends z.ZodObject
         inputSchema: z.toJSONSchema(spec.input, { io: 'input' }),
         outputSchema: z.toJSONSchema(spec.output, { io: 'output' }),
         annotations: { title, ...spec.annotations },
+        icons: iconsOf(scope),
         ...(tasks && { execution: { taskSupport: 'optional' } }),
       };
       return listing;

@@ -12,7 +12,8 @@ import { statusOf, statusView } from './vm-status.ts';
 
 const waitMs = 120_000;
 const lookMs = 300;
-const onItsWay = new Set(['MachineNotReady', 'MachineGone', 'MachineStopped']);
+/** Another one in its place is what is waited for: whoever asked needs no telling. */
+const onItsWay = new Set(['MachineNotReady', 'MachineGone', 'MachineStopped', 'MachineRestarted']);
 
 export const snapshotRestore = defineTool({
   name: 'snapshot_restore',

@@ -13,7 +13,8 @@ import { statusOf, statusView } from './vm-status.ts';
 const stopDeadlineMs = 60_000;
 const hearMs = 10_000;
 const lookMs = 200;
-const notHeard = new Set(['MachinePaused', 'MachineStopped']);
+/** That it is another machine now needs no telling: it was asked for. */
+const notHeard = new Set(['MachinePaused', 'MachineStopped', 'MachineRestarted']);
 const changed = { readOnlyHint: false, idempotentHint: true, openWorldHint: false };
 
 export const vmPause = defineTool({
@@ -47,7 +48,11 @@ export const vmResume = defineTool({
 });
 
 /** What was declared is known here a moment later. */
-async function whenHeard({ context, deps, signal }: ToolCall): Promise<PlacedMachine> {
+async function whenHeard({
+  context,
+  deps,
+  signal,
+}: Pick<ToolCall, 'context' | 'deps' | 'signal'>): Promise<PlacedMachine> {
   const untilMs = deps.clock.now() + hearMs;
   for (;;) {
     try {
@@ -97,10 +102,11 @@ async function ask(call: ToolCall) {
   });
 }
 
-async function reset({ client, uid, machine }: Place, { context, report }: ToolCall): Promise<void> {
+async function reset({ client, uid, machine }: Place, call: ToolCall): Promise<void> {
+  const { context, report } = call;
   report.step('stopping the machine');
   context.expectRestart();
   await client.stopMachine({ uid, generation: machine.generation, graceMs: 0 }, { timeoutMs: stopDeadlineMs });
   report.step('starting it anew');
-  await context.machine();
+  await whenHeard(call);
 }
