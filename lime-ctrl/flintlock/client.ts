@@ -7,6 +7,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { fromConnectError } from '@tvm/api/rpc-errors.ts';
 import type { TlsMaterial } from '@tvm/kit/certificates/folder.ts';
+import { makeSessionManager } from './session-manager.ts';
 
 export type FlintlockClient = Client<typeof Flintlock>;
 
@@ -37,13 +38,10 @@ export function connectFlintlock(address: string, tls?: FlintlockTls): Flintlock
     socket = closed ? failed(new Error('the node is no longer used')) : dial(address, path, secure ? tls : undefined);
     return socket;
   };
-  const transport = createGrpcTransport({
-    baseUrl: `${secure ? 'https' : 'http'}://${path ? 'localhost' : address}`,
-    acceptCompression: [],
-    pingIntervalMs: 10_000,
-    pingTimeoutMs: 10_000,
-    nodeOptions: { createConnection },
-  });
+  const baseUrl = `${secure ? 'https' : 'http'}://${path ? 'localhost' : address}`;
+  const pings = { pingIntervalMs: 10_000, pingTimeoutMs: 10_000 };
+  const sessionManager = makeSessionManager(baseUrl, pings, { createConnection });
+  const transport = createGrpcTransport({ baseUrl, acceptCompression: [], sessionManager });
   return {
     client: flintlockClientOver(transport),
     close() {
