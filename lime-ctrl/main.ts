@@ -70,6 +70,7 @@ await runMain(log, async (signal) => {
     microVms: reflectors.microVms,
     activity,
     settings: config.gateway,
+    registers: [registry],
     makeHandlers: (keys) => makeMcpHandlers({ client, fleet, clock, log, version }, keys),
     clock,
     log,

@@ -6,6 +6,7 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { Registry } from '@tvm/kit/metrics.ts';
 import { endedAtMs } from '../mcp-session/end.ts';
 import { machineNameOf } from '../mcp-session/names.ts';
 import { generationOf } from '../mcp-session/token-plan.ts';
@@ -14,6 +15,7 @@ import type { App } from '../rest/endpoint.ts';
 import { originRules } from './allowed-origins.ts';
 import type { Authenticated } from './authenticate.ts';
 import type { Fleet, ServerHandler, SessionContext, SessionHandler } from './contract.ts';
+import { measureGateway } from './metrics.ts';
 import { addSessionMount } from './mount.ts';
 import { makeOpenRequests } from './open-requests.ts';
 import { makeSessionLimits } from './session-limits.ts';
@@ -69,6 +71,8 @@ export interface GatewayDeps {
   /** Of machines. */
   activity: Activity;
   settings: GatewaySettings;
+  /** Where it is measured. */
+  registers: Registry[];
   makeHandlers: (keys: SessionKeys) => GatewayHandlers & Partial<AsyncDisposable>;
   clock: Clock;
   log: Logger;
@@ -88,6 +92,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
   const handlers = deps.makeHandlers(keys);
   const limits = makeSessionLimits(clock);
   const open = makeOpenRequests();
+  const onAnswered = measureGateway(deps.registers, { sessions: sessions.list, open });
   const base = Promise.withResolvers<string>();
   let publicUrl = settings.publicUrl ?? '';
   let rules = originRules(publicUrl || 'http://localhost', undefined, settings.origins);
@@ -131,7 +136,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
       base.resolve(publicUrl);
     },
     addRoutes(app) {
-      const routes = { client, session: sessions.get, tokens, limits, open, contextOf, ...handlers, log };
+      const routes = { client, session: sessions.get, tokens, limits, open, contextOf, onAnswered, ...handlers, log };
       addSessionMount(app, { ...routes, base: () => publicUrl, origins: () => rules });
       app.all(`${transfersPath}:sealed`, ({ req }) => handlers.transfer(req.raw, req.param('sealed')));
     },

@@ -12,6 +12,7 @@ import { type AuthenticateDeps, type Authenticated, authenticate } from './authe
 import { insufficientScopeResponse, metadataOf, unauthorizedResponse } from './challenges.ts';
 import type { ServerHandler, SessionContext, SessionHandler } from './contract.ts';
 import { withCors } from './cors.ts';
+import type { OnAnswered } from './metrics.ts';
 import type { OpenRequests } from './open-requests.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
@@ -32,6 +33,7 @@ export interface MountDeps extends AuthenticateDeps {
   contextOf: (authenticated: Authenticated, url: string) => SessionContext;
   endpoint: SessionHandler;
   bridge: ServerHandler;
+  onAnswered: OnAnswered;
   log: Logger;
 }
 
@@ -45,7 +47,13 @@ interface Target {
 
 export function addSessionMount(app: App, deps: MountDeps): void {
   for (const path of ['/sessions/:id/mcp', '/sessions/:id/servers/:name/mcp']) {
-    app.all(path, (context) => answered(deps, context, () => serve(deps, context, targetOf(deps, context))));
+    app.all(path, async (context) => {
+      const beganMs = performance.now();
+      const response = await answered(deps, context, () => serve(deps, context, targetOf(deps, context)));
+      const route = context.req.param('name') === undefined ? 'session' : 'server';
+      deps.onAnswered(route, response.status, performance.now() - beganMs);
+      return response;
+    });
   }
   app.get(`${metadataPath}/*`, (context) => answered(deps, context, async () => metadata(deps, context.req.path)));
 }

@@ -99,6 +99,7 @@ export async function startHarness(
       keysNamespace: 'default',
       ...options.gateway,
     },
+    registers: [],
     makeHandlers: (keys) =>
       options.makeHandlers?.({ client: kube, fleet, clock, log, version: 'test' }, keys) ?? handlers,
     clock,
