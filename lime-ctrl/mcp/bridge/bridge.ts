@@ -77,18 +77,13 @@ export function makeBridge(deps: BridgeDeps): Bridge {
 
   async function initialize(request: Request, body: RpcRequest, owner: Owner, place: Place): Promise<Response> {
     const child = await start(place, owner);
-    try {
-      const { wire, answer } = await openLegacy(child, body, clock);
-      const id = randomUUID();
-      const front = makeLegacyFront({ id, wire, answer, log, onClosed: () => void endConnection(id) });
-      connections.set(id, { owner, machineUid: place.uid, front, usedAtMs: clock.now() });
-      const response = await front.handle(request, body);
-      if (!response.ok || 'error' in answer) await endConnection(id);
-      return response;
-    } catch (thrown) {
-      child.end();
-      throw thrown;
-    }
+    const id = randomUUID();
+    const opened = openLegacy(child, body, clock);
+    const front = makeLegacyFront({ id, child, opened, log, onClosed: () => void endConnection(id) });
+    connections.set(id, { owner, machineUid: place.uid, front, usedAtMs: clock.now() });
+    const response = await front.handle(request, body);
+    if (!response.ok) await endConnection(id);
+    return response;
   }
 
   async function serveLegacy(request: Request, body: unknown, owner: Owner, context: SessionContext) {

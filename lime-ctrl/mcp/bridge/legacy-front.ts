@@ -26,12 +26,12 @@ const slowMs = 60_000;
 
 export interface LegacyFrontOptions {
   id: string;
-  /** Of the legacy era. */
-  wire: Wire;
-  /** What the client's `initialize` is answered. */
-  answer: RpcResponse;
+  /** The server itself. */
+  child: Wire;
+  /** Once it has started: its wire of the legacy era, and what the client's `initialize` is answered. */
+  opened: Promise<{ wire: Wire; answer: RpcResponse }>;
   log: Logger;
-  /** The client said that it is done. */
+  /** The client said that it is done, or was told that there is nothing for it. */
   onClosed(): void;
 }
 
@@ -44,7 +44,7 @@ export interface LegacyFront {
   close(why?: TvmError): Promise<void>;
 }
 
-export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFrontOptions): LegacyFront {
+export function makeLegacyFront({ id, child, opened, log, onClosed }: LegacyFrontOptions): LegacyFront {
   const open = new Map<MessageId, RpcRequest>();
   const backlog = makeBacklog(unreadBytes);
   let listening = 0;
@@ -83,19 +83,42 @@ export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFront
     if (open.delete(message.id)) await deliver(message);
   }
 
+  /** The stream of the answer is open already: no client has to wait for a server without a sign of life. */
+  async function answerInitialize(request: MessageId): Promise<void> {
+    try {
+      const { wire, answer } = await opened;
+      wire.receive(takeFromServer);
+      await takeFromServer(answer);
+      if ('error' in answer) onClosed();
+    } catch (thrown) {
+      const why = TvmError.from(thrown);
+      ended ??= why;
+      if (open.delete(request)) await deliver(goneOf(request, why));
+      child.end();
+    }
+  }
+
+  async function send(message: Message): Promise<void> {
+    try {
+      (await opened).wire.send(message);
+    } catch {
+      // Why it was not opened is what the client is told as the answer to its first request.
+    }
+  }
+
   function cutOff(): void {
-    wire.end();
+    child.end();
     void transport.close();
   }
 
   function takeFromClient(message: Message): void {
     if (isRequest(message)) {
       open.set(message.id, message);
-      if (message.method === 'initialize') void takeFromServer(answer);
-      else wire.send(message);
+      if (message.method === 'initialize') void answerInitialize(message.id);
+      else void send(message);
       return;
     }
-    wire.send(message);
+    void send(message);
     if (isResponse(message) || message.method !== 'notifications/cancelled') return;
     const cancelled = message.params?.requestId as MessageId;
     if (open.delete(cancelled)) transport.closeSSEStream(cancelled);
@@ -103,8 +126,9 @@ export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFront
 
   transport.onmessage = (message) => takeFromClient(message as Message);
   transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
-  wire.receive(takeFromServer);
-  void wire.ended.then(async (why) => {
+  // Told as the answer to the client's first request; when that was refused, to nobody.
+  opened.catch(() => undefined);
+  void child.ended.then(async (why) => {
     ended ??= why;
     const left = [...open.keys()];
     open.clear();
@@ -131,7 +155,7 @@ export function makeLegacyFront({ id, wire, answer, log, onClosed }: LegacyFront
     },
     async close(why) {
       ended ??= why;
-      wire.end();
+      child.end();
       await transport.close();
     },
   };
