@@ -89,6 +89,7 @@ async function startControllers({ folder, place, controllers, launch }: ControlP
       ? ['--controllers=garbage-collector-controller,namespace-controller']
       : [
           '--use-service-account-credentials',
+          '--horizontal-pod-autoscaler-sync-period=2s', // it looks at a new one after that time
           `--service-account-private-key-file=${folder}/service-account.key`,
           `--root-ca-file=${folder}/certificates/apiserver.crt`,
         ]),

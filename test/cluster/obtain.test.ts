@@ -6,7 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { TvmError } from '@tvm/api/errors.ts';
 import { kubernetesVersion, programs } from './build.ts';
 import { fetchesToolchains } from './go-toolchain.ts';
-import { obtainKubernetes } from './obtain.ts';
+import { cacheName, obtainKubernetes } from './obtain.ts';
 import { outputOf } from './run-command.ts';
 
 let folder = '';
@@ -81,6 +81,14 @@ test('an archive of another version, or a broken one, leaves no trace in the cac
   assert.deepEqual(await readdir(join(folder, 'cache', 'kubernetes')), []);
 });
 
+test('an archive with a program that does not work is refused', async () => {
+  const bin = await makeBin(kubernetesVersion);
+  await writeFile(join(bin, 'kwok'), '#!/bin/sh\necho broken >&2\nexit 1\n', { mode: 0o755 });
+  const kubernetesArchive = join(folder, 'half.tar.gz');
+  await outputOf('tar', ['-czf', kubernetesArchive, '-C', join(folder, 'made'), 'bin']);
+  await assert.rejects(obtainKubernetes(source({ kubernetesArchive }), say), /kwok --version: exit 1/);
+});
+
 test('a named archive that is not there is an error, not a build', async () => {
   const kubernetesArchive = join(folder, 'missing.tar.gz');
   await assert.rejects(
@@ -103,7 +111,7 @@ test('several at once fill the cache together', async () => {
   const from = source({ kubernetesArchive: archive });
   const bins = await Promise.all(Array.from({ length: 4 }, () => obtainKubernetes(from, say)));
   assert.equal(new Set(bins).size, 1);
-  assert.deepEqual(await readdir(join(folder, 'cache', 'kubernetes')), [kubernetesVersion]);
+  assert.deepEqual(await readdir(join(folder, 'cache', 'kubernetes')), [cacheName]);
 });
 
 test('go commands before 1.21 need help to get a toolchain', () => {

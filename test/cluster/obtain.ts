@@ -8,6 +8,9 @@ import { buildKubernetes, kubernetesVersion, programs } from './build.ts';
 import { ensureProgram } from './ensure-program.ts';
 import { outputOf } from './run-command.ts';
 
+/** Of the folder in the cache: the version, and that it has a node's programs too. */
+export const cacheName = `${kubernetesVersion}-node`;
+
 type Source = Pick<TestConfig, 'cacheFolder' | 'kubernetesBin' | 'kubernetesArchive' | 'neighbourArchive'>;
 
 /** The folder that holds the programs that build.ts names. `say` gets lines of progress. */
@@ -16,7 +19,7 @@ export async function obtainKubernetes(source: Source, say: (line: string) => vo
     await check(source.kubernetesBin);
     return source.kubernetesBin;
   }
-  const kept = join(source.cacheFolder, 'kubernetes', kubernetesVersion);
+  const kept = join(source.cacheFolder, 'kubernetes', cacheName);
   if (!(await isComplete(kept))) await fillCache(kept, source, say);
   return join(kept, 'bin');
 }
@@ -25,15 +28,35 @@ async function fillCache(kept: string, source: Source, say: (line: string) => vo
   await mkdir(join(kept, '..'), { recursive: true });
   const fresh = await mkdtemp(`${kept}.new-`);
   try {
-    const archive = await findArchive(source);
-    if (archive) await unpack(archive, fresh, say);
-    else await buildKubernetes(fresh, say);
-    await check(join(fresh, 'bin'));
+    await fill(fresh, source, say);
     for (const left of ['src', 'go']) await rm(join(fresh, left), { recursive: true, force: true });
     await putInPlace(fresh, kept);
   } finally {
     await rm(fresh, { recursive: true, force: true });
   }
+}
+
+/** An archive that was named must do; one that happens to lie there need not. */
+async function fill(fresh: string, source: Source, say: (line: string) => void): Promise<void> {
+  const archive = await findArchive(source);
+  if (archive) {
+    try {
+      await unpack(archive, fresh, say);
+      return await checkAll(join(fresh, 'bin'));
+    } catch (error) {
+      if (archive === source.kubernetesArchive) throw error;
+      say(`${archive} is not used: ${TvmError.from(error).message}`);
+      await rm(join(fresh, 'bin'), { recursive: true, force: true });
+    }
+  }
+  await buildKubernetes(fresh, say);
+  await checkAll(join(fresh, 'bin'));
+}
+
+/** The version is right, and what is seldom used works too. */
+async function checkAll(bin: string): Promise<void> {
+  await check(bin);
+  await outputOf(join(bin, 'kwok'), ['--version']);
 }
 
 async function unpack(archive: string, folder: string, say: (line: string) => void): Promise<void> {
