@@ -42,7 +42,7 @@ needed_by_tests=(
   conntrack:conntrack
   iproute2:ip
   openssl:openssl
-  python3-venv:/usr/share/doc/python3-venv
+  python3-venv:/usr/share/python-wheels
   buildah:buildah
 )
 
