@@ -124,6 +124,20 @@ test('2025-11-25: a connection that was ended is not there any more', { timeout:
   assert.equal((await post(endpoint.url, call(2, 'id'), session)).status, 404);
 });
 
+test('2025-11-25: connections that are in use are not ended for others', { timeout: 30_000 }, async () => {
+  await using endpoint = await startEndpoint();
+  const listen = async () => {
+    const session = { 'mcp-session-id': await openConnection(endpoint.url) };
+    return fetch(endpoint.url, { headers: { accept: 'text/event-stream', ...session } });
+  };
+  const streams: Response[] = [];
+  for (let at = 0; at < 64; at += 1) streams.push(await listen());
+  assert.equal((await post(endpoint.url, initialize)).status, 429);
+  await streams[0]?.body?.cancel();
+  while ((await post(endpoint.url, initialize)).status === 429) await new Promise((resolve) => setTimeout(resolve, 20));
+  for (const stream of streams.slice(1)) await stream.body?.cancel();
+});
+
 test('requests that are none', { timeout: 20_000 }, async () => {
   await using endpoint = await startEndpoint();
   const { url } = endpoint;

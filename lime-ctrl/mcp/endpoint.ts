@@ -93,9 +93,11 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
       context.touch();
       try {
         return await serve(request, context);
-      } catch (error) {
+      } catch (thrown) {
+        const error = TvmError.from(thrown);
+        if (error.code === 'resource_exhausted') return rpcErrorResponse(429, -32000, error.message);
         log.error({ err: error, session: context.session.uid }, 'MCP request failed');
-        return rpcErrorResponse(500, -32603, TvmError.from(error).code);
+        return rpcErrorResponse(500, -32603, error.code);
       }
     },
     transfer: (request, sealed) => serveTransfer(deps, request, sealed),

@@ -7,19 +7,23 @@ import {
   type McpServer,
   WebStandardStreamableHTTPServerTransport,
 } from '@modelcontextprotocol/server';
+import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { SessionContext } from '../../contract.ts';
 import type { Seal } from '../../seal.ts';
 import { type EventStore, makeEventStore } from './event-store.ts';
 import { rpcErrorResponse } from './rpc-error.ts';
+import { withEnd } from './with-end.ts';
 
-const maxPerSession = 32;
+const maxPerSession = 64;
 const idleMs = 4 * 3_600_000;
 const maxEnded = 4_096;
 const maxIdLength = 4_096;
 const eventBounds = { events: 1_024, bytes: 4_194_304 };
 const purpose = 'mcp-session-id';
+/** Headers of a stream that is silent at first go out with it. */
+const hello = new TextEncoder().encode(': open\n\n');
 
 /** The connection's context: that of the newest request, since a token is renewed while the connection lives. */
 export interface ContextHolder {
@@ -39,6 +43,8 @@ interface Connection {
   server: McpServer;
   events: EventStore;
   usedAtMs: number;
+  /** Requests and streams that are open. */
+  open: number;
 }
 
 /** How a connection was initialized: enough to open it again. */
@@ -73,7 +79,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
     transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
     const server = await deps.buildServer(holder);
     await server.connect(transport);
-    const connection = { holder, transport, server, events, usedAtMs: clock.now() };
+    const connection = { holder, transport, server, events, usedAtMs: clock.now(), open: 0 };
     connections.set(id, connection);
     return connection;
   }
@@ -88,10 +94,29 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
     }
   }
 
+  /** Ends the connection that was not used for longest. Throws resource_exhausted when all of them are in use. */
   async function makeRoom(sessionUid: string): Promise<void> {
     const own = [...connections].filter(([, { holder }]) => holder.context.session.uid === sessionUid);
-    own.sort(([, a], [, b]) => a.usedAtMs - b.usedAtMs);
-    for (const [id] of own.slice(0, Math.max(0, own.length - maxPerSession + 1))) await end(id);
+    if (own.length < maxPerSession) return;
+    const [idle] = own.filter(([, { open }]) => open === 0).toSorted(([, a], [, b]) => a.usedAtMs - b.usedAtMs);
+    if (!idle) throw new TvmError('resource_exhausted', `${maxPerSession} connections of this session are in use`);
+    await end(idle[0]);
+  }
+
+  async function answer(connection: Connection, request: Request, body: unknown): Promise<Response> {
+    connection.open += 1;
+    const closed = () => {
+      connection.open -= 1;
+      connection.usedAtMs = clock.now();
+    };
+    try {
+      const options = body === undefined ? {} : { parsedBody: body };
+      const response = await connection.transport.handleRequest(request, options);
+      return withEnd(response, closed, request.method === 'GET' && response.ok ? hello : undefined);
+    } catch (error) {
+      closed();
+      throw error;
+    }
   }
 
   async function end(id: string): Promise<void> {
@@ -104,8 +129,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
     const { params } = body as { params: unknown };
     const id = await seal.close(purpose, bindingOf(context), { nonce: randomUUID(), params } satisfies Handshake);
     if (id.length > maxIdLength) return rpcErrorResponse(400, -32600, 'the client says too much of itself');
-    const { transport } = await connect(id, context);
-    const response = await transport.handleRequest(request, { parsedBody: body });
+    const response = await answer(await connect(id, context), request, body);
     if (!response.ok) await end(id);
     return response;
   }
@@ -150,7 +174,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       if (lastEventId !== null && !connection.events.holds(lastEventId)) {
         return rpcErrorResponse(400, -32000, 'Bad Request: there is no such event any more');
       }
-      return connection.transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
+      return answer(connection, request, body);
     },
     async endSession(sessionUid) {
       const own = [...connections].filter(([, { holder }]) => holder.context.session.uid === sessionUid);
@@ -158,7 +182,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
     },
     async sweep() {
       const before = clock.now() - idleMs;
-      for (const [id, { usedAtMs }] of connections) if (usedAtMs < before) await end(id);
+      for (const [id, { usedAtMs, open }] of connections) if (open === 0 && usedAtMs < before) await end(id);
     },
     async closeAll() {
       for (const id of [...connections.keys()]) await end(id);

@@ -8,6 +8,7 @@ import {
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { patientResponse } from './patient-response.ts';
+import { withEnd } from './with-end.ts';
 
 export interface ModernDeps {
   clock: Clock;
@@ -69,29 +70,4 @@ function listenedUris(body: unknown): string[] {
   const params = (body as { params?: { notifications?: { resourceSubscriptions?: unknown } } }).params;
   const uris = params?.notifications?.resourceSubscriptions;
   return Array.isArray(uris) ? uris.filter((uri) => typeof uri === 'string') : [];
-}
-
-/** Calls `end` once when the last byte was taken or the client left. */
-function withEnd(response: Response, end: () => void): Response {
-  if (!response.body) {
-    end();
-    return response;
-  }
-  const reader = response.body.getReader();
-  const body = new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await reader.read();
-        if (!done) return controller.enqueue(value);
-        end();
-        controller.close();
-      },
-      async cancel(reason) {
-        end();
-        await reader.cancel(reason);
-      },
-    },
-    { highWaterMark: 0 },
-  );
-  return new Response(body, { status: response.status, headers: response.headers });
 }
