@@ -6,7 +6,7 @@ stopping=
 trap 'stopping=yes; kill -TERM "$flintlock" 2>/dev/null' TERM INT
 while :; do
   began=$(date +%s)
-  /usr/local/bin/node flintlock/main.ts &
+  /usr/local/bin/node --max-semi-space-size=4 flintlock/main.ts &
   flintlock=$!
   wait "$flintlock"
   code=$?
