@@ -95,6 +95,10 @@ test('the life of the machine', { timeout: 30_000 }, async (t) => {
     assert.equal((await call(client, 'snapshot_restore', { name: 'one' })).out.state, 'running');
     const { annotations } = (await kube.get(mcpSessions, 'default', 'agent')).metadata;
     assert.deepEqual(annotations, { 'vvm.tvm.github.com/restore-from': 'one' });
+
+    await kube.create(microVms, { ...vm, spec: { ...vm.spec, snapshot: 'one' } });
+    assert.equal((await call(client, 'vm_reset', { confirm: true })).out.reset, true);
+    assert.deepEqual((await kube.get(mcpSessions, 'default', 'agent')).metadata.annotations ?? {}, {});
     endpoint.context = context;
   });
 
@@ -139,6 +143,7 @@ test('the life of the machine', { timeout: 30_000 }, async (t) => {
 for (const era of eras) {
   test(`${era}: a reset is asked about where the client can ask`, { timeout: 30_000 }, async () => {
     await using endpoint = await startEndpoint();
+    await endpoint.kube.create(microVms, vm);
     const client = await endpoint.connect(era, { capabilities: { elicitation: { form: {} } } });
     let agreed = false;
     client.setRequestHandler('elicitation/create', ({ params }) => {

@@ -7,7 +7,8 @@ import type { PlacedMachine } from '../../../contract.ts';
 import type { Place } from '../../../machine/guest.ts';
 import { answersQuestion, mintRequestState } from '../../request-state.ts';
 import { defineTool, type ToolCall, text } from '../../tool.ts';
-import { patchMicroVm } from './microvm.ts';
+import { getMicroVm, patchMicroVm } from './microvm.ts';
+import { ownsMachine, replaceMachine } from './replace-machine.ts';
 import { statusOf, statusView } from './vm-status.ts';
 
 const stopDeadlineMs = 60_000;
@@ -104,6 +105,13 @@ async function ask(call: ToolCall) {
 
 async function reset({ client, uid, machine }: Place, call: ToolCall): Promise<void> {
   const { context, report } = call;
+  const { spec } = await getMicroVm(call);
+  // Started anew it would be what its snapshot holds.
+  if (spec.snapshot !== undefined && (await ownsMachine(call))) {
+    report.step('making another from its image');
+    await replaceMachine(call, null);
+    return;
+  }
   report.step('stopping the machine');
   context.expectRestart();
   await client.stopMachine({ uid, generation: machine.generation, graceMs: 0 }, { timeoutMs: stopDeadlineMs });
