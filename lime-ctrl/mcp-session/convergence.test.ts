@@ -87,8 +87,14 @@ const read = <T extends ApiObject>({ kube }: World, resource: Resource<T>, name:
 
 const readSession = (world: World) => read(world, mcpSessions, 'agent');
 
-/** What the controller of MicroVMs does once a machine is destroyed. */
-async function letMachinesGo({ kube }: World): Promise<void> {
+/** What others do: the garbage collector deletes what has lost its owner, the controller of MicroVMs lets go what is deleted. */
+async function letMachinesGo(world: World): Promise<void> {
+  const { kube } = world;
+  const session = await readSession(world);
+  for (const { metadata } of (await kube.list(microVms)).items) {
+    const isOrphan = metadata.ownerReferences?.every(({ uid }) => uid !== session?.metadata.uid);
+    if (isOrphan) await kube.delete(microVms, 'default', metadata.name);
+  }
   for (const vm of (await kube.list(microVms)).items) {
     if (vm.metadata.deletionTimestamp)
       await kube.update(microVms, { ...vm, metadata: { ...vm.metadata, finalizers: [] } });
@@ -109,19 +115,21 @@ async function reconcile(world: World, crashAfter = Number.POSITIVE_INFINITY, tw
     if (index >= crashAfter) return plan.actions.length;
     for (let time = 0; time < (twice ? 2 : 1); time += 1) {
       const current = (await readSession(world)) ?? observed.session;
-      await executeAction(deps, action, stale ? observed.session : current).catch(keepGoing);
+      const failed = await executeAction(deps, action, stale ? observed.session : current).then(() => false, endsPass);
+      if (failed) return plan.actions.length;
     }
   }
   const current = await readSession(world);
   if (crashAfter > plan.actions.length && current && plan.status !== observed.session.status && !stale) {
-    await writeStatus(kube, current, plan.status).catch(keepGoing);
+    await writeStatus(kube, current, plan.status).catch(endsPass);
   }
   return plan.actions.length;
 }
 
 /** What backoff is for: conflicts, and objects that went meanwhile. */
-function keepGoing(error: TvmError): void {
+function endsPass(error: TvmError): true {
   if (!['aborted', 'not_found', 'already_exists'].includes(error.code)) throw error;
+  return true;
 }
 
 async function disturb(world: World, change: Exclude<Step, { type: 'reconcile' }>): Promise<void> {
