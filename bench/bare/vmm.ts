@@ -78,7 +78,7 @@ function machineArguments({ boot, rootPath, accelerator }: BareHost): string[] {
 export function bootArguments({ boot, accelerator, tscKhz }: BareHost): string[] {
   const clock = tscKhz === undefined ? [] : [`tsc_early_khz=${tscKhz}`, 'tsc=reliable'];
   const kernelArguments = [
-    'console=ttyS0 quiet reboot=t panic=-1 rcupdate.rcu_expedited=1',
+    'console=ttyS0 quiet reboot=t panic=-1 rcupdate.rcu_expedited=1 dummy.numdummies=0',
     ...(accelerator === 'kvm' ? [] : [...clock, 'no_timer_check mitigations=off']),
     'tvm.root=/dev/vda tvm.rootfs=squashfs tvm.channel=virtio-serial tvm.overlay_percent=50 tvm.pids=1024',
     ...boot.kernelArgs,

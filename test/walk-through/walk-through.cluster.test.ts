@@ -131,7 +131,7 @@ describe('a cluster', () => {
   it('keeps machines when a flintlock crashes', async () => {
     const { status: started } = await tvm.read('mvm', 'demo');
     const [pod] = await tvm.podsOf('flintlock');
-    await tvm.cluster.onNode('pkill', '-KILL', '-f', '^/usr/local/bin/node flintlock/main.ts');
+    await tvm.cluster.onNode('pkill', '-KILL', '-f', '^/usr/local/bin/node .*flintlock/main.ts');
     await untilExecutes('an execute by the flintlock that was started again');
     const { status } = await tvm.untilPhase('demo', 'Running');
     assert.deepEqual([status.startedAt, status.restarts], [started.startedAt, started.restarts]);

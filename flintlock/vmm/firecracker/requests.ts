@@ -56,7 +56,7 @@ export const inspectRequest: ApiRequest = { method: 'GET', path: '/' };
 function kernelCommandLine({ boot }: VmSpec): string {
   return [
     ...['console=ttyS0', 'quiet', 'reboot=k', 'panic=-1'],
-    'rcupdate.rcu_expedited=1',
+    ...['rcupdate.rcu_expedited=1', 'dummy.numdummies=0'],
     ...['tvm.root=/dev/vda', 'tvm.rootfs=squashfs', `tvm.channel=vsock:${agentPort}`],
     ...['tvm.overlay_percent=50', 'tvm.pids=1024'],
     ...boot.kernelArgs,

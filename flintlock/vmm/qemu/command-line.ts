@@ -53,6 +53,8 @@ function kernelCommandLine({ spec, accelerator, tscKhz }: CommandLineInput): str
     ...['console=ttyS0', 'quiet', 'reboot=t', 'panic=-1'],
     // Entering a control group waits for a grace period: 25 ms of ticks for each process that is started, or none.
     'rcupdate.rcu_expedited=1',
+    // A kernel that can make such interfaces makes one by itself.
+    'dummy.numdummies=0',
     ...(accelerator === 'kvm' ? [] : emulated),
     ...['tvm.root=/dev/vda', 'tvm.rootfs=squashfs', 'tvm.channel=virtio-serial'],
     ...['tvm.overlay_percent=50', 'tvm.pids=1024'],
