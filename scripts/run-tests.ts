@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 const tiers: Record<string, { matches: (file: string) => boolean; flags: string[] }> = {
   unit: {
     matches: (file) => !/\.(vm|api|cluster|firecracker|mcp)\.test\.ts$/.test(file),
-    flags: ['--test-timeout=60000', `--test-concurrency=${availableParallelism()}`],
+    flags: ['--test-timeout=60000', `--test-concurrency=${2 * availableParallelism()}`],
   },
   vm: { matches: (file) => file.endsWith('.vm.test.ts'), flags: ['--test-timeout=600000', '--test-concurrency=1'] },
   api: {

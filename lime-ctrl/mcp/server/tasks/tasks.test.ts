@@ -47,7 +47,8 @@ const run = (command: string) => ({ name: 'run_command', arguments: { command } 
 
 async function until(url: string, taskId: string, status: string): Promise<Loose> {
   for (;;) {
-    const { result } = await post(url, 'tasks/get', { taskId });
+    const { result, error } = await post(url, 'tasks/get', { taskId });
+    assert.ok(result, JSON.stringify(error));
     if (result.status === status) return result;
     assert.equal(result.status, 'working');
     await new Promise((resolve) => setTimeout(resolve, 100));
