@@ -1,6 +1,7 @@
 // Tasks are files in the machine that they run in, named after the execution that does the work: every replica finds them, and
 // they end with the machine. Invariants: a record is replaced as a whole; what is read is bounded and checked, for whoever is
 // root in the machine may have written it.
+import { randomUUID } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import { listFiles, operate, readFile, writeFile } from '../../machine/files.ts';
@@ -21,7 +22,8 @@ const taskRecord = z.object({
 export type TaskRecord = z.infer<typeof taskRecord>;
 
 export async function writeTask(place: Place, id: string, record: TaskRecord): Promise<void> {
-  const fresh = `${folder}/.${id}`;
+  // Of its own: two replicas that are asked at once both note the end.
+  const fresh = `${folder}/.${id}.${randomUUID()}`;
   await writeFile(place, fresh, Buffer.from(JSON.stringify(record)), { makeParents: true, mode: 0o600 });
   await operate(place, { case: 'move', value: { from: fresh, to: pathOf(id), overwrite: true } });
 }
