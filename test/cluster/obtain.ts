@@ -65,13 +65,21 @@ async function unpack(archive: string, folder: string, say: (line: string) => vo
   await outputOf('tar', ['-xf', archive, '-C', folder, '--no-same-owner', 'bin']);
 }
 
-/** Another process may have filled the cache in the meantime: its result is as good. What lacks a program gives way. */
+/**
+ * Another process may have filled the cache in the meantime: its result is as good. What lacks a program gives way, aside in
+ * one step, so that nothing is removed of what another puts there at the same time.
+ */
 async function putInPlace(fresh: string, kept: string): Promise<void> {
-  if (!(await isComplete(kept))) await rm(kept, { recursive: true, force: true });
-  try {
-    await rename(fresh, kept);
-  } catch (error) {
-    if (!(await isComplete(kept))) throw error;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await rename(fresh, kept);
+    } catch (error) {
+      if (await isComplete(kept)) return;
+      if (attempt === 3) throw error;
+    }
+    const aside = `${fresh}.old`;
+    await rename(kept, aside).catch(() => undefined); // another has done it
+    await rm(aside, { recursive: true, force: true });
   }
 }
 
