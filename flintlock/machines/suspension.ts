@@ -1,14 +1,13 @@
 // Gives back the host memory of machines that have been paused for a while: memory and devices go to disk, the VMM ends, and
 // a resume starts another from there. Invariant: at any moment the record names what the machine goes on from, and that is
 // whole: a VMM, or a folder that was renamed into place.
-import { execFile } from 'node:child_process';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import { z } from 'zod';
 import type { Vm, VmSpec } from '../vmm/driver.ts';
+import { copySparse } from '../vmm/sparse.ts';
 import type { Machines } from './machines.ts';
 
 const lookEveryMs = 5_000;
@@ -89,8 +88,7 @@ export async function removeSuspended(vm: Vm): Promise<void> {
   for (const name of ['suspended', 'suspended.new']) await rm(join(vm.folder, name), { recursive: true, force: true });
 }
 
-/** Into a folder that exists; holes stay holes, and blocks are shared where the filesystem can. */
+/** Into a folder that exists. */
 export async function copySuspended(vm: Vm, target: string): Promise<void> {
-  const options = ['--recursive', '--sparse=always', '--reflink=auto', '--no-target-directory'];
-  await promisify(execFile)('cp', [...options, '--', suspendedFolder(vm), target]);
+  await copySparse(suspendedFolder(vm), target);
 }

@@ -14,20 +14,20 @@ export type ChooseDeps = Pick<Config, 'driver' | 'firecracker' | 'accelerator' |
 
 /** Throws `failed_precondition` when the VMM that is asked for is not installed. */
 export async function chooseDriver(deps: ChooseDeps): Promise<Driver> {
-  const { driver, firecracker, accelerator, stateFolder, log } = deps;
-  if (driver === 'firecracker' || (driver === 'auto' && accelerator !== 'tcg' && (await canUse(firecracker)))) {
-    const version = await firecrackerVersion(firecracker);
-    return makeFirecrackerDriver({ program: firecracker, version, cachePath: join(stateFolder, 'firecracker.json') });
-  }
-  return await makeQemuDriver({ stateFolder, accelerator, log });
+  const { firecracker, accelerator, stateFolder, log } = deps;
+  const version = await versionToUse(deps);
+  if (version === undefined) return await makeQemuDriver({ stateFolder, accelerator, log });
+  return makeFirecrackerDriver({ program: firecracker, version, cachePath: join(stateFolder, 'firecracker.json') });
 }
 
-async function canUse(firecracker: string): Promise<boolean> {
+/** Of Firecracker, when that is asked for, or may be chosen and can be used. */
+async function versionToUse({ driver, firecracker, accelerator }: ChooseDeps): Promise<string | undefined> {
+  if (driver === 'firecracker') return await firecrackerVersion(firecracker);
+  if (driver !== 'auto' || accelerator === 'tcg') return undefined;
   try {
     await access(kvmPath, constants.R_OK | constants.W_OK);
-    await firecrackerVersion(firecracker);
-    return true;
+    return await firecrackerVersion(firecracker);
   } catch {
-    return false;
+    return undefined;
   }
 }

@@ -161,10 +161,11 @@ function workingFolderOf(pid: number): string | undefined {
 
 /** Every VMM is given the name of its VM so. */
 export const vmNamePrefix = 'tvm-';
+const vmmCommand = new RegExp(`(guest=|--id\\0)${vmNamePrefix}`);
 
 function isVmm(pid: number): boolean {
   try {
-    return new RegExp(`(guest=|--id\0)${vmNamePrefix}`).test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
+    return vmmCommand.test(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   } catch {
     return false;
   }

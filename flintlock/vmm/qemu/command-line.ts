@@ -1,5 +1,6 @@
 // The arguments of QEMU for one VM: a pure function. Invariant: source and destination of a snapshot get the same devices.
 import type { Accelerator, VmSpec } from '../driver.ts';
+import { vmNamePrefix } from '../process.ts';
 import { files } from './files.ts';
 
 export type MemoryBacking =
@@ -23,7 +24,7 @@ export function qemuArguments(input: CommandLineInput): string[] {
   const { id, spec, accelerator, memory } = input;
   const acpi = spec.boot.needsAcpi ? 'on' : 'off';
   return [
-    ...['-name', `guest=tvm-${id},debug-threads=on`],
+    ...['-name', `guest=${vmNamePrefix}${id},debug-threads=on`],
     ...['-machine', `microvm,acpi=${acpi},rtc=on,pic=on,pit=on,isa-serial=on,memory-backend=mem`],
     ...['-accel', accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
     ...['-cpu', accelerator === 'kvm' ? 'host' : 'max'],

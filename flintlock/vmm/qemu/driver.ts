@@ -1,38 +1,19 @@
 // The QEMU driver: microvm machines, one process each, run by QMP.
-import { mkdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
-import { followConsole } from '../console.ts';
-import {
-  type Acceleration,
-  checkSocketPath,
-  type Driver,
-  type Vm,
-  type VmEnd,
-  type VmSpec,
-  vmNotRunning,
-  vmUnreachable,
-} from '../driver.ts';
-import {
-  type ChildEnd,
-  identityOf,
-  isAlive,
-  killProcess,
-  launch,
-  type ProcessIdentity,
-  processesBelow,
-  stderrTail,
-  usageOf,
-} from '../process.ts';
+import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
+import { type ProcessIdentity, stderrTail } from '../process.ts';
+import { ProcessDriver } from '../process-driver.ts';
 import { type MemoryBacking, qemuArguments } from './command-line.ts';
 import { files, snapshotFiles } from './files.ts';
 import { qemuProgram, qemuVersion, tscKhz } from './host.ts';
 import { knownAcceleration, probeKvm } from './probe.ts';
 import { connected, openQmp, type Qmp } from './qmp.ts';
-import { checkFacts, factsOf, load, save, snapshotFacts } from './snapshot.ts';
+import { checkSnapshot, factsOf, load, save, snapshotFacts } from './snapshot.ts';
 
 export interface QemuDriverDeps {
   /** Absolute; the probe's answer is kept there. */
@@ -40,10 +21,6 @@ export interface QemuDriverDeps {
   accelerator: 'auto' | 'kvm' | 'tcg';
   log: Logger;
 }
-
-const consoleTailBytes = 4096;
-const mib = 1024 * 1024;
-const otherFilesMiB = 64;
 
 /** What is known of a VM's process: what its snapshots have to say of it. */
 const vmmFacts = z.object({ shape: snapshotFacts, rootDiskPath: z.string() });
@@ -61,20 +38,18 @@ export async function makeQemuDriver(deps: QemuDriverDeps): Promise<Driver> {
   return new QemuDriver(probeDeps, frequency, await knownAcceleration(probeDeps));
 }
 
-class QemuDriver implements Driver {
+class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   readonly name = 'qemu';
   readonly #probeDeps: Parameters<typeof probeKvm>[0];
   readonly #tscKhz: number | undefined;
   #acceleration: Acceleration | undefined;
   #probing: Promise<Acceleration> | undefined;
-  /** What a parent knows more than a stranger: how its children ended. */
-  readonly #children = new Map<string, Promise<ChildEnd>>();
-
   constructor(
     probeDeps: Parameters<typeof probeKvm>[0],
     frequency: number | undefined,
     known: Acceleration | undefined,
   ) {
+    super({ facts: vmmFacts, files, openConsole: (vm) => connected(join(vm.folder, files.console)) });
     this.#probeDeps = probeDeps;
     this.#tscKhz = frequency;
     this.#acceleration = known;
@@ -106,9 +81,9 @@ class QemuDriver implements Driver {
   }
 
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
-    if (this.#alive(vm)) return;
+    if (this.alive(vm)) return;
     const { accelerator } = await this.probe(spec.boot);
-    await checkFacts(snapshotFolder, factsOf(spec, accelerator, this.#probeDeps.qemuVersion));
+    await checkSnapshot(snapshotFolder, factsOf(spec, accelerator, this.#probeDeps.qemuVersion));
     const memory = { kind: 'clone', path: join(snapshotFolder, snapshotFiles.memory) } as const;
     using qmp = await this.#launch(vm, spec, memory, false);
     if (!qmp) return;
@@ -125,7 +100,7 @@ class QemuDriver implements Driver {
   }
 
   async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {
-    const identity = this.#require(vm, 'snapshot');
+    const identity = this.require(vm, 'snapshot');
     await this.#converse(vm, 'snapshot', async (qmp) => {
       const wasRunning = await isRunning(qmp);
       await qmp.execute('stop');
@@ -157,79 +132,31 @@ class QemuDriver implements Driver {
     }
   }
 
-  async kill(vm: Vm): Promise<void> {
-    const identity = identityOf(vm, vmmFacts);
-    if (identity) await killProcess(identity);
-  }
-
-  async destroy(vm: Vm): Promise<void> {
-    await this.kill(vm);
-    removeFiles(vm);
-    this.#children.delete(vm.folder);
-  }
-
   async dial(vm: Vm) {
-    this.#require(vm, 'dial');
+    this.require(vm, 'dial');
     return await connected(join(vm.folder, files.agent)).catch((cause) => {
       throw vmUnreachable(vm, 'dial', cause);
     });
   }
 
-  async inspect(vm: Vm): ReturnType<Driver['inspect']> {
-    const identity = identityOf(vm, vmmFacts);
-    if (!identity) return { state: 'absent' };
-    if (!isAlive(identity)) return { state: 'ended', end: await this.#endOf(vm, '') };
-    // A VMM that is alive but does not answer still counts as running: it can be killed.
-    const running = await this.#converse(vm, 'inspect', isRunning).catch(() => isAlive(identity));
-    return { state: running ? 'running' : 'paused', pid: identity.pid };
-  }
-
-  async watch(vm: Vm, onConsole: (data: Uint8Array) => void, signal: AbortSignal): Promise<VmEnd | undefined> {
-    const identity = identityOf(vm, vmmFacts);
-    let tail = Buffer.alloc(0);
-    const keep = (data: Uint8Array) => {
-      tail = Buffer.concat([tail, data]).subarray(-consoleTailBytes);
-      onConsole(data);
-    };
-    if (identity)
-      await followConsole(
-        () => connected(join(vm.folder, files.console)),
-        keep,
-        () => isAlive(identity),
-        signal,
-      );
-    return signal.aborted ? undefined : await this.#endOf(vm, tail.toString('utf8'));
-  }
-
-  async usage(vm: Vm) {
-    return usageOf(this.#require(vm, 'measure').pid);
-  }
-
-  async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
-    // One of a VM that is kept but does not know it was started by a flintlock that was killed before it could write so.
-    const isKnown = ({ id, process }: { id: string; process: ProcessIdentity }) =>
-      keep.has(id) && identityOf({ id, folder: join(machinesFolder, id) }, vmmFacts)?.pid === process.pid;
-    const strays = processesBelow(machinesFolder).filter((found) => !isKnown(found));
-    await Promise.all(strays.map(({ process }) => killProcess(process)));
-    return strays.map(({ id }) => id);
+  protected async isRunning(vm: Vm): Promise<boolean> {
+    return await this.#converse(vm, 'inspect', isRunning);
   }
 
   /** Starts QEMU and answers when it does; undefined when the VM is there already. */
   async #launch(vm: Vm, spec: VmSpec, memory: MemoryBacking, boots: boolean): Promise<Qmp | undefined> {
-    if (this.#alive(vm)) return undefined;
+    if (this.alive(vm)) return undefined;
     const { accelerator } = await this.probe(spec.boot);
-    mkdirSync(vm.folder, { recursive: true, mode: 0o700 });
-    removeFiles(vm);
+    this.clearFolder(vm);
     const args = qemuArguments({ id: vm.id, spec, accelerator, memory, boots, tscKhz: this.#tscKhz });
     const shape = {
       ...factsOf(spec, accelerator, this.#probeDeps.qemuVersion),
       memory: memory.kind === 'file' ? ('file' as const) : ('state' as const),
     };
     const facts: VmmFacts = { shape, rootDiskPath: spec.rootDiskPath };
-    const maxFileBytes = (spec.memoryMiB + otherFilesMiB) * mib;
-    this.#children.set(vm.folder, launch(vm, { program: qemuProgram, args, maxFileBytes, facts }));
+    this.launch(vm, { program: qemuProgram, args, memoryMiB: spec.memoryMiB, facts });
     try {
-      return await openQmp(join(vm.folder, files.qmp), () => this.#alive(vm) !== undefined);
+      return await openQmp(join(vm.folder, files.qmp), () => this.alive(vm) !== undefined);
     } catch (cause) {
       const said = stderrTail(vm);
       await this.kill(vm);
@@ -238,34 +165,14 @@ class QemuDriver implements Driver {
     }
   }
 
-  #alive(vm: Vm): VmmIdentity | undefined {
-    const identity = identityOf(vm, vmmFacts);
-    return identity && isAlive(identity) ? identity : undefined;
-  }
-
-  #require(vm: Vm, operation: string): VmmIdentity {
-    const identity = identityOf(vm, vmmFacts);
-    if (!identity || !isAlive(identity)) throw vmNotRunning(vm, operation, identity ? 'ended' : 'absent');
-    return identity;
-  }
-
   async #converse<T>(vm: Vm, operation: string, talk: (qmp: Qmp) => Promise<T>): Promise<T> {
-    this.#require(vm, operation);
+    this.require(vm, operation);
     using qmp = await openQmp(join(vm.folder, files.qmp));
     return await talk(qmp);
-  }
-
-  async #endOf(vm: Vm, console: string): Promise<VmEnd> {
-    const child = await this.#children.get(vm.folder);
-    return { exitCode: child?.exitCode ?? null, signal: child?.signal ?? null, stderr: stderrTail(vm), console };
   }
 }
 
 async function isRunning(qmp: Qmp): Promise<boolean> {
   const { running } = (await qmp.execute('query-status')) as { running?: boolean };
   return running === true;
-}
-
-function removeFiles(vm: Vm): void {
-  for (const name of Object.values(files)) rmSync(join(vm.folder, name), { force: true });
 }

@@ -1,20 +1,18 @@
 // Snapshots by QEMU's migration: memory stays in its file, device state comes through a socket.
 // Invariant: QEMU may start no program and open no file for it; flintlock reads and writes the state.
-import { execFile } from 'node:child_process';
 import { createReadStream, createWriteStream, rmSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import type { Accelerator, Vm, VmSpec } from '../driver.ts';
+import { checkFacts } from '../snapshot-facts.ts';
+import { copySparse } from '../sparse.ts';
 import { files, snapshotFiles } from './files.ts';
 import { connected, type Qmp } from './qmp.ts';
-
-const execute = promisify(execFile);
 
 /** What a VM must have in common with the one that the snapshot is of. */
 export const snapshotFacts = z.strictObject({
@@ -67,14 +65,8 @@ export async function load(vm: Vm, qmp: Qmp, folder: string, memory: SnapshotFac
 }
 
 /** Throws `failed_precondition` when such a VM cannot go on from the snapshot. */
-export async function checkFacts(folder: string, machine: Omit<SnapshotFacts, 'memory'>): Promise<void> {
-  const wanted: SnapshotFacts = { ...machine, memory: 'file' };
-  const facts = snapshotFacts.parse(JSON.parse(await readFile(join(folder, snapshotFiles.about), 'utf8')));
-  for (const key of Object.keys(wanted) as (keyof typeof wanted)[]) {
-    if (facts[key] === wanted[key]) continue;
-    const message = `the snapshot was made with ${key} ${facts[key]}, the machine has ${wanted[key]}`;
-    throw new TvmError('failed_precondition', message, { reason: 'SnapshotIncompatible' });
-  }
+export async function checkSnapshot(folder: string, machine: Omit<SnapshotFacts, 'memory'>): Promise<void> {
+  await checkFacts(join(folder, snapshotFiles.about), snapshotFacts, { ...machine, memory: 'file' });
 }
 
 export function factsOf(
@@ -118,9 +110,4 @@ function atMost(limitBytes: number) {
       yield data;
     }
   };
-}
-
-/** Holes stay holes, and blocks are shared where the filesystem can. */
-async function copySparse(from: string, to: string): Promise<void> {
-  await execute('cp', ['--sparse=always', '--reflink=auto', '--', from, to]);
 }
