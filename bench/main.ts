@@ -1,25 +1,17 @@
 // npm run bench: the product beside its peers and bare QEMU, in one run. Tables on standard output, progress on standard
 // error, files in bench/out. Invariant: nothing of a run is left on the host, however it ends.
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { makeLogger } from '@tvm/kit/log.ts';
-import { aborted } from '@tvm/kit/run-main.ts';
 import { findHost } from './bare/host.ts';
+import { commandLine, explain, publish, runBenchmark, say } from './benchmark.ts';
 import { readConfig } from './config.ts';
 import { makeEverything } from './everything.ts';
-import { openScope, type Scope } from './host/scope.ts';
+import type { Scope } from './host/scope.ts';
 import { runProbes } from './load/probe.ts';
 import { sample } from './measure/sample.ts';
-import { choose, type Options, readOptions, UsageError, usage } from './options.ts';
-import { withResults } from './report/docs.ts';
+import { choose, type Options, readOptions, usage } from './options.ts';
 import { toMarkdown } from './report/markdown.ts';
 import { describeBriefly, hasFailed, machineWith, type Results } from './report/results.ts';
 import { toSvg } from './report/svg.ts';
-
-const root = fileURLToPath(new URL('..', import.meta.url));
-const interruptedCode = 130;
-const say = (message: string) => console.error(`${new Date().toISOString().slice(11, 19)} ${message}`);
 
 async function measure(options: Options, args: string[], scope: Scope, signal: AbortSignal): Promise<Results> {
   const config = readConfig();
@@ -39,59 +31,36 @@ async function measure(options: Options, args: string[], scope: Scope, signal: A
   });
   return {
     takenAt: new Date().toISOString(),
-    command: ['npm run bench', ...(args.length > 0 ? ['--', ...args] : [])].join(' '),
+    command: commandLine('bench', args),
     machine: machineWith({ accelerator, qemu, guestKernel: boot.kernelVersion }),
     rows,
     probes: await runProbes(probes.filter(isChosen), { signal, say }),
   };
 }
 
-async function publish(results: Results, options: Options): Promise<void> {
-  const out = join(root, 'bench/out');
-  const markdown = toMarkdown(results);
-  const subtitle = describeBriefly(results);
-  const svg = toSvg({ title: 'print(1), from the request to the output', subtitle, rows: results.rows });
-  await mkdir(out, { recursive: true });
-  await writeFile(join(out, 'results.json'), `${JSON.stringify(results, null, 2)}\n`);
-  await writeFile(join(out, 'results.md'), markdown);
-  await writeFile(join(out, 'results.svg'), svg);
-  if (options.writeDocs) {
-    const document = join(root, 'docs/benchmarks.md');
-    await writeFile(document, withResults(await readFile(document, 'utf8'), markdown));
-    await writeFile(join(root, 'docs/benchmarks.svg'), svg);
-  }
-  console.log(markdown);
+async function conclude(results: Results, options: Options): Promise<number> {
+  const title = 'print(1), from the request to the output';
+  await publish({
+    place: 'results',
+    results,
+    markdown: toMarkdown(results),
+    svg: toSvg({ title, subtitle: describeBriefly(results), rows: results.rows }),
+    picture: options.writeDocs ? 'benchmarks.svg' : undefined,
+  });
+  return hasFailed(results) ? 1 : 0;
 }
 
 /** The exit code. */
 async function main(args: string[]): Promise<number> {
   const options = readOptions(args);
-  if (options.help) {
-    console.log(usage);
-    return 0;
+  if (!options.help) {
+    return await runBenchmark(
+      (scope, signal) => measure(options, args, scope, signal),
+      (results) => conclude(results, options),
+    );
   }
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(name, () => {
-      say('interrupted: ending what was started');
-      stop.abort();
-    });
-  }
-  await using scope = await openScope(readConfig().temporary);
-  const interrupted = aborted(stop.signal).then(() => undefined);
-  const results = await Promise.race([measure(options, args, scope, stop.signal), interrupted]);
-  if (!results) return interruptedCode;
-  await publish(results, options);
-  return hasFailed(results) ? 1 : 0;
+  console.log(usage);
+  return 0;
 }
 
-function explain(error: unknown): number {
-  if (!(error instanceof UsageError)) {
-    console.error('bench:', error);
-    return 1;
-  }
-  console.error(`bench: ${error.message}\n"npm run bench -- --help" explains.`);
-  return 2;
-}
-
-process.exit(await main(process.argv.slice(2)).catch(explain));
+process.exit(await main(process.argv.slice(2)).catch((error) => explain('bench', error)));

@@ -1,5 +1,5 @@
 // The command line of the benchmark. Pure.
-import { parseArgs } from 'node:util';
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util';
 
 export interface Options {
   rounds: number;
@@ -57,9 +57,10 @@ const flags = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-function parse(args: string[]) {
+/** The values of the flags. Throws a UsageError for one that is not among them. */
+export function parseFlags<Flags extends ParseArgsOptionsConfig>(args: string[], options: Flags) {
   try {
-    return parseArgs({ args, options: flags }).values;
+    return parseArgs({ args, options }).values;
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }
@@ -67,7 +68,7 @@ function parse(args: string[]) {
 
 /** Throws a UsageError with what is wrong. */
 export function readOptions(args: string[]): Options {
-  const values = parse(args);
+  const values = parseFlags(args, flags);
   const sizes = values.quick ? quick : normal;
   return {
     ...sizes,

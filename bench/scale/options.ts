@@ -1,6 +1,5 @@
 // The command line of the scale benchmark. Pure.
-import { parseArgs } from 'node:util';
-import { UsageError } from '../options.ts';
+import { parseFlags, UsageError } from '../options.ts';
 
 export interface ScaleOptions {
   /** How many MicroVMs are declared when it is measured, rising. */
@@ -37,17 +36,9 @@ const flags = {
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
-function parse(args: string[]) {
-  try {
-    return parseArgs({ args, options: flags }).values;
-  } catch (cause) {
-    throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}
-
 /** Throws a UsageError with what is wrong. */
 export function readScaleOptions(args: string[]): ScaleOptions {
-  const values = parse(args);
+  const values = parseFlags(args, flags);
   const counts = values.counts.split(',').map((text) => numberOf('--counts', text));
   if (counts.some((count, index) => count <= (counts[index - 1] ?? 0))) {
     throw new UsageError(`--counts ${values.counts}: each is more than the one before`);
