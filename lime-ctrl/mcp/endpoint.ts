@@ -1,12 +1,6 @@
 // The MCP endpoint of sessions: revisions 2025-11-25 and 2026-07-28 on one URL, told apart by the request itself.
 // Invariant: no request is served with more than its own context; a body is read once, and only so far.
-import {
-  isJsonContentType,
-  isLegacyRequest,
-  type McpServer,
-  readRequestBody,
-  type ServerEventBus,
-} from '@modelcontextprotocol/server';
+import { isLegacyRequest, type McpServer, type ServerEventBus } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
 import { insufficientScopeResponse } from './challenges.ts';
 import type { SessionContext, SessionHandler } from './contract.ts';
@@ -17,13 +11,12 @@ import { makeCallLimit } from './server/call-limit.ts';
 import { watchResources } from './server/resources/watch.ts';
 import { missingScope } from './server/scopes.ts';
 import { makeTasks } from './server/tasks/tasks.ts';
+import { readJson } from './server/transport/json-body.ts';
 import { makeLegacySessions } from './server/transport/legacy-sessions.ts';
 import { serveModern } from './server/transport/modern.ts';
 import { rpcErrorResponse } from './server/transport/rpc-error.ts';
 import { serveTransfer } from './transfers.ts';
 
-/** A file of 2 MiB in base64, and what stands around it. */
-const maxBodyBytes = 4_194_304;
 const sweepMs = 60_000;
 
 /** What tests add to every server, beside the tools of machines. */
@@ -109,19 +102,4 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
       await background[Symbol.asyncDispose]();
     },
   };
-}
-
-/** The body of a POST, undefined where there is none, or what to answer when it is unsound. */
-async function readJson(request: Request): Promise<unknown> {
-  if (request.method !== 'POST') return undefined;
-  if (!isJsonContentType(request.headers.get('content-type'))) {
-    return rpcErrorResponse(415, -32000, 'Unsupported Media Type: send content-type: application/json');
-  }
-  const body = await readRequestBody(request, maxBodyBytes);
-  if (body.tooLarge) return rpcErrorResponse(413, -32000, `the body has more than ${maxBodyBytes} bytes`);
-  try {
-    return JSON.parse(body.text);
-  } catch {
-    return rpcErrorResponse(400, -32700, 'Parse error: the body is not JSON');
-  }
 }

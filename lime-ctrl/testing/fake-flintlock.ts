@@ -1,6 +1,6 @@
 // A flintlock in memory for tests: machines that change state at once, a tiny command language for Exec, faults on demand.
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type ConnectRouter, createRouterTransport, type Interceptor } from '@connectrpc/connect';
+import type { ConnectRouter } from '@connectrpc/connect';
 import { TvmError } from '@tvm/api/errors.ts';
 import {
   type ExecRequest,
@@ -15,8 +15,8 @@ import {
   SnapshotSchema,
   type TemplateSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
-import { toConnectError } from '@tvm/api/rpc-errors.ts';
-import { type FlintlockClient, flintlockClientOver } from '../flintlock/client.ts';
+import type { FlintlockClient } from '../flintlock/client.ts';
+import { clientOfRoutes } from './client-of-routes.ts';
 import { runFakeProgram } from './fake-program.ts';
 
 export interface FakeFlintlock {
@@ -297,26 +297,6 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
       }),
     });
 
-  const transport = createRouterTransport(routes, {
-    router: { interceptors: [throwConnectErrors] },
-  });
-  fake.client = flintlockClientOver(transport);
+  fake.client = clientOfRoutes(routes);
   return fake;
-}
-
-const throwConnectErrors: Interceptor = (next) => async (request) => {
-  try {
-    const response = await next(request);
-    return response.stream ? { ...response, message: converted(response.message) } : response;
-  } catch (error) {
-    throw toConnectError(error);
-  }
-};
-
-async function* converted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
-  try {
-    yield* messages;
-  } catch (error) {
-    throw toConnectError(error);
-  }
 }

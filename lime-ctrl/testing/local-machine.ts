@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { type ConnectRouter, createRouterTransport, type Interceptor } from '@connectrpc/connect';
+import type { ConnectRouter } from '@connectrpc/connect';
 import { TvmError } from '@tvm/api/errors.ts';
 import { Flintlock, type Machine, MachineSchema, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
-import { toConnectError } from '@tvm/api/rpc-errors.ts';
-import { type FlintlockClient, flintlockClientOver } from '../flintlock/client.ts';
+import type { FlintlockClient } from '../flintlock/client.ts';
+import { clientOfRoutes } from './client-of-routes.ts';
 import { localFiles } from './local-files.ts';
 import { type LocalProcesses, makeLocalProcesses } from './local-processes.ts';
 
@@ -102,23 +102,6 @@ export function makeLocalMachine(uid = 'machine-1'): LocalMachine {
         return files.watch(request, context.signal);
       },
     });
-  local.client = flintlockClientOver(createRouterTransport(routes, { router: { interceptors: [throwConnectErrors] } }));
+  local.client = clientOfRoutes(routes);
   return local;
-}
-
-const throwConnectErrors: Interceptor = (next) => async (request) => {
-  try {
-    const response = await next(request);
-    return response.stream ? { ...response, message: converted(response.message) } : response;
-  } catch (error) {
-    throw toConnectError(error);
-  }
-};
-
-async function* converted<T>(messages: AsyncIterable<T>): AsyncIterable<T> {
-  try {
-    yield* messages;
-  } catch (error) {
-    throw toConnectError(error);
-  }
 }

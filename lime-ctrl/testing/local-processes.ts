@@ -202,5 +202,5 @@ function changeOf({ changed }: Kept, signal?: AbortSignal): Promise<void> {
 }
 
 function rewritten(root: string, word: string): string {
-  return /^\/(tmp|run|root|work)\b/.test(word) ? hostPath(root, word) : word;
+  return /^\/(tmp|run|root|project)\b/.test(word) ? hostPath(root, word) : word;
 }

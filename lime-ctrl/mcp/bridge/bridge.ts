@@ -3,12 +3,13 @@
 // server is reached by the caller that it was started for and by nobody else; it ends with its connection, with the session,
 // with its machine, or when it is idle.
 import { randomUUID } from 'node:crypto';
-import { isInitializeRequest, isJsonContentType, isLegacyRequest, readRequestBody } from '@modelcontextprotocol/server';
+import { isInitializeRequest, isLegacyRequest } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { FlintlockClient, ServerHandler, SessionContext } from '../contract.ts';
 import { makeGuest, type Place } from '../machine/guest.ts';
+import { readJson } from '../server/transport/json-body.ts';
 import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
 import { type Child, type ChildDeps, startChild } from './child.ts';
 import { clientOf } from './eras.ts';
@@ -21,7 +22,6 @@ import { openLegacy } from './negotiate.ts';
 import { findServer } from './registry.ts';
 import { makeSharedServers, type Owner } from './shared-servers.ts';
 
-const maxBodyBytes = 4_194_304;
 const sweepMs = 30_000;
 const idleMs = 600_000;
 /** A client that listens and does nothing else is gone at last. */
@@ -189,19 +189,4 @@ function withoutSession({ method, headers }: Request): Response {
   if (method !== 'POST' && modern)
     return rpcErrorResponse(405, -32000, 'Method not allowed: this revision has POST only');
   return rpcErrorResponse(400, -32000, 'Bad Request: the Mcp-Session-Id header is missing');
-}
-
-/** The body of a POST, undefined where there is none, or what to answer when it is unsound. */
-async function readJson(request: Request): Promise<unknown> {
-  if (request.method !== 'POST') return undefined;
-  if (!isJsonContentType(request.headers.get('content-type'))) {
-    return rpcErrorResponse(415, -32000, 'Unsupported Media Type: send content-type: application/json');
-  }
-  const body = await readRequestBody(request, maxBodyBytes);
-  if (body.tooLarge) return rpcErrorResponse(413, -32000, `the body has more than ${maxBodyBytes} bytes`);
-  try {
-    return JSON.parse(body.text);
-  } catch {
-    return rpcErrorResponse(400, -32700, 'Parse error: the body is not JSON');
-  }
 }

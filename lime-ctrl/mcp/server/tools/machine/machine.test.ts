@@ -169,18 +169,18 @@ test('files by URL', { timeout: 30_000 }, async () => {
     return new URL(new URL(out.url).pathname, base);
   };
   const big = Buffer.alloc(300_000, 'abc');
-  const up = await urlOf('/work/in.bin', 'upload');
+  const up = await urlOf('/project/in.bin', 'upload');
   assert.equal(((await (await fetch(up, { method: 'PUT', body: big })).json()) as Loose).size, big.length);
-  const down = await urlOf('/work/in.bin', 'download');
+  const down = await urlOf('/project/in.bin', 'download');
   const fetched = await fetch(down);
   assert.deepEqual(Buffer.from(await fetched.arrayBuffer()), big);
   assert.equal(fetched.headers.get('content-disposition'), "attachment; filename*=UTF-8''in.bin");
-  writeFileSync(join(root, 'work/other'), 'secret');
+  writeFileSync(join(root, 'project/other'), 'secret');
   assert.equal((await fetch(down, { method: 'PUT', body: 'x' })).status, 405);
   const sealed = down.pathname.split('/').at(-1) ?? '';
   const [body = '', tag = ''] = sealed.split('.');
   const forged = JSON.parse(Buffer.from(body, 'base64url').toString());
-  const other = Buffer.from(JSON.stringify({ ...forged, path: '/work/other' })).toString('base64url');
+  const other = Buffer.from(JSON.stringify({ ...forged, path: '/project/other' })).toString('base64url');
   for (const made of [`${other}.${tag}`, 'x', `${body}.`, `${body}.${tag}.x`]) {
     assert.equal((await fetch(new URL(`/transfers/${made}`, base))).status, 404);
   }
