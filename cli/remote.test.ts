@@ -1,6 +1,5 @@
 // The command against a server elsewhere: where its token and namespace come from, and what it says when it is refused.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -8,24 +7,19 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { runCommand } from './client/testing/answering-server.ts';
 import { startStreamServer, testToken } from './client/testing/stream-server.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tvm-remote-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const main = join(import.meta.dirname, 'main.ts');
 const tokenFile = join(folder, 'token');
 writeFileSync(tokenFile, 'from-a-file\n');
 
-async function vvm(environment: Record<string, string>, argv: string[]) {
-  const home = { TVM_HOME: folder, TVM_CACHE_DIR: folder };
-  const env = { ...process.env, TVM_TOKEN: undefined, TVM_NAMESPACE: undefined, ...home, ...environment };
-  const child = spawn(process.execPath, [main, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (data) => (output.stdout += data));
-  child.stderr.on('data', (data) => (output.stderr += data));
-  const [code] = await once(child, 'close');
-  return { code: code as number, ...output };
-}
+const vvm = (environment: Record<string, string>, argv: string[]) =>
+  runCommand(argv, {
+    ...{ TVM_TOKEN: undefined, TVM_NAMESPACE: undefined, TVM_HOME: folder, TVM_CACHE_DIR: folder },
+    ...environment,
+  });
 
 type Answer = (request: IncomingMessage) => [status: number, body: unknown];
 

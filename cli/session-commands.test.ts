@@ -1,52 +1,16 @@
 // vvm session as processes against a server that gives the answers of the contract.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { type Answers, problem, runAgainst } from './client/testing/answering-server.ts';
 import { clientNames, settingsFor } from './commands/session-clients.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tvm-sessions-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-const main = join(import.meta.dirname, 'main.ts');
 
-/** `answers`: by "METHOD /path?query", one after the other; the last one stays. */
-async function vvm(argv: string[], answers: Record<string, [status: number, body: unknown][]>) {
-  const asked: { call: string; body: unknown }[] = [];
-  const server = createServer(async (request, response) => {
-    const parts: Buffer[] = [];
-    for await (const part of request) parts.push(part);
-    const call = `${request.method} ${request.url}`;
-    asked.push({ call, body: parts.length > 0 ? JSON.parse(Buffer.concat(parts).toString()) : undefined });
-    const queue = answers[call] ?? [];
-    const [status, body] = (queue.length > 1 ? queue.shift() : queue[0]) ?? [404, problem('not_found', `no ${call}`)];
-    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
-  });
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const env = { ...process.env, TVM_SERVER: url, TVM_TOKEN: 'token', TVM_HOME: folder, TVM_CACHE_DIR: folder };
-  const child = spawn(process.execPath, [main, ...argv], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const output = { stdout: '', stderr: '' };
-  child.stdout.on('data', (data) => (output.stdout += data));
-  child.stderr.on('data', (data) => (output.stderr += data));
-  const [code] = await once(child, 'close');
-  server.closeAllConnections();
-  server.close();
-  return { code, ...output, asked };
-}
-
-const problem = (code: string, detail: string, reason?: string) => ({
-  type: 't',
-  title: 't',
-  status: 400,
-  detail,
-  code,
-  reason,
-});
+const vvm = (argv: string[], answers: Answers) => runAgainst(folder, argv, answers);
 
 function session(state: string, status: string, reason: string, message = 'm') {
   const lastTransitionTime = '2030-01-01T00:00:00Z';
