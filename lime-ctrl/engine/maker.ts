@@ -55,7 +55,6 @@ export function makeMaker({ fleet, inventory, log, replica }: MakerDeps): Maker 
     let placement = place(shape, observeNodes(fleet));
     if (placement.node === undefined && placement.reason === noRoom && owner === 'execute') {
       await Promise.all(makeRoom(shape, observeNodes(fleet), inventory.machines().filter(isWaiting)).map(destroy));
-      await fleet.refresh();
       placement = place(shape, observeNodes(fleet));
     }
     if (placement.node !== undefined) return placement.node;
