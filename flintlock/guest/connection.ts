@@ -117,7 +117,8 @@ export class FramedConnection implements GuestConnection {
   #end(reason: TvmError | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const error = reason ?? new TvmError('unavailable', 'the connection to the guest was closed');
+    const error =
+      reason ?? new TvmError('unavailable', 'the connection to the guest was closed', { reason: 'GuestLost' });
     for (const stream of [...this.#streams.values()]) stream.end(error);
     // Errors of a stream that is being given up say nothing new.
     this.#duplex.on('error', () => undefined);

@@ -43,6 +43,9 @@ export interface GuestCall extends Disposable {
 
 export const outputFile = 'output.log';
 const takeUpTimeoutMs = 10_000;
+/** The end of a VMM is seen so much later than that of its channels. */
+const endNoticedMs = 2_000;
+const lookIntervalMs = 25;
 
 export class Machines implements AsyncDisposable {
   readonly #deps: MachinesDeps;
@@ -96,9 +99,9 @@ export class Machines implements AsyncDisposable {
 
   start(uid: string, generation: number, env: Record<string, string>): MachineRecord {
     const machine = this.#accept(uid, generation);
-    const { state, desired, spec } = machine.record;
+    const { desired, spec } = machine.record;
     if (desired === 'destroyed') throw this.#wrongState(machine, 'start');
-    if (state === 'creating' || state === 'running' || state === 'paused') {
+    if (isUp(machine.record)) {
       if (desired === 'stopped') throw this.#wrongState(machine, 'start');
       return machine.record;
     }
@@ -113,9 +116,8 @@ export class Machines implements AsyncDisposable {
   /** Pauses or resumes; answers when that is done. */
   async setPaused(uid: string, generation: number, paused: boolean): Promise<MachineRecord> {
     const machine = this.#accept(uid, generation);
-    const { state, desired } = machine.record;
-    const isUp = state === 'creating' || state === 'running' || state === 'paused';
-    if (!isUp || desired === 'stopped' || desired === 'destroyed') {
+    const { desired } = machine.record;
+    if (!isUp(machine.record) || desired === 'stopped' || desired === 'destroyed') {
       throw this.#wrongState(machine, paused ? 'pause' : 'resume');
     }
     machine.change({ desired: paused ? 'paused' : 'running' });
@@ -216,6 +218,22 @@ export class Machines implements AsyncDisposable {
       machine.wake();
       throw error;
     }
+  }
+
+  /** Why a call to its guest failed: when the machine ended with the connection, how it did says more. */
+  async explain(uid: string, thrown: unknown): Promise<unknown> {
+    const machine = this.#machines.get(uid);
+    if (!machine || TvmError.from(thrown).reason !== 'GuestLost') return thrown;
+    for (let waited = 0; isUp(machine.record) && waited < endNoticedMs; waited += lookIntervalMs) {
+      await this.#deps.clock.sleep(lookIntervalMs);
+    }
+    const { state, reason, message } = machine.record;
+    if (state !== 'failed' && state !== 'stopped') return thrown;
+    return new TvmError('unavailable', `machine ${uid} ${state === 'failed' ? 'failed' : 'ended'}: ${message}`, {
+      cause: thrown,
+      object: `machine/${uid}`,
+      reason,
+    });
   }
 
   /** The memory of a machine that is paused may go to disk. Unknown machines are fine. */
@@ -319,6 +337,10 @@ export class Machines implements AsyncDisposable {
     const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
     return new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'WrongState' });
   }
+}
+
+function isUp({ state }: MachineRecord): boolean {
+  return state === 'creating' || state === 'running' || state === 'paused';
 }
 
 /** Ready, paused, and nobody's yet. */

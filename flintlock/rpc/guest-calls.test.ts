@@ -169,10 +169,16 @@ test('files go in and out whole; operations on them answer; errors keep their co
   await assert.rejects(operate({ case: undefined }), code('invalid_argument'));
 });
 
-test('a machine that dies ends the calls into it', async () => {
+test('a machine that dies ends the calls into it, which say how it died', async () => {
   await using harness = await openRunning();
   const running = run(harness.client, requests(start(['sleep', '100'])));
   await new Promise((resolve) => setTimeout(resolve, 30));
   for (const vm of harness.host.vms.values()) vm.finish({ exitCode: null, signal: 'SIGKILL', stderr: '' });
-  await assert.rejects(running, code('unavailable'));
+  const died = (thrown: unknown) => {
+    const { code, reason, object, message } = fromConnectError(thrown);
+    assert.deepEqual([code, reason, object], ['unavailable', 'VmmExited', 'machine/a']);
+    assert.match(message, /machine a failed: the VMM ended: killed by SIGKILL/);
+    return true;
+  };
+  await assert.rejects(running, died);
 });

@@ -36,10 +36,14 @@ export function makeGuestCalls(machines: Machines, driver: Driver): Pick<Service
     exec: (requests, context) => exec(machines, requests, context),
 
     async *readFile({ uid, file }, { signal }) {
-      using call = await machines.openCall(uid, signal);
-      const { info, chunks } = await readFile(call.connection, file ?? {}, signal);
-      yield { body: { case: 'info', value: info } };
-      for await (const value of chunks) yield { body: { case: 'chunk', value } };
+      try {
+        using call = await machines.openCall(uid, signal);
+        const { info, chunks } = await readFile(call.connection, file ?? {}, signal);
+        yield { body: { case: 'info', value: info } };
+        for await (const value of chunks) yield { body: { case: 'chunk', value } };
+      } catch (thrown) {
+        throw await machines.explain(uid, thrown);
+      }
     },
 
     async writeFile(requests, { signal }) {
@@ -47,18 +51,31 @@ export function makeGuestCalls(machines: Machines, driver: Driver): Pick<Service
       const first = await messages.next();
       const start = first.done ? undefined : first.value.body;
       if (start?.case !== 'start') throw misordered('the first message of WriteFile must have start');
-      using call = await machines.openUse(start.value.uid, signal);
-      return await writeFile(call.connection, start.value.file ?? {}, chunksOf(messages), signal);
+      const { uid, file } = start.value;
+      try {
+        using call = await machines.openUse(uid, signal);
+        return await writeFile(call.connection, file ?? {}, chunksOf(messages), signal);
+      } catch (thrown) {
+        throw await machines.explain(uid, thrown);
+      }
     },
 
     async fileOperation({ uid, operation }, { signal }) {
-      using call = await machines.openCall(uid, signal);
-      return { files: await operateOnFiles(call.connection, operation, signal) };
+      try {
+        using call = await machines.openCall(uid, signal);
+        return { files: await operateOnFiles(call.connection, operation, signal) };
+      } catch (thrown) {
+        throw await machines.explain(uid, thrown);
+      }
     },
 
     async *watchFiles({ uid, watch }, { signal }) {
-      using call = await machines.openCall(uid, signal);
-      yield* watchFiles(call.connection, watch ?? {}, signal);
+      try {
+        using call = await machines.openCall(uid, signal);
+        yield* watchFiles(call.connection, watch ?? {}, signal);
+      } catch (thrown) {
+        throw await machines.explain(uid, thrown);
+      }
     },
 
     async listProcesses({ uid }, { signal }) {
@@ -98,7 +115,7 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
     // What came after the exit, such as input that was still under way, does not matter to the caller.
     if (exited) return;
     // The caller's input may still be open: its end is not waited for.
-    throw misuse ?? thrown;
+    throw misuse ?? (await machines.explain(body.value.uid, thrown));
   }
 }
 

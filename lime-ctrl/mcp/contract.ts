@@ -32,6 +32,8 @@ export interface SessionContext {
    * what to do (reason MachineFailed, MachineGone, MachineStopped, MachineNotReady, NodeUnreachable).
    */
   machine(): Promise<PlacedMachine>;
+  /** What a call to the machine failed with, or the end of the machine (as `machine` tells it) when that is why. */
+  explain(thrown: unknown): Promise<unknown>;
   /** The machine is about to be started anew on purpose: that it is another one then needs no telling. */
   expectRestart(): void;
   /** Notes that the session is used: it does not become idle for a while. Cheap; call it with every bit of work. */

@@ -108,6 +108,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
       scopes,
       caller,
       machine: () => machines.obtain(current()),
+      explain: (thrown) => machines.explain(current(), thrown),
       expectRestart: () => machines.expectRestart(session),
       touch: () => activity.note(keyOf(session), uid),
     };

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { TvmError } from '@tvm/api/errors.ts';
+import { TvmError } from '@tvm/api/errors.ts';
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
@@ -179,4 +179,25 @@ test('a machine that was made anew is told of once, unless it was meant', async 
   const elsewhere = world.replica();
   await assert.rejects(elsewhere.obtain(known), { reason: 'MachineRestarted' }, 'a replica that knows of no telling');
   await elsewhere.obtain(known);
+});
+
+test('a call that its machine ended under says so, and the machine that takes its place is not told of again', async () => {
+  await using world = await setUp();
+  world.set(world.vm);
+  await world.create();
+  await world.clock.advance(0);
+  const { machine } = await world.machines.obtain(session);
+  const lost = new TvmError('unavailable', 'the VMM ended', { object: `machine/${machine.uid}`, reason: 'VmmExited' });
+  const explained = async (thrown: unknown) => TvmError.from(await world.machines.explain(session, thrown));
+  assert.equal(await explained(lost), lost, 'it lives: whatever that was, it is told as it is');
+  const other = new TvmError('unavailable', 'a node is away');
+  world.flintlock.change('vm-uid', { state: MachineState.FAILED, reason: 'VmmExited', message: 'killed by SIGKILL' });
+  assert.equal(await explained(other), other, 'what is not about the machine is told as it is');
+  const { reason, message, hint } = await explained(lost);
+  assert.equal(reason, 'MachineFailed');
+  assert.match(message, /VmmExited, killed by SIGKILL/);
+  assert.match(hint ?? '', /are lost.*call again/);
+  world.flintlock.change('vm-uid', { state: MachineState.RUNNING, startedAtMs: BigInt(Date.now()) + 1n });
+  await world.clock.advance(0);
+  await world.machines.obtain(session);
 });

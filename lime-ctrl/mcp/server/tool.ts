@@ -127,7 +127,7 @@ async function callTool<Input extends z.ZodObject, Output extends z.ZodObject>(
     if (!(error instanceof TvmError) || error.code === 'internal') {
       deps.log.warn({ err: error, tool: name, session: context.session.uid }, 'tool failed');
     }
-    return errorResult(explain(error));
+    return errorResult(explain(await context.explain(error)));
   } finally {
     context.touch();
     await report.end();

@@ -16,6 +16,7 @@ import type { SessionActivity } from './activity.ts';
 /** Clients give up a call after a minute. */
 const waitMs = 25_000;
 const resumeDeadlineMs = 30_000;
+const lookDeadlineMs = 2_000;
 
 export interface SessionMachineDeps {
   fleet: Fleet;
@@ -29,6 +30,8 @@ export interface SessionMachineDeps {
 export interface SessionMachines {
   /** Throws a TvmError that says what is wrong with it and what to do. */
   obtain(session: McpSession): Promise<PlacedMachine>;
+  /** What a call to it failed with, or the end of the machine when that is why. */
+  explain(session: McpSession, thrown: unknown): Promise<unknown>;
   /** Its next start is meant: nobody needs to be told of it. */
   expectRestart(session: McpSession): void;
   /** The session with this uid is over. */
@@ -51,6 +54,23 @@ export function makeSessionMachines(deps: SessionMachineDeps): SessionMachines {
     return up;
   }
 
+  async function explain(session: McpSession, thrown: unknown): Promise<unknown> {
+    const at = placeOf(deps, session);
+    const { object } = TvmError.from(thrown);
+    if (!at || object !== `machine/${at.machine.uid}`) return thrown;
+    const { node, machine } = at;
+    const request = { uid: machine.uid };
+    const now = await fleet
+      .client(node)
+      .getMachine(request, { timeoutMs: lookDeadlineMs })
+      .catch(() => undefined);
+    if (now) fleet.learn(node, now);
+    const found = look(deps, session);
+    if (!(found instanceof TvmError) || found.reason !== failedReason) return thrown;
+    warned.add(session.metadata.uid ?? '');
+    return found;
+  }
+
   function tellOfAnother(session: McpSession, vm: MicroVm, { machine }: PlacedMachine): void {
     const uid = session.metadata.uid ?? '';
     const startedAt = new Date(Number(machine.startedAtMs)).toISOString();
@@ -65,6 +85,7 @@ export function makeSessionMachines(deps: SessionMachineDeps): SessionMachines {
 
   return {
     obtain,
+    explain,
     expectRestart: ({ metadata }) => void warned.add(metadata.uid ?? ''),
     forget: (uid) => void warned.delete(uid),
   };
@@ -105,6 +126,13 @@ async function whenUp(
 }
 
 const notReady = 'MachineNotReady';
+const failedReason = 'MachineFailed';
+
+function placeOf({ fleet, microVms }: SessionMachineDeps, session: McpSession): PlacedMachine | undefined {
+  const name = session.spec.vmId ?? machineNameOf(session);
+  const vm = microVms.get(`${session.metadata.namespace}/${name}`);
+  return vm && fleet.machine(vm.metadata.uid ?? '', vm.status?.host);
+}
 
 /** Its machine as it is now, or why there is none to work in. */
 function look({ fleet, microVms }: SessionMachineDeps, session: McpSession): Up | TvmError {
@@ -147,7 +175,7 @@ function lookAt(fleet: Fleet, vm: MicroVm, { node, machine }: PlacedMachine): Up
         hint: `Resume it first: the tool vm_resume, or "vvm resume ${vm.metadata.name}".`,
       });
     case MachineState.FAILED:
-      return about(vm, 'failed_precondition', 'MachineFailed', `failed: ${machine.reason}, ${said}`, {
+      return about(vm, 'failed_precondition', failedReason, `failed: ${machine.reason}, ${said}`, {
         hint: 'Files, processes and variables in it are lost. It is started anew: call again in a few seconds.',
       });
     case MachineState.STOPPED:

@@ -39,7 +39,7 @@ export async function readResource(
     return { contents: [{ uri, ...(await contentOf(deps, context, name, signal)) }] };
   } catch (error) {
     if (TvmError.from(error).code === 'not_found') throw new ResourceNotFoundError(uri);
-    throw protocolError(error);
+    throw protocolError(await context.explain(error));
   }
 }
 
