@@ -41,6 +41,12 @@ export const envSource = z
   })
   .meta({ description: 'Where environment variables come from.' });
 
+export const imagePullSecret = z
+  .object({
+    name: objectNameSchema('Name of a Secret of type kubernetes.io/dockerconfigjson in the same namespace.'),
+  })
+  .meta({ description: 'Where credentials for a registry come from.' });
+
 /** What a machine is made of; a MicroVM cannot change it, the template of a pool can. */
 export const machineShape = {
   image: z
@@ -61,7 +67,6 @@ const microVmRules = celRules(
   neverAddedNorRemoved('snapshot', kindName),
   neverAddedNorRemoved('command', kindName),
   neverAddedNorRemoved('args', kindName),
-  { rule: '!has(self.args) || has(self.command)', message: 'args needs command', fieldPath: '.args' },
   {
     rule: '!has(self.onIdle) || has(self.idleTimeoutSeconds)',
     message: 'onIdle needs idleTimeoutSeconds: without it no machine is ever idle',
@@ -84,15 +89,19 @@ export const microVmSpec = z
       .optional()
       .meta({
         description:
-          'A program and its arguments, run once the machine is up; the machine ends with it. Default: none, it waits ' +
-          'for exec. Immutable.',
+          'A program and its arguments, run once the machine is up in place of what the image would run; the machine ends ' +
+          'with it. With neither command nor args it waits for exec. Immutable.',
         ...celRules(immutable('command', kindName)),
       }),
     args: z
       .array(argument)
       .max(256)
       .optional()
-      .meta({ description: 'Arguments added to command. Immutable.', ...celRules(immutable('args', kindName)) }),
+      .meta({
+        description:
+          'Arguments added to command; without command, to the entrypoint of the image, in place of its cmd. Immutable.',
+        ...celRules(immutable('args', kindName)),
+      }),
     env: z
       .array(envVariable)
       .max(256)
@@ -107,6 +116,15 @@ export const microVmSpec = z
       .max(32)
       .optional()
       .meta({ description: 'Environment from Secrets; a name in env wins.', 'x-kubernetes-list-type': 'atomic' }),
+    imagePullSecrets: z
+      .array(imagePullSecret)
+      .max(16)
+      .optional()
+      .meta({
+        description: 'Secrets with the credentials that the registry of the image asks for.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['name'],
+      }),
     desiredState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').meta({
       description:
         'What the machine should be doing. Default: Running. A paused one keeps its memory, a stopped one not.',

@@ -47,7 +47,7 @@ function change(edit: (object: ApiObject) => object, subresource = ''): ApiObjec
 
 const refusal = (pattern: RegExp) => (error: unknown) => error instanceof StatusError && pattern.test(error.message);
 // Neither is the default of desiredState there, which is newer than the object.
-const wrong = { image: 'two words', cpu: 99, memory: 256, onIdle: 'Stop', ttlSeconds: -1, args: ['a'] };
+const wrong = { image: 'two words', cpu: 99, memory: 256, onIdle: 'Stop', ttlSeconds: -1 };
 
 test('what is wrong and stays as it is does not keep the rest from changing', () => {
   store(wrong);
@@ -58,7 +58,7 @@ test('what is wrong and stays as it is does not keep the rest from changing', ()
   assert.throws(() => change(edit({ memory: 1 })), refusal(/spec\.memory: Invalid value: 1/));
   assert.throws(
     () => change(edit({ desiredState: 'Stopped' })),
-    refusal(/spec\.args: Invalid value: args needs command/),
+    refusal(/spec\.onIdle: Invalid value: onIdle needs idleTimeoutSeconds/),
   );
 });
 

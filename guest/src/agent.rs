@@ -8,6 +8,10 @@ pub struct Agent {
     pub processes: ProcessTable,
     pub interpreters: Interpreters,
     pub default_env: RefCell<BTreeMap<String, String>>,
+    /// Of processes that name none; empty: root.
+    pub default_user: RefCell<String>,
+    /// Of processes that name none; empty: their user's home.
+    pub default_cwd: RefCell<String>,
     /// Whether this agent is process 1 of a machine, or an ordinary process.
     pub is_init: bool,
 }
@@ -15,6 +19,13 @@ pub struct Agent {
 impl Agent {
     pub fn new(is_init: bool) -> Self {
         let (processes, interpreters) = (ProcessTable::new(), Interpreters::default());
-        Agent { processes, interpreters, default_env: RefCell::default(), is_init }
+        Agent {
+            processes,
+            interpreters,
+            default_env: RefCell::default(),
+            default_user: RefCell::default(),
+            default_cwd: RefCell::default(),
+            is_init,
+        }
     }
 }

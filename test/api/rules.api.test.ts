@@ -46,6 +46,7 @@ const cases: Case[] = [
   ...fixedCases('microvms', 'MicroVM', 'command', vm(), [['sleep']]),
   ...fixedCases('microvms', 'MicroVM', 'command', vm({ command: ['sleep', '1'] }), [['sleep', '2'], null]),
   ...fixedCases('microvms', 'MicroVM', 'args', vm({ command: ['sleep'] }), [['1']]),
+  ...fixedCases('microvms', 'MicroVM', 'args', vm({ args: ['1'] }), [['2'], null]),
   ...fixedCases('microvms', 'MicroVM', 'args', withCommand, [['2'], null]),
   ...fixedCases('mcpsessions', 'MCPSession', 'userId', session(''), ['bob']),
   ...fixedCases('mcpsessions', 'MCPSession', 'groupId', session(''), ['sales']),
@@ -65,10 +66,6 @@ const cases: Case[] = [
     ...(change.tokenGeneration && { shown: `${change.tokenGeneration}: ` }),
   })),
   ...fixedCases('microvmsnapshots', 'MicroVMSnapshot', 'source', snapshot(''), [{ microVM: 'other' }]),
-  {
-    title: 'args alone',
-    ...{ resource: 'microvms', object: vm({ args: ['1'] }), field: 'spec.args', rule: 'args needs command' },
-  },
   {
     title: 'onIdle alone',
     ...{ resource: 'microvms', object: vm({ onIdle: 'Stop' }), field: 'spec.onIdle' },

@@ -15,6 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::time::timeout;
 
+/// Whoever it waits for: programs of other users start anew.
+const ROOT: &str = "0";
 const READY: &[u8] = b"ready\n";
 /// It reads as soon as it runs: one that does not is stuck.
 const READING_TIME: Duration = Duration::from_secs(10);
@@ -38,11 +40,11 @@ impl Waiting {
         let pair = socketpair(AddressFamily::Unix, SockType::Stream, None, flags).during(|| "make a socket pair")?;
         let (ours, passed) = pair;
         let channel = Descriptor::new(ours).during(|| "make a socket pair")?;
-        let user = find_user("")?;
+        let user = find_user(ROOT)?;
         let env = environment(agent, &StartProcess::default(), &user);
         let program = find_program(language.command[0], &env);
         let Start { argv, env: more, folder, sample } = (language.start)(agent, passed.as_raw_fd(), &env)?;
-        let request = StartProcess { argv, env: more, stdin: true, ..StartProcess::default() };
+        let request = StartProcess { argv, env: more, stdin: true, user: ROOT.into(), ..StartProcess::default() };
         let launched = launch(agent, &Plan::make(agent, &request)?, Some(passed))?;
         tokio::task::spawn_local(keep(folder, launched.child.clone()));
         Ok(Waiting { language, channel, launched: Some(launched), user, env, program, sample })
@@ -73,7 +75,7 @@ impl Waiting {
 
     pub async fn exercise(&self, agent: &Agent, time: Duration) -> Result<(), String> {
         let argv = self.language.command.iter().map(|word| word.to_string()).chain([self.sample.clone()]).collect();
-        let request = StartProcess { argv, ..StartProcess::default() };
+        let request = StartProcess { argv, user: ROOT.into(), ..StartProcess::default() };
         let plan = Plan::make(agent, &request).map_err(|failure| failure.message)?;
         let job = self.encode(Kind::Exercise, &plan).ok_or("the environment is too large")?;
         // One that does not read is not ready in time either.

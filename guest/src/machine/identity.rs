@@ -26,6 +26,14 @@ pub async fn configure(agent: &Agent, request: Configure, stream: &Stream) -> Ou
     if !request.env.is_empty() {
         agent.default_env.replace(request.env);
     }
+    if !request.default_user.is_empty() {
+        agent.default_user.replace(request.default_user);
+    }
+    if !request.default_cwd.is_empty() {
+        // Where it cannot be made, a process that is to start there says so.
+        let _ = fs::create_dir_all(&request.default_cwd);
+        agent.default_cwd.replace(request.default_cwd);
+    }
     if !request.boot_id.is_empty() && agent.is_init {
         boot_id::replace(&request.boot_id).during(|| "replace the boot id")?;
     }
@@ -41,6 +49,9 @@ fn check(request: &Configure) -> Outcome<()> {
         return Err(Failure::invalid("machine_id is not 32 hexadecimal digits"));
     }
     let in_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    if !request.default_cwd.is_empty() && !request.default_cwd.starts_with('/') {
+        return Err(Failure::invalid("default_cwd is no absolute path"));
+    }
     if !request.boot_id.is_empty() && !is_uuid(&request.boot_id) {
         return Err(Failure::invalid("boot_id is no UUID"));
     }
@@ -98,6 +109,7 @@ mod tests {
         let refused = |request: Configure| check(&request).unwrap_err().code == Code::InvalidArgument;
         assert!(refused(Configure { machine_id: "xyz".into(), ..Configure::default() }));
         assert!(refused(Configure { hostname: "a b".into(), ..Configure::default() }));
+        assert!(refused(Configure { default_cwd: "app".into(), ..Configure::default() }));
         for bad in ["x", "00000000-0000-0000-0000-00000000000G", "00000000-0000-0000-0000-0000000000000"] {
             assert!(refused(Configure { boot_id: bad.into(), ..Configure::default() }));
         }

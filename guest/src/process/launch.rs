@@ -47,11 +47,15 @@ impl<'a> Plan<'a> {
         if request.argv[0].is_empty() {
             return Err(Failure::invalid("argv[0] is empty"));
         }
-        let user = find_user(&request.user)?;
+        let user = find_user(or_default(&request.user, &agent.default_user.borrow()))?;
         let env = environment(agent, request, &user);
-        let folder = choose_folder(&request.cwd, &user)?;
+        let folder = choose_folder(or_default(&request.cwd, &agent.default_cwd.borrow()), &user)?;
         Ok(Plan { request, user, env, folder })
     }
+}
+
+fn or_default<'a>(asked: &'a str, default: &'a str) -> &'a str {
+    if asked.is_empty() { default } else { asked }
 }
 
 fn choose_folder(cwd: &str, user: &User) -> Outcome<String> {

@@ -215,6 +215,13 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
    * @generated from field: bool standby = 8;
    */
   standby: boolean;
+
+  /**
+   * without a command: what is run is the image's entrypoint with these; not both
+   *
+   * @generated from field: repeated string args = 12;
+   */
+  args: string[];
 };
 
 /**
@@ -386,6 +393,13 @@ export declare type CreateMachineRequest = Message<"tvm.flintlock.v1.CreateMachi
    * @generated from field: map<string, string> env = 5;
    */
   env: { [key: string]: string };
+
+  /**
+   * texts of docker's config.json; secret: never on disk or in logs
+   *
+   * @generated from field: repeated string registry_credentials = 6;
+   */
+  registryCredentials: string[];
 };
 
 /**
@@ -412,6 +426,11 @@ export declare type StartMachineRequest = Message<"tvm.flintlock.v1.StartMachine
    * @generated from field: map<string, string> env = 3;
    */
   env: { [key: string]: string };
+
+  /**
+   * @generated from field: repeated string registry_credentials = 4;
+   */
+  registryCredentials: string[];
 };
 
 /**
@@ -1076,6 +1095,11 @@ export declare type EnsureImageRequest = Message<"tvm.flintlock.v1.EnsureImageRe
    * @generated from field: string reference = 1;
    */
   reference: string;
+
+  /**
+   * @generated from field: repeated string registry_credentials = 2;
+   */
+  registryCredentials: string[];
 };
 
 /**
@@ -1132,6 +1156,11 @@ export declare type Image = Message<"tvm.flintlock.v1.Image"> & {
    * @generated from field: uint64 created_at_ms = 4;
    */
   createdAtMs: bigint;
+
+  /**
+   * @generated from field: uint64 last_used_at_ms = 5;
+   */
+  lastUsedAtMs: bigint;
 };
 
 /**

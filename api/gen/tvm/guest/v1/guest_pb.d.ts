@@ -542,6 +542,20 @@ export declare type Configure = Message<"tvm.guest.v1.Configure"> & {
   network?: Network | undefined;
 
   /**
+   * of processes that name none; for `user` of StartProcess
+   *
+   * @generated from field: string default_user = 8;
+   */
+  defaultUser: string;
+
+  /**
+   * of processes that name none; made when it is missing
+   *
+   * @generated from field: string default_cwd = 9;
+   */
+  defaultCwd: string;
+
+  /**
    * what /proc/sys/kernel/random/boot_id says from now on: a snapshot would hand on its own
    *
    * @generated from field: string boot_id = 7;
@@ -625,14 +639,14 @@ export declare type StartProcess = Message<"tvm.guest.v1.StartProcess"> & {
   env: { [key: string]: string };
 
   /**
-   * empty: the user's home, or / when that does not exist
+   * empty: the machine's default, else the user's home, or / when that does not exist
    *
    * @generated from field: string cwd = 3;
    */
   cwd: string;
 
   /**
-   * name or number, "name:group"; empty: root
+   * name or number, "name:group"; empty: the machine's default, else root
    *
    * @generated from field: string user = 4;
    */
