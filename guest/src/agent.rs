@@ -1,5 +1,6 @@
 //! What all requests share: the processes, the machine's default environment, and which role the agent has.
 use crate::interpreters::Interpreters;
+use crate::ports::Dials;
 use crate::process::ProcessTable;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,6 +8,7 @@ use std::collections::BTreeMap;
 pub struct Agent {
     pub processes: ProcessTable,
     pub interpreters: Interpreters,
+    pub dials: Dials,
     pub default_env: RefCell<BTreeMap<String, String>>,
     /// Of processes that name none; empty: root.
     pub default_user: RefCell<String>,
@@ -22,6 +24,7 @@ impl Agent {
         Agent {
             processes,
             interpreters,
+            dials: Dials::default(),
             default_env: RefCell::default(),
             default_user: RefCell::default(),
             default_cwd: RefCell::default(),

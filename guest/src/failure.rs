@@ -9,8 +9,10 @@ pub enum Code {
     PermissionDenied,
     FailedPrecondition,
     ResourceExhausted,
+    DeadlineExceeded,
     Unimplemented,
     Canceled,
+    Unavailable,
     Internal,
 }
 
@@ -23,8 +25,10 @@ impl Code {
             Code::PermissionDenied => "permission_denied",
             Code::FailedPrecondition => "failed_precondition",
             Code::ResourceExhausted => "resource_exhausted",
+            Code::DeadlineExceeded => "deadline_exceeded",
             Code::Unimplemented => "unimplemented",
             Code::Canceled => "canceled",
+            Code::Unavailable => "unavailable",
             Code::Internal => "internal",
         }
     }

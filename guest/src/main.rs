@@ -9,6 +9,7 @@ mod failure;
 mod files;
 mod interpreters;
 mod machine;
+mod ports;
 mod process;
 mod proto;
 mod requests;

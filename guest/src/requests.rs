@@ -3,6 +3,7 @@ use crate::agent::Agent;
 use crate::failure::Outcome;
 use crate::files;
 use crate::machine;
+use crate::ports;
 use crate::process::requests as processes;
 use crate::proto::request::Call;
 use crate::stream::Stream;
@@ -26,6 +27,7 @@ pub async fn handle(agent: &Rc<Agent>, call: Call, stream: &Stream) -> Outcome<(
         Call::MoveFile(request) => files::move_file(request, stream).await,
         Call::RemoveFile(request) => files::remove(request).await,
         Call::WatchFiles(request) => files::watch(request, stream).await,
+        Call::DialPort(request) => ports::dial(&agent.dials, request, stream).await,
         Call::PrepareInterpreter(request) => processes::prepare(agent, &request, stream).await,
     }
 }

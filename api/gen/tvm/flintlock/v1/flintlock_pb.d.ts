@@ -7,7 +7,7 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import type { Message } from "@bufbuild/protobuf";
-import type { AttachProcess, FileEventSchema, FileInfo, FileInfoSchema, Input, ListFiles, MakeDirectory, MoveFile, Output, ProcessListSchema, ReadFile, RemoveFile, StartProcess, StatFile, Usage, WatchFiles, WriteFile } from "../../guest/v1/guest_pb.js";
+import type { AttachProcess, Connected, DialPort, FileEventSchema, FileInfo, FileInfoSchema, Input, ListFiles, MakeDirectory, MoveFile, Output, ProcessListSchema, ReadFile, RemoveFile, StartProcess, StatFile, Usage, WatchFiles, WriteFile } from "../../guest/v1/guest_pb.js";
 
 /**
  * Describes the file tvm/flintlock/v1/flintlock.proto.
@@ -1062,6 +1062,95 @@ export declare type WatchFilesRequest = Message<"tvm.flintlock.v1.WatchFilesRequ
 export declare const WatchFilesRequestSchema: GenMessage<WatchFilesRequest>;
 
 /**
+ * @generated from message tvm.flintlock.v1.DialPortRequest
+ */
+export declare type DialPortRequest = Message<"tvm.flintlock.v1.DialPortRequest"> & {
+  /**
+   * @generated from oneof tvm.flintlock.v1.DialPortRequest.body
+   */
+  body: {
+    /**
+     * @generated from field: tvm.flintlock.v1.DialPortStart start = 1;
+     */
+    value: DialPortStart;
+    case: "start";
+  } | {
+    /**
+     * @generated from field: bytes chunk = 2;
+     */
+    value: Uint8Array;
+    case: "chunk";
+  } | {
+    /**
+     * @generated from field: bool end = 3;
+     */
+    value: boolean;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.DialPortRequest.
+ * Use `create(DialPortRequestSchema)` to create a new message.
+ */
+export declare const DialPortRequestSchema: GenMessage<DialPortRequest>;
+
+/**
+ * @generated from message tvm.flintlock.v1.DialPortStart
+ */
+export declare type DialPortStart = Message<"tvm.flintlock.v1.DialPortStart"> & {
+  /**
+   * @generated from field: string uid = 1;
+   */
+  uid: string;
+
+  /**
+   * @generated from field: tvm.guest.v1.DialPort port = 2;
+   */
+  port?: DialPort | undefined;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.DialPortStart.
+ * Use `create(DialPortStartSchema)` to create a new message.
+ */
+export declare const DialPortStartSchema: GenMessage<DialPortStart>;
+
+/**
+ * @generated from message tvm.flintlock.v1.DialPortResponse
+ */
+export declare type DialPortResponse = Message<"tvm.flintlock.v1.DialPortResponse"> & {
+  /**
+   * @generated from oneof tvm.flintlock.v1.DialPortResponse.body
+   */
+  body: {
+    /**
+     * @generated from field: tvm.guest.v1.Connected connected = 1;
+     */
+    value: Connected;
+    case: "connected";
+  } | {
+    /**
+     * @generated from field: bytes chunk = 2;
+     */
+    value: Uint8Array;
+    case: "chunk";
+  } | {
+    /**
+     * @generated from field: bool end = 3;
+     */
+    value: boolean;
+    case: "end";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.DialPortResponse.
+ * Use `create(DialPortResponseSchema)` to create a new message.
+ */
+export declare const DialPortResponseSchema: GenMessage<DialPortResponse>;
+
+/**
  * @generated from message tvm.flintlock.v1.MachineUsage
  */
 export declare type MachineUsage = Message<"tvm.flintlock.v1.MachineUsage"> & {
@@ -1518,6 +1607,17 @@ export declare const Flintlock: GenService<{
     methodKind: "server_streaming";
     input: typeof WatchFilesRequestSchema;
     output: typeof FileEventSchema;
+  },
+  /**
+   * A TCP connection to a port inside the guest. The first message has `start`, the first answer `connected`; after that
+   * chunks both ways, each direction until its `end`. 128 may be open to one machine, one more is resource_exhausted.
+   *
+   * @generated from rpc tvm.flintlock.v1.Flintlock.DialPort
+   */
+  dialPort: {
+    methodKind: "bidi_streaming";
+    input: typeof DialPortRequestSchema;
+    output: typeof DialPortResponseSchema;
   },
   /**
    * @generated from rpc tvm.flintlock.v1.Flintlock.ListProcesses

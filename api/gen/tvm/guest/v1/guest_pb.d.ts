@@ -296,6 +296,14 @@ export declare type Request = Message<"tvm.guest.v1.Request"> & {
      */
     value: PrepareInterpreter;
     case: "prepareInterpreter";
+  } | {
+    /**
+     * Output.connected; then chunks both ways until Input.end and Output.end
+     *
+     * @generated from field: tvm.guest.v1.DialPort dial_port = 18;
+     */
+    value: DialPort;
+    case: "dialPort";
   } | { case: undefined; value?: undefined };
 };
 
@@ -322,7 +330,7 @@ export declare type Input = Message<"tvm.guest.v1.Input"> & {
     case: "stdin";
   } | {
     /**
-     * of a file
+     * of a file, or to a port
      *
      * @generated from field: bytes chunk = 2;
      */
@@ -330,7 +338,7 @@ export declare type Input = Message<"tvm.guest.v1.Input"> & {
     case: "chunk";
   } | {
     /**
-     * of stdin, or of the file
+     * of stdin, of the file, or of what goes to the port
      *
      * @generated from field: bool end = 3;
      */
@@ -442,6 +450,20 @@ export declare type Output = Message<"tvm.guest.v1.Output"> & {
      */
     value: Prepared;
     case: "prepared";
+  } | {
+    /**
+     * @generated from field: tvm.guest.v1.Connected connected = 13;
+     */
+    value: Connected;
+    case: "connected";
+  } | {
+    /**
+     * of what a port sends; bytes to it still go
+     *
+     * @generated from field: bool end = 14;
+     */
+    value: boolean;
+    case: "end";
   } | { case: undefined; value?: undefined };
 };
 
@@ -790,6 +812,60 @@ export declare type InlineFile = Message<"tvm.guest.v1.InlineFile"> & {
  * Use `create(InlineFileSchema)` to create a new message.
  */
 export declare const InlineFileSchema: GenMessage<InlineFile>;
+
+/**
+ * Connects to a TCP port of the machine itself: 127.0.0.1, then ::1. 128 connections may be open at once. A port where
+ * nothing listens is failed_precondition with the reason NothingListens; one that is reset later is unavailable. When the
+ * stream is cancelled the connection is closed.
+ *
+ * @generated from message tvm.guest.v1.DialPort
+ */
+export declare type DialPort = Message<"tvm.guest.v1.DialPort"> & {
+  /**
+   * 1 to 65535
+   *
+   * @generated from field: uint32 port = 1;
+   */
+  port: number;
+
+  /**
+   * 0: 10 seconds; then deadline_exceeded
+   *
+   * @generated from field: uint32 connect_timeout_ms = 2;
+   */
+  connectTimeoutMs: number;
+
+  /**
+   * no byte went either way for so long: deadline_exceeded; 0: no limit
+   *
+   * @generated from field: uint32 idle_timeout_ms = 3;
+   */
+  idleTimeoutMs: number;
+};
+
+/**
+ * Describes the message tvm.guest.v1.DialPort.
+ * Use `create(DialPortSchema)` to create a new message.
+ */
+export declare const DialPortSchema: GenMessage<DialPort>;
+
+/**
+ * @generated from message tvm.guest.v1.Connected
+ */
+export declare type Connected = Message<"tvm.guest.v1.Connected"> & {
+  /**
+   * "127.0.0.1:8080"
+   *
+   * @generated from field: string address = 1;
+   */
+  address: string;
+};
+
+/**
+ * Describes the message tvm.guest.v1.Connected.
+ * Use `create(ConnectedSchema)` to create a new message.
+ */
+export declare const ConnectedSchema: GenMessage<Connected>;
 
 /**
  * @generated from message tvm.guest.v1.TerminalSize
