@@ -5,7 +5,6 @@ import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
-import { systemClock } from '@tvm/kit/clock.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { makeManualClock } from '@tvm/kit/manual-clock.ts';
 import { makeFleet } from '../flintlock/fleet.ts';
@@ -38,10 +37,7 @@ function makeActivity(): SessionActivity {
 async function setUp() {
   const flintlock = makeFakeFlintlock();
   const clock = makeManualClock();
-  const fleet = makeFleet(new Map([['node-a', flintlock.client]]), {
-    clock: systemClock,
-    log: makeLogger('test', 'silent'),
-  });
+  const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log: makeLogger('test', 'silent') });
   const stop = new AbortController();
   const running = fleet.run(stop.signal);
   const vms = new Map<string, MicroVm>();
@@ -138,9 +134,21 @@ test('what is wrong with a machine is said at once, with what to do', async () =
   assert.deepEqual([(await world.why()).reason], ['MachinePaused']);
   world.set(world.vm);
   assert.equal((await world.machines.obtain(session)).machine.state, MachineState.RUNNING, 'one that rests is resumed');
+});
+
+test('a node that is away for a moment is waited for; one that stays away is told of', async () => {
+  await using world = await setUp();
+  world.set(world.vm);
+  await world.create();
+  await world.clock.advance(0);
   world.flintlock.goAway();
   await world.clock.advance(0);
-  await new Promise((resolve) => setTimeout(resolve, 20));
+  const obtained = world.machines.obtain(session);
+  world.flintlock.restore();
+  await world.clock.advance(1_000);
+  assert.equal((await obtained).node, 'node-a');
+  world.flintlock.goAway();
+  await world.clock.advance(6_000);
   assert.equal((await world.why()).reason, 'NodeUnreachable');
 });
 

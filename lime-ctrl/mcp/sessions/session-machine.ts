@@ -17,6 +17,8 @@ import type { SessionActivity } from './activity.ts';
 const waitMs = 25_000;
 const resumeDeadlineMs = 30_000;
 const lookDeadlineMs = 2_000;
+/** A node that is away for so long may just be starting, or not have told all of its machines yet. */
+const nodeGraceMs = 5_000;
 
 export interface SessionMachineDeps {
   fleet: Fleet;
@@ -135,7 +137,7 @@ function placeOf({ fleet, microVms }: SessionMachineDeps, session: McpSession): 
 }
 
 /** Its machine as it is now, or why there is none to work in. */
-function look({ fleet, microVms }: SessionMachineDeps, session: McpSession): Up | TvmError {
+function look({ fleet, microVms, clock }: SessionMachineDeps, session: McpSession): Up | TvmError {
   const { namespace } = session.metadata;
   const { vmId } = session.spec;
   const own = microVms.get(`${namespace}/${machineNameOf(session)}`);
@@ -151,7 +153,7 @@ function look({ fleet, microVms }: SessionMachineDeps, session: McpSession): Up 
   const { vm } = binding;
   if (vm.metadata.deletionTimestamp) return about(vm, 'unavailable', notReady, 'is being destroyed', waiting);
   const placed = fleet.machine(vm.metadata.uid ?? '', vm.status?.host);
-  return placed ? lookAt(fleet, vm, placed) : withoutMachine(vm);
+  return placed ? lookAt(nodeOf(placed, fleet, clock), vm, placed) : withoutMachine(vm);
 }
 
 const waiting = { reason: notReady, retryAfterSeconds: 5, hint: 'Call again in a few seconds.' };
@@ -163,8 +165,15 @@ function withoutMachine(vm: MicroVm): TvmError {
   return about(vm, 'unavailable', notReady, `is not there yet${message ? `: ${message}` : ''}`, waiting);
 }
 
-function lookAt(fleet: Fleet, vm: MicroVm, { node, machine }: PlacedMachine): Up | TvmError {
-  if (!fleet.nodes().some(({ name, reachable }) => name === node && reachable)) return nodeAway(vm, node);
+function nodeOf({ node }: PlacedMachine, fleet: Fleet, clock: Clock): 'here' | 'awaited' | 'away' {
+  const view = fleet.nodes().find(({ name }) => name === node);
+  if (view?.reachable) return 'here';
+  return view && clock.now() - view.sinceMs < nodeGraceMs ? 'awaited' : 'away';
+}
+
+function lookAt(at: ReturnType<typeof nodeOf>, vm: MicroVm, { node, machine }: PlacedMachine): Up | TvmError {
+  if (at === 'away') return nodeAway(vm, node);
+  if (at === 'awaited') return about(vm, 'unavailable', notReady, `is on the node ${node}, which is awaited`, waiting);
   const said = machine.message || machine.reason;
   switch (machine.state) {
     case MachineState.RUNNING:
