@@ -11,6 +11,7 @@ import {
   objectNameSchema,
   observedGeneration,
 } from './meta.ts';
+import { persistentStorage } from './persistent-storage.ts';
 
 export const phases = ['Pending', 'Creating', 'Running', 'Paused', 'Stopped', 'Failed', 'Terminating'] as const;
 export type Phase = (typeof phases)[number];
@@ -67,6 +68,7 @@ const microVmRules = celRules(
   neverAddedNorRemoved('snapshot', kindName),
   neverAddedNorRemoved('command', kindName),
   neverAddedNorRemoved('args', kindName),
+  neverAddedNorRemoved('persistentStorage', kindName),
   {
     rule: '!has(self.onIdle) || has(self.idleTimeoutSeconds)',
     message: 'onIdle needs idleTimeoutSeconds: without it no machine is ever idle',
@@ -134,6 +136,7 @@ export const microVmSpec = z
     )
       .optional()
       .meta(celRules(immutable('snapshot', kindName))),
+    persistentStorage: persistentStorage.optional(),
     idleTimeoutSeconds: durationSeconds.optional().meta({
       description: 'Seconds without an open exec or file request after which onIdle is done. Default: never.',
     }),

@@ -33,6 +33,17 @@ export interface VmSpec {
   /** The immutable root disk (squashfs), attached read-only. */
   rootDiskPath: string;
   boot: VmBoot;
+  /** Attached after the root, for writing; none: undefined, or empty. Of a snapshot's VM: the same, in the same order. */
+  disks?: VmDisk[];
+}
+
+/** A disk of a VM. No other process may have it while the VM exists. */
+export interface VmDisk {
+  /** At most 20 letters, digits and "-": unique in the VM. */
+  name: string;
+  /** Of a raw image. */
+  path: string;
+  sizeMiB: number;
 }
 
 /** How a VMM ended. */
@@ -68,6 +79,8 @@ export interface Driver {
   acceleration(): Acceleration | undefined;
   /** What a snapshot depends on besides its VmSpec: VMM, version, accelerator, processor. After `probe`. */
   fingerprint(): string;
+  /** What the guest finds as the serial number of a disk whose file is there; absent: its name. */
+  serialOf?(disk: VmDisk): string;
   /** Throws `invalid_argument` when sockets in such a folder would have too long a path. */
   checkFolder(folder: string): void;
   /** Boots the VM; resolves when its VMM runs, not its guest. */

@@ -101,6 +101,13 @@ export declare type Node = Message<"tvm.flintlock.v1.Node"> & {
    * @generated from field: bool draining = 12;
    */
   draining: boolean;
+
+  /**
+   * keys
+   *
+   * @generated from field: repeated string retained_disks = 13;
+   */
+  retainedDisks: string[];
 };
 
 /**
@@ -217,6 +224,13 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
   standby: boolean;
 
   /**
+   * 4 at most, ext4
+   *
+   * @generated from field: repeated tvm.flintlock.v1.Disk disks = 10;
+   */
+  disks: Disk[];
+
+  /**
    * without a command: what is run is the image's entrypoint with these; not both
    *
    * @generated from field: repeated string args = 12;
@@ -229,6 +243,136 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
  * Use `create(MachineSpecSchema)` to create a new message.
  */
 export declare const MachineSpecSchema: GenMessage<MachineSpec>;
+
+/**
+ * @generated from message tvm.flintlock.v1.Disk
+ */
+export declare type Disk = Message<"tvm.flintlock.v1.Disk"> & {
+  /**
+   * unique in the machine
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * may be larger at the next start, never smaller
+   *
+   * @generated from field: uint32 size_mib = 2;
+   */
+  sizeMib: number;
+
+  /**
+   * in the guest
+   *
+   * @generated from field: string mount_path = 3;
+   */
+  mountPath: string;
+
+  /**
+   * a key of the caller's: the disk outlives the machine, and is found again by it; empty: it goes with the machine
+   *
+   * @generated from field: string retained_as = 4;
+   */
+  retainedAs: string;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.Disk.
+ * Use `create(DiskSchema)` to create a new message.
+ */
+export declare const DiskSchema: GenMessage<Disk>;
+
+/**
+ * @generated from message tvm.flintlock.v1.RetainedDisk
+ */
+export declare type RetainedDisk = Message<"tvm.flintlock.v1.RetainedDisk"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+
+  /**
+   * @generated from field: uint32 size_mib = 2;
+   */
+  sizeMib: number;
+
+  /**
+   * that it takes up on the node
+   *
+   * @generated from field: uint64 allocated_bytes = 3;
+   */
+  allocatedBytes: bigint;
+
+  /**
+   * that has it now; empty: none
+   *
+   * @generated from field: string machine_uid = 4;
+   */
+  machineUid: string;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.RetainedDisk.
+ * Use `create(RetainedDiskSchema)` to create a new message.
+ */
+export declare const RetainedDiskSchema: GenMessage<RetainedDisk>;
+
+/**
+ * @generated from message tvm.flintlock.v1.ListDisksRequest
+ */
+export declare type ListDisksRequest = Message<"tvm.flintlock.v1.ListDisksRequest"> & {
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.ListDisksRequest.
+ * Use `create(ListDisksRequestSchema)` to create a new message.
+ */
+export declare const ListDisksRequestSchema: GenMessage<ListDisksRequest>;
+
+/**
+ * @generated from message tvm.flintlock.v1.ListDisksResponse
+ */
+export declare type ListDisksResponse = Message<"tvm.flintlock.v1.ListDisksResponse"> & {
+  /**
+   * @generated from field: repeated tvm.flintlock.v1.RetainedDisk disks = 1;
+   */
+  disks: RetainedDisk[];
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.ListDisksResponse.
+ * Use `create(ListDisksResponseSchema)` to create a new message.
+ */
+export declare const ListDisksResponseSchema: GenMessage<ListDisksResponse>;
+
+/**
+ * @generated from message tvm.flintlock.v1.DeleteDiskRequest
+ */
+export declare type DeleteDiskRequest = Message<"tvm.flintlock.v1.DeleteDiskRequest"> & {
+  /**
+   * @generated from field: string key = 1;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.DeleteDiskRequest.
+ * Use `create(DeleteDiskRequestSchema)` to create a new message.
+ */
+export declare const DeleteDiskRequestSchema: GenMessage<DeleteDiskRequest>;
+
+/**
+ * @generated from message tvm.flintlock.v1.DeleteDiskResponse
+ */
+export declare type DeleteDiskResponse = Message<"tvm.flintlock.v1.DeleteDiskResponse"> & {
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.DeleteDiskResponse.
+ * Use `create(DeleteDiskResponseSchema)` to create a new message.
+ */
+export declare const DeleteDiskResponseSchema: GenMessage<DeleteDiskResponse>;
 
 /**
  * @generated from message tvm.flintlock.v1.Machine
@@ -431,6 +575,13 @@ export declare type StartMachineRequest = Message<"tvm.flintlock.v1.StartMachine
    * @generated from field: repeated string registry_credentials = 4;
    */
   registryCredentials: string[];
+
+  /**
+   * as they are declared now: those that are larger grow; none: they stay as they are
+   *
+   * @generated from field: repeated tvm.flintlock.v1.Disk disks = 5;
+   */
+  disks: Disk[];
 };
 
 /**
@@ -1634,6 +1785,26 @@ export declare const Flintlock: GenService<{
     methodKind: "unary";
     input: typeof GetMachineRequestSchema;
     output: typeof MachineUsageSchema;
+  },
+  /**
+   * Disks that outlive their machines, whether one has them now or not.
+   *
+   * @generated from rpc tvm.flintlock.v1.Flintlock.ListDisks
+   */
+  listDisks: {
+    methodKind: "unary";
+    input: typeof ListDisksRequestSchema;
+    output: typeof ListDisksResponseSchema;
+  },
+  /**
+   * Unknown keys are fine. Throws failed_precondition while a machine has it.
+   *
+   * @generated from rpc tvm.flintlock.v1.Flintlock.DeleteDisk
+   */
+  deleteDisk: {
+    methodKind: "unary";
+    input: typeof DeleteDiskRequestSchema;
+    output: typeof DeleteDiskResponseSchema;
   },
   /**
    * Makes sure that the image is there; progress while it is made.

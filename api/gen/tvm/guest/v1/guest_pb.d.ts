@@ -578,6 +578,13 @@ export declare type Configure = Message<"tvm.guest.v1.Configure"> & {
   defaultCwd: string;
 
   /**
+   * mounted unless they are; a file system smaller than its disk grows
+   *
+   * @generated from field: repeated tvm.guest.v1.Disk disks = 20;
+   */
+  disks: Disk[];
+
+  /**
    * what /proc/sys/kernel/random/boot_id says from now on: a snapshot would hand on its own
    *
    * @generated from field: string boot_id = 7;
@@ -590,6 +597,31 @@ export declare type Configure = Message<"tvm.guest.v1.Configure"> & {
  * Use `create(ConfigureSchema)` to create a new message.
  */
 export declare const ConfigureSchema: GenMessage<Configure>;
+
+/**
+ * @generated from message tvm.guest.v1.Disk
+ */
+export declare type Disk = Message<"tvm.guest.v1.Disk"> & {
+  /**
+   * of the block device
+   *
+   * @generated from field: string serial = 1;
+   */
+  serial: string;
+
+  /**
+   * absolute; made when it is missing
+   *
+   * @generated from field: string mount_path = 2;
+   */
+  mountPath: string;
+};
+
+/**
+ * Describes the message tvm.guest.v1.Disk.
+ * Use `create(DiskSchema)` to create a new message.
+ */
+export declare const DiskSchema: GenMessage<Disk>;
 
 /**
  * @generated from message tvm.guest.v1.Network

@@ -22,7 +22,7 @@ import { enumDesc, fileDesc, messageDesc, tsEnum } from "@bufbuild/protobuf/code
  * Describes the file tvm/guest/v1/guest.proto.
  */
 export const file_tvm_guest_v1_guest = /*@__PURE__*/
-  fileDesc("Chh0dm0vZ3Vlc3QvdjEvZ3Vlc3QucHJvdG8SDHR2bS5ndWVzdC52MSKWAgoFRnJhbWUSDgoGc3RyZWFtGAEgASgNEigKB3JlcXVlc3QYAiABKAsyFS50dm0uZ3Vlc3QudjEuUmVxdWVzdEgAEiQKBWlucHV0GAMgASgLMhMudHZtLmd1ZXN0LnYxLklucHV0SAASJgoGb3V0cHV0GAQgASgLMhQudHZtLmd1ZXN0LnYxLk91dHB1dEgAEjMKDXdpbmRvd191cGRhdGUYBSABKAsyGi50dm0uZ3Vlc3QudjEuV2luZG93VXBkYXRlSAASIAoDZW5kGAYgASgLMhEudHZtLmd1ZXN0LnYxLkVuZEgAEiYKBmNhbmNlbBgHIAEoCzIULnR2bS5ndWVzdC52MS5DYW5jZWxIAEIGCgRib2R5Ih0KDFdpbmRvd1VwZGF0ZRINCgVieXRlcxgBIAEoDSI0CgNFbmQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlYXNvbhgDIAEoCSIICgZDYW5jZWwiggcKB1JlcXVlc3QSIgoEcGluZxgBIAEoCzISLnR2bS5ndWVzdC52MS5QaW5nSAASLAoJY29uZmlndXJlGAIgASgLMhcudHZtLmd1ZXN0LnYxLkNvbmZpZ3VyZUgAEjMKDXN0YXJ0X3Byb2Nlc3MYAyABKAsyGi50dm0uZ3Vlc3QudjEuU3RhcnRQcm9jZXNzSAASNQoOYXR0YWNoX3Byb2Nlc3MYBCABKAsyGy50dm0uZ3Vlc3QudjEuQXR0YWNoUHJvY2Vzc0gAEjUKDnNpZ25hbF9wcm9jZXNzGAUgASgLMhsudHZtLmd1ZXN0LnYxLlNpZ25hbFByb2Nlc3NIABI1Cg5saXN0X3Byb2Nlc3NlcxgGIAEoCzIbLnR2bS5ndWVzdC52MS5MaXN0UHJvY2Vzc2VzSAASKwoJcmVhZF9maWxlGAcgASgLMhYudHZtLmd1ZXN0LnYxLlJlYWRGaWxlSAASLQoKd3JpdGVfZmlsZRgIIAEoCzIXLnR2bS5ndWVzdC52MS5Xcml0ZUZpbGVIABIrCglzdGF0X2ZpbGUYCSABKAsyFi50dm0uZ3Vlc3QudjEuU3RhdEZpbGVIABItCgpsaXN0X2ZpbGVzGAogASgLMhcudHZtLmd1ZXN0LnYxLkxpc3RGaWxlc0gAEjUKDm1ha2VfZGlyZWN0b3J5GAsgASgLMhsudHZtLmd1ZXN0LnYxLk1ha2VEaXJlY3RvcnlIABIrCgltb3ZlX2ZpbGUYDCABKAsyFi50dm0uZ3Vlc3QudjEuTW92ZUZpbGVIABIvCgtyZW1vdmVfZmlsZRgNIAEoCzIYLnR2bS5ndWVzdC52MS5SZW1vdmVGaWxlSAASLwoLd2F0Y2hfZmlsZXMYDiABKAsyGC50dm0uZ3Vlc3QudjEuV2F0Y2hGaWxlc0gAEioKCHNodXRkb3duGA8gASgLMhYudHZtLmd1ZXN0LnYxLlNodXRkb3duSAASKwoJZ2V0X3VzYWdlGBAgASgLMhYudHZtLmd1ZXN0LnYxLkdldFVzYWdlSAASPwoTcHJlcGFyZV9pbnRlcnByZXRlchgRIAEoCzIgLnR2bS5ndWVzdC52MS5QcmVwYXJlSW50ZXJwcmV0ZXJIABIrCglkaWFsX3BvcnQYEiABKAsyFi50dm0uZ3Vlc3QudjEuRGlhbFBvcnRIAEIGCgRjYWxsIoABCgVJbnB1dBIPCgVzdGRpbhgBIAEoDEgAEg8KBWNodW5rGAIgASgMSAASDQoDZW5kGAMgASgISAASEAoGc2lnbmFsGAQgASgJSAASLAoGcmVzaXplGAUgASgLMhoudHZtLmd1ZXN0LnYxLlRlcm1pbmFsU2l6ZUgAQgYKBGJvZHkijwQKBk91dHB1dBIiCgRwb25nGAEgASgLMhIudHZtLmd1ZXN0LnYxLlBvbmdIABIuCgpjb25maWd1cmVkGAIgASgLMhgudHZtLmd1ZXN0LnYxLkNvbmZpZ3VyZWRIABIvCgdzdGFydGVkGAMgASgLMhwudHZtLmd1ZXN0LnYxLlByb2Nlc3NTdGFydGVkSAASEAoGc3Rkb3V0GAQgASgMSAASEAoGc3RkZXJyGAUgASgMSAASLQoGZXhpdGVkGAYgASgLMhsudHZtLmd1ZXN0LnYxLlByb2Nlc3NFeGl0ZWRIABIuCglwcm9jZXNzZXMYByABKAsyGS50dm0uZ3Vlc3QudjEuUHJvY2Vzc0xpc3RIABImCgRmaWxlGAggASgLMhYudHZtLmd1ZXN0LnYxLkZpbGVJbmZvSAASDwoFY2h1bmsYCSABKAxIABItCgpmaWxlX2V2ZW50GAogASgLMhcudHZtLmd1ZXN0LnYxLkZpbGVFdmVudEgAEiQKBXVzYWdlGAsgASgLMhMudHZtLmd1ZXN0LnYxLlVzYWdlSAASKgoIcHJlcGFyZWQYDCABKAsyFi50dm0uZ3Vlc3QudjEuUHJlcGFyZWRIABIsCgljb25uZWN0ZWQYDSABKAsyFy50dm0uZ3Vlc3QudjEuQ29ubmVjdGVkSAASDQoDZW5kGA4gASgISABCBgoEYm9keSIGCgRQaW5nIlEKBFBvbmcSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRIPCgdib290X2lkGAIgASgJEg4KBmtlcm5lbBgDIAEoCRIRCgl1cHRpbWVfbXMYBCABKAQilwIKCUNvbmZpZ3VyZRIQCghob3N0bmFtZRgBIAEoCRISCgptYWNoaW5lX2lkGAIgASgJEhQKDHVuaXhfdGltZV9ucxgDIAEoBBIPCgdlbnRyb3B5GAQgASgMEi0KA2VudhgFIAMoCzIgLnR2bS5ndWVzdC52MS5Db25maWd1cmUuRW52RW50cnkSJgoHbmV0d29yaxgGIAEoCzIVLnR2bS5ndWVzdC52MS5OZXR3b3JrEhQKDGRlZmF1bHRfdXNlchgIIAEoCRITCgtkZWZhdWx0X2N3ZBgJIAEoCRIPCgdib290X2lkGAcgASgJGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiUwoHTmV0d29yaxIRCglpbnRlcmZhY2UYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIPCgdnYXRld2F5GAMgASgJEhMKC2Ruc19zZXJ2ZXJzGAQgAygJIh0KCkNvbmZpZ3VyZWQSDwoHYm9vdF9pZBgBIAEoCSK+AgoMU3RhcnRQcm9jZXNzEgwKBGFyZ3YYASADKAkSMAoDZW52GAIgAygLMiMudHZtLmd1ZXN0LnYxLlN0YXJ0UHJvY2Vzcy5FbnZFbnRyeRILCgNjd2QYAyABKAkSDAoEdXNlchgEIAEoCRIsCgh0ZXJtaW5hbBgFIAEoCzIaLnR2bS5ndWVzdC52MS5UZXJtaW5hbFNpemUSDQoFc3RkaW4YBiABKAgSEgoKdGltZW91dF9tcxgHIAEoDRIMCgRrZWVwGAggASgIEicKBWZpbGVzGAkgAygLMhgudHZtLmd1ZXN0LnYxLklubGluZUZpbGUSCgoCaWQYCiABKAkSEwoLaW50ZXJwcmV0ZXIYCyABKAkaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI0ChJQcmVwYXJlSW50ZXJwcmV0ZXISDAoEbmFtZRgBIAEoCRIQCghleGVyY2lzZRgCIAEoCCIqCghQcmVwYXJlZBINCgV3YWl0cxgBIAEoCBIPCgd3aHlfbm90GAIgASgJIjkKCklubGluZUZpbGUSDAoEcGF0aBgBIAEoCRIPCgdjb250ZW50GAIgASgMEgwKBG1vZGUYAyABKA0iTQoIRGlhbFBvcnQSDAoEcG9ydBgBIAEoDRIaChJjb25uZWN0X3RpbWVvdXRfbXMYAiABKA0SFwoPaWRsZV90aW1lb3V0X21zGAMgASgNIhwKCUNvbm5lY3RlZBIPCgdhZGRyZXNzGAEgASgJIi0KDFRlcm1pbmFsU2l6ZRIMCgRyb3dzGAEgASgNEg8KB2NvbHVtbnMYAiABKA0iSQoNQXR0YWNoUHJvY2VzcxIKCgJpZBgBIAEoCRIVCg1zdGRvdXRfb2Zmc2V0GAIgASgEEhUKDXN0ZGVycl9vZmZzZXQYAyABKAQiKwoNU2lnbmFsUHJvY2VzcxIKCgJpZBgBIAEoCRIOCgZzaWduYWwYAiABKAkiDwoNTGlzdFByb2Nlc3NlcyI7CgtQcm9jZXNzTGlzdBIsCglwcm9jZXNzZXMYASADKAsyGS50dm0uZ3Vlc3QudjEuUHJvY2Vzc0luZm8ibwoLUHJvY2Vzc0luZm8SCgoCaWQYASABKAkSCwoDcGlkGAIgASgNEgwKBGFyZ3YYAyADKAkSDAoEa2VwdBgEIAEoCBIrCgZleGl0ZWQYBSABKAsyGy50dm0uZ3Vlc3QudjEuUHJvY2Vzc0V4aXRlZCJXCg5Qcm9jZXNzU3RhcnRlZBIKCgJpZBgBIAEoCRILCgNwaWQYAiABKA0SFQoNc3Rkb3V0X29mZnNldBgDIAEoBBIVCg1zdGRlcnJfb2Zmc2V0GAQgASgEIkAKDVByb2Nlc3NFeGl0ZWQSDAoEY29kZRgBIAEoBRIOCgZzaWduYWwYAiABKAkSEQoJdGltZWRfb3V0GAMgASgIIjcKCFJlYWRGaWxlEgwKBHBhdGgYASABKAkSDgoGb2Zmc2V0GAIgASgEEg0KBWxpbWl0GAMgASgEIm0KCVdyaXRlRmlsZRIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKA0SDAoEdXNlchgDIAEoCRIOCgZhcHBlbmQYBCABKAgSFAoMbWFrZV9wYXJlbnRzGAUgASgIEhAKCG10aW1lX25zGAYgASgEIhgKCFN0YXRGaWxlEgwKBHBhdGgYASABKAkiKAoJTGlzdEZpbGVzEgwKBHBhdGgYASABKAkSDQoFZGVwdGgYAiABKA0iPAoNTWFrZURpcmVjdG9yeRIMCgRwYXRoGAEgASgJEgwKBG1vZGUYAiABKA0SDwoHcGFyZW50cxgDIAEoCCI3CghNb3ZlRmlsZRIMCgRmcm9tGAEgASgJEgoKAnRvGAIgASgJEhEKCW92ZXJ3cml0ZRgDIAEoCCItCgpSZW1vdmVGaWxlEgwKBHBhdGgYASABKAkSEQoJcmVjdXJzaXZlGAIgASgIIi0KCldhdGNoRmlsZXMSDAoEcGF0aBgBIAEoCRIRCglyZWN1cnNpdmUYAiABKAgimwEKCEZpbGVJbmZvEgwKBHBhdGgYASABKAkSJAoEdHlwZRgCIAEoDjIWLnR2bS5ndWVzdC52MS5GaWxlVHlwZRIMCgRzaXplGAMgASgEEgwKBG1vZGUYBCABKA0SCwoDdWlkGAUgASgNEgsKA2dpZBgGIAEoDRIQCghtdGltZV9ucxgHIAEoBBITCgtsaW5rX3RhcmdldBgIIAEoCSJWCglGaWxlRXZlbnQSKQoEa2luZBgBIAEoDjIbLnR2bS5ndWVzdC52MS5GaWxlRXZlbnRLaW5kEgwKBHBhdGgYAiABKAkSEAoIbW92ZWRfdG8YAyABKAkiGgoIU2h1dGRvd24SDgoGcmVib290GAEgASgIIgoKCEdldFVzYWdlIqIBCgVVc2FnZRIaChJtZW1vcnlfdG90YWxfYnl0ZXMYASABKAQSHgoWbWVtb3J5X2F2YWlsYWJsZV9ieXRlcxgCIAEoBBIYChBkaXNrX3RvdGFsX2J5dGVzGAMgASgEEhcKD2Rpc2tfZnJlZV9ieXRlcxgEIAEoBBITCgtjcHVfdGltZV9tcxgFIAEoBBIVCg1wcm9jZXNzX2NvdW50GAYgASgNKoEBCghGaWxlVHlwZRIZChVGSUxFX1RZUEVfVU5TUEVDSUZJRUQQABIVChFGSUxFX1RZUEVfUkVHVUxBUhABEhcKE0ZJTEVfVFlQRV9ESVJFQ1RPUlkQAhIVChFGSUxFX1RZUEVfU1lNTElOSxADEhMKD0ZJTEVfVFlQRV9PVEhFUhAEKtwBCg1GaWxlRXZlbnRLaW5kEh8KG0ZJTEVfRVZFTlRfS0lORF9VTlNQRUNJRklFRBAAEhkKFUZJTEVfRVZFTlRfS0lORF9SRUFEWRABEhsKF0ZJTEVfRVZFTlRfS0lORF9DUkVBVEVEEAISHAoYRklMRV9FVkVOVF9LSU5EX01PRElGSUVEEAMSGwoXRklMRV9FVkVOVF9LSU5EX1JFTU9WRUQQBBIZChVGSUxFX0VWRU5UX0tJTkRfTU9WRUQQBRIcChhGSUxFX0VWRU5UX0tJTkRfT1ZFUkZMT1cQBmIGcHJvdG8z");
+  fileDesc("Chh0dm0vZ3Vlc3QvdjEvZ3Vlc3QucHJvdG8SDHR2bS5ndWVzdC52MSKWAgoFRnJhbWUSDgoGc3RyZWFtGAEgASgNEigKB3JlcXVlc3QYAiABKAsyFS50dm0uZ3Vlc3QudjEuUmVxdWVzdEgAEiQKBWlucHV0GAMgASgLMhMudHZtLmd1ZXN0LnYxLklucHV0SAASJgoGb3V0cHV0GAQgASgLMhQudHZtLmd1ZXN0LnYxLk91dHB1dEgAEjMKDXdpbmRvd191cGRhdGUYBSABKAsyGi50dm0uZ3Vlc3QudjEuV2luZG93VXBkYXRlSAASIAoDZW5kGAYgASgLMhEudHZtLmd1ZXN0LnYxLkVuZEgAEiYKBmNhbmNlbBgHIAEoCzIULnR2bS5ndWVzdC52MS5DYW5jZWxIAEIGCgRib2R5Ih0KDFdpbmRvd1VwZGF0ZRINCgVieXRlcxgBIAEoDSI0CgNFbmQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlYXNvbhgDIAEoCSIICgZDYW5jZWwiggcKB1JlcXVlc3QSIgoEcGluZxgBIAEoCzISLnR2bS5ndWVzdC52MS5QaW5nSAASLAoJY29uZmlndXJlGAIgASgLMhcudHZtLmd1ZXN0LnYxLkNvbmZpZ3VyZUgAEjMKDXN0YXJ0X3Byb2Nlc3MYAyABKAsyGi50dm0uZ3Vlc3QudjEuU3RhcnRQcm9jZXNzSAASNQoOYXR0YWNoX3Byb2Nlc3MYBCABKAsyGy50dm0uZ3Vlc3QudjEuQXR0YWNoUHJvY2Vzc0gAEjUKDnNpZ25hbF9wcm9jZXNzGAUgASgLMhsudHZtLmd1ZXN0LnYxLlNpZ25hbFByb2Nlc3NIABI1Cg5saXN0X3Byb2Nlc3NlcxgGIAEoCzIbLnR2bS5ndWVzdC52MS5MaXN0UHJvY2Vzc2VzSAASKwoJcmVhZF9maWxlGAcgASgLMhYudHZtLmd1ZXN0LnYxLlJlYWRGaWxlSAASLQoKd3JpdGVfZmlsZRgIIAEoCzIXLnR2bS5ndWVzdC52MS5Xcml0ZUZpbGVIABIrCglzdGF0X2ZpbGUYCSABKAsyFi50dm0uZ3Vlc3QudjEuU3RhdEZpbGVIABItCgpsaXN0X2ZpbGVzGAogASgLMhcudHZtLmd1ZXN0LnYxLkxpc3RGaWxlc0gAEjUKDm1ha2VfZGlyZWN0b3J5GAsgASgLMhsudHZtLmd1ZXN0LnYxLk1ha2VEaXJlY3RvcnlIABIrCgltb3ZlX2ZpbGUYDCABKAsyFi50dm0uZ3Vlc3QudjEuTW92ZUZpbGVIABIvCgtyZW1vdmVfZmlsZRgNIAEoCzIYLnR2bS5ndWVzdC52MS5SZW1vdmVGaWxlSAASLwoLd2F0Y2hfZmlsZXMYDiABKAsyGC50dm0uZ3Vlc3QudjEuV2F0Y2hGaWxlc0gAEioKCHNodXRkb3duGA8gASgLMhYudHZtLmd1ZXN0LnYxLlNodXRkb3duSAASKwoJZ2V0X3VzYWdlGBAgASgLMhYudHZtLmd1ZXN0LnYxLkdldFVzYWdlSAASPwoTcHJlcGFyZV9pbnRlcnByZXRlchgRIAEoCzIgLnR2bS5ndWVzdC52MS5QcmVwYXJlSW50ZXJwcmV0ZXJIABIrCglkaWFsX3BvcnQYEiABKAsyFi50dm0uZ3Vlc3QudjEuRGlhbFBvcnRIAEIGCgRjYWxsIoABCgVJbnB1dBIPCgVzdGRpbhgBIAEoDEgAEg8KBWNodW5rGAIgASgMSAASDQoDZW5kGAMgASgISAASEAoGc2lnbmFsGAQgASgJSAASLAoGcmVzaXplGAUgASgLMhoudHZtLmd1ZXN0LnYxLlRlcm1pbmFsU2l6ZUgAQgYKBGJvZHkijwQKBk91dHB1dBIiCgRwb25nGAEgASgLMhIudHZtLmd1ZXN0LnYxLlBvbmdIABIuCgpjb25maWd1cmVkGAIgASgLMhgudHZtLmd1ZXN0LnYxLkNvbmZpZ3VyZWRIABIvCgdzdGFydGVkGAMgASgLMhwudHZtLmd1ZXN0LnYxLlByb2Nlc3NTdGFydGVkSAASEAoGc3Rkb3V0GAQgASgMSAASEAoGc3RkZXJyGAUgASgMSAASLQoGZXhpdGVkGAYgASgLMhsudHZtLmd1ZXN0LnYxLlByb2Nlc3NFeGl0ZWRIABIuCglwcm9jZXNzZXMYByABKAsyGS50dm0uZ3Vlc3QudjEuUHJvY2Vzc0xpc3RIABImCgRmaWxlGAggASgLMhYudHZtLmd1ZXN0LnYxLkZpbGVJbmZvSAASDwoFY2h1bmsYCSABKAxIABItCgpmaWxlX2V2ZW50GAogASgLMhcudHZtLmd1ZXN0LnYxLkZpbGVFdmVudEgAEiQKBXVzYWdlGAsgASgLMhMudHZtLmd1ZXN0LnYxLlVzYWdlSAASKgoIcHJlcGFyZWQYDCABKAsyFi50dm0uZ3Vlc3QudjEuUHJlcGFyZWRIABIsCgljb25uZWN0ZWQYDSABKAsyFy50dm0uZ3Vlc3QudjEuQ29ubmVjdGVkSAASDQoDZW5kGA4gASgISABCBgoEYm9keSIGCgRQaW5nIlEKBFBvbmcSFQoNYWdlbnRfdmVyc2lvbhgBIAEoCRIPCgdib290X2lkGAIgASgJEg4KBmtlcm5lbBgDIAEoCRIRCgl1cHRpbWVfbXMYBCABKAQiugIKCUNvbmZpZ3VyZRIQCghob3N0bmFtZRgBIAEoCRISCgptYWNoaW5lX2lkGAIgASgJEhQKDHVuaXhfdGltZV9ucxgDIAEoBBIPCgdlbnRyb3B5GAQgASgMEi0KA2VudhgFIAMoCzIgLnR2bS5ndWVzdC52MS5Db25maWd1cmUuRW52RW50cnkSJgoHbmV0d29yaxgGIAEoCzIVLnR2bS5ndWVzdC52MS5OZXR3b3JrEhQKDGRlZmF1bHRfdXNlchgIIAEoCRITCgtkZWZhdWx0X2N3ZBgJIAEoCRIhCgVkaXNrcxgUIAMoCzISLnR2bS5ndWVzdC52MS5EaXNrEg8KB2Jvb3RfaWQYByABKAkaKgoIRW52RW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIqCgREaXNrEg4KBnNlcmlhbBgBIAEoCRISCgptb3VudF9wYXRoGAIgASgJIlMKB05ldHdvcmsSEQoJaW50ZXJmYWNlGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDwoHZ2F0ZXdheRgDIAEoCRITCgtkbnNfc2VydmVycxgEIAMoCSIdCgpDb25maWd1cmVkEg8KB2Jvb3RfaWQYASABKAkivgIKDFN0YXJ0UHJvY2VzcxIMCgRhcmd2GAEgAygJEjAKA2VudhgCIAMoCzIjLnR2bS5ndWVzdC52MS5TdGFydFByb2Nlc3MuRW52RW50cnkSCwoDY3dkGAMgASgJEgwKBHVzZXIYBCABKAkSLAoIdGVybWluYWwYBSABKAsyGi50dm0uZ3Vlc3QudjEuVGVybWluYWxTaXplEg0KBXN0ZGluGAYgASgIEhIKCnRpbWVvdXRfbXMYByABKA0SDAoEa2VlcBgIIAEoCBInCgVmaWxlcxgJIAMoCzIYLnR2bS5ndWVzdC52MS5JbmxpbmVGaWxlEgoKAmlkGAogASgJEhMKC2ludGVycHJldGVyGAsgASgJGioKCEVudkVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiNAoSUHJlcGFyZUludGVycHJldGVyEgwKBG5hbWUYASABKAkSEAoIZXhlcmNpc2UYAiABKAgiKgoIUHJlcGFyZWQSDQoFd2FpdHMYASABKAgSDwoHd2h5X25vdBgCIAEoCSI5CgpJbmxpbmVGaWxlEgwKBHBhdGgYASABKAkSDwoHY29udGVudBgCIAEoDBIMCgRtb2RlGAMgASgNIk0KCERpYWxQb3J0EgwKBHBvcnQYASABKA0SGgoSY29ubmVjdF90aW1lb3V0X21zGAIgASgNEhcKD2lkbGVfdGltZW91dF9tcxgDIAEoDSIcCglDb25uZWN0ZWQSDwoHYWRkcmVzcxgBIAEoCSItCgxUZXJtaW5hbFNpemUSDAoEcm93cxgBIAEoDRIPCgdjb2x1bW5zGAIgASgNIkkKDUF0dGFjaFByb2Nlc3MSCgoCaWQYASABKAkSFQoNc3Rkb3V0X29mZnNldBgCIAEoBBIVCg1zdGRlcnJfb2Zmc2V0GAMgASgEIisKDVNpZ25hbFByb2Nlc3MSCgoCaWQYASABKAkSDgoGc2lnbmFsGAIgASgJIg8KDUxpc3RQcm9jZXNzZXMiOwoLUHJvY2Vzc0xpc3QSLAoJcHJvY2Vzc2VzGAEgAygLMhkudHZtLmd1ZXN0LnYxLlByb2Nlc3NJbmZvIm8KC1Byb2Nlc3NJbmZvEgoKAmlkGAEgASgJEgsKA3BpZBgCIAEoDRIMCgRhcmd2GAMgAygJEgwKBGtlcHQYBCABKAgSKwoGZXhpdGVkGAUgASgLMhsudHZtLmd1ZXN0LnYxLlByb2Nlc3NFeGl0ZWQiVwoOUHJvY2Vzc1N0YXJ0ZWQSCgoCaWQYASABKAkSCwoDcGlkGAIgASgNEhUKDXN0ZG91dF9vZmZzZXQYAyABKAQSFQoNc3RkZXJyX29mZnNldBgEIAEoBCJACg1Qcm9jZXNzRXhpdGVkEgwKBGNvZGUYASABKAUSDgoGc2lnbmFsGAIgASgJEhEKCXRpbWVkX291dBgDIAEoCCI3CghSZWFkRmlsZRIMCgRwYXRoGAEgASgJEg4KBm9mZnNldBgCIAEoBBINCgVsaW1pdBgDIAEoBCJtCglXcml0ZUZpbGUSDAoEcGF0aBgBIAEoCRIMCgRtb2RlGAIgASgNEgwKBHVzZXIYAyABKAkSDgoGYXBwZW5kGAQgASgIEhQKDG1ha2VfcGFyZW50cxgFIAEoCBIQCghtdGltZV9ucxgGIAEoBCIYCghTdGF0RmlsZRIMCgRwYXRoGAEgASgJIigKCUxpc3RGaWxlcxIMCgRwYXRoGAEgASgJEg0KBWRlcHRoGAIgASgNIjwKDU1ha2VEaXJlY3RvcnkSDAoEcGF0aBgBIAEoCRIMCgRtb2RlGAIgASgNEg8KB3BhcmVudHMYAyABKAgiNwoITW92ZUZpbGUSDAoEZnJvbRgBIAEoCRIKCgJ0bxgCIAEoCRIRCglvdmVyd3JpdGUYAyABKAgiLQoKUmVtb3ZlRmlsZRIMCgRwYXRoGAEgASgJEhEKCXJlY3Vyc2l2ZRgCIAEoCCItCgpXYXRjaEZpbGVzEgwKBHBhdGgYASABKAkSEQoJcmVjdXJzaXZlGAIgASgIIpsBCghGaWxlSW5mbxIMCgRwYXRoGAEgASgJEiQKBHR5cGUYAiABKA4yFi50dm0uZ3Vlc3QudjEuRmlsZVR5cGUSDAoEc2l6ZRgDIAEoBBIMCgRtb2RlGAQgASgNEgsKA3VpZBgFIAEoDRILCgNnaWQYBiABKA0SEAoIbXRpbWVfbnMYByABKAQSEwoLbGlua190YXJnZXQYCCABKAkiVgoJRmlsZUV2ZW50EikKBGtpbmQYASABKA4yGy50dm0uZ3Vlc3QudjEuRmlsZUV2ZW50S2luZBIMCgRwYXRoGAIgASgJEhAKCG1vdmVkX3RvGAMgASgJIhoKCFNodXRkb3duEg4KBnJlYm9vdBgBIAEoCCIKCghHZXRVc2FnZSKiAQoFVXNhZ2USGgoSbWVtb3J5X3RvdGFsX2J5dGVzGAEgASgEEh4KFm1lbW9yeV9hdmFpbGFibGVfYnl0ZXMYAiABKAQSGAoQZGlza190b3RhbF9ieXRlcxgDIAEoBBIXCg9kaXNrX2ZyZWVfYnl0ZXMYBCABKAQSEwoLY3B1X3RpbWVfbXMYBSABKAQSFQoNcHJvY2Vzc19jb3VudBgGIAEoDSqBAQoIRmlsZVR5cGUSGQoVRklMRV9UWVBFX1VOU1BFQ0lGSUVEEAASFQoRRklMRV9UWVBFX1JFR1VMQVIQARIXChNGSUxFX1RZUEVfRElSRUNUT1JZEAISFQoRRklMRV9UWVBFX1NZTUxJTksQAxITCg9GSUxFX1RZUEVfT1RIRVIQBCrcAQoNRmlsZUV2ZW50S2luZBIfChtGSUxFX0VWRU5UX0tJTkRfVU5TUEVDSUZJRUQQABIZChVGSUxFX0VWRU5UX0tJTkRfUkVBRFkQARIbChdGSUxFX0VWRU5UX0tJTkRfQ1JFQVRFRBACEhwKGEZJTEVfRVZFTlRfS0lORF9NT0RJRklFRBADEhsKF0ZJTEVfRVZFTlRfS0lORF9SRU1PVkVEEAQSGQoVRklMRV9FVkVOVF9LSU5EX01PVkVEEAUSHAoYRklMRV9FVkVOVF9LSU5EX09WRVJGTE9XEAZiBnByb3RvMw");
 
 /**
  * Describes the message tvm.guest.v1.Frame.
@@ -95,207 +95,214 @@ export const ConfigureSchema = /*@__PURE__*/
   messageDesc(file_tvm_guest_v1_guest, 9);
 
 /**
+ * Describes the message tvm.guest.v1.Disk.
+ * Use `create(DiskSchema)` to create a new message.
+ */
+export const DiskSchema = /*@__PURE__*/
+  messageDesc(file_tvm_guest_v1_guest, 10);
+
+/**
  * Describes the message tvm.guest.v1.Network.
  * Use `create(NetworkSchema)` to create a new message.
  */
 export const NetworkSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 10);
+  messageDesc(file_tvm_guest_v1_guest, 11);
 
 /**
  * Describes the message tvm.guest.v1.Configured.
  * Use `create(ConfiguredSchema)` to create a new message.
  */
 export const ConfiguredSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 11);
+  messageDesc(file_tvm_guest_v1_guest, 12);
 
 /**
  * Describes the message tvm.guest.v1.StartProcess.
  * Use `create(StartProcessSchema)` to create a new message.
  */
 export const StartProcessSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 12);
+  messageDesc(file_tvm_guest_v1_guest, 13);
 
 /**
  * Describes the message tvm.guest.v1.PrepareInterpreter.
  * Use `create(PrepareInterpreterSchema)` to create a new message.
  */
 export const PrepareInterpreterSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 13);
+  messageDesc(file_tvm_guest_v1_guest, 14);
 
 /**
  * Describes the message tvm.guest.v1.Prepared.
  * Use `create(PreparedSchema)` to create a new message.
  */
 export const PreparedSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 14);
+  messageDesc(file_tvm_guest_v1_guest, 15);
 
 /**
  * Describes the message tvm.guest.v1.InlineFile.
  * Use `create(InlineFileSchema)` to create a new message.
  */
 export const InlineFileSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 15);
+  messageDesc(file_tvm_guest_v1_guest, 16);
 
 /**
  * Describes the message tvm.guest.v1.DialPort.
  * Use `create(DialPortSchema)` to create a new message.
  */
 export const DialPortSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 16);
+  messageDesc(file_tvm_guest_v1_guest, 17);
 
 /**
  * Describes the message tvm.guest.v1.Connected.
  * Use `create(ConnectedSchema)` to create a new message.
  */
 export const ConnectedSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 17);
+  messageDesc(file_tvm_guest_v1_guest, 18);
 
 /**
  * Describes the message tvm.guest.v1.TerminalSize.
  * Use `create(TerminalSizeSchema)` to create a new message.
  */
 export const TerminalSizeSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 18);
+  messageDesc(file_tvm_guest_v1_guest, 19);
 
 /**
  * Describes the message tvm.guest.v1.AttachProcess.
  * Use `create(AttachProcessSchema)` to create a new message.
  */
 export const AttachProcessSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 19);
+  messageDesc(file_tvm_guest_v1_guest, 20);
 
 /**
  * Describes the message tvm.guest.v1.SignalProcess.
  * Use `create(SignalProcessSchema)` to create a new message.
  */
 export const SignalProcessSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 20);
+  messageDesc(file_tvm_guest_v1_guest, 21);
 
 /**
  * Describes the message tvm.guest.v1.ListProcesses.
  * Use `create(ListProcessesSchema)` to create a new message.
  */
 export const ListProcessesSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 21);
+  messageDesc(file_tvm_guest_v1_guest, 22);
 
 /**
  * Describes the message tvm.guest.v1.ProcessList.
  * Use `create(ProcessListSchema)` to create a new message.
  */
 export const ProcessListSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 22);
+  messageDesc(file_tvm_guest_v1_guest, 23);
 
 /**
  * Describes the message tvm.guest.v1.ProcessInfo.
  * Use `create(ProcessInfoSchema)` to create a new message.
  */
 export const ProcessInfoSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 23);
+  messageDesc(file_tvm_guest_v1_guest, 24);
 
 /**
  * Describes the message tvm.guest.v1.ProcessStarted.
  * Use `create(ProcessStartedSchema)` to create a new message.
  */
 export const ProcessStartedSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 24);
+  messageDesc(file_tvm_guest_v1_guest, 25);
 
 /**
  * Describes the message tvm.guest.v1.ProcessExited.
  * Use `create(ProcessExitedSchema)` to create a new message.
  */
 export const ProcessExitedSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 25);
+  messageDesc(file_tvm_guest_v1_guest, 26);
 
 /**
  * Describes the message tvm.guest.v1.ReadFile.
  * Use `create(ReadFileSchema)` to create a new message.
  */
 export const ReadFileSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 26);
+  messageDesc(file_tvm_guest_v1_guest, 27);
 
 /**
  * Describes the message tvm.guest.v1.WriteFile.
  * Use `create(WriteFileSchema)` to create a new message.
  */
 export const WriteFileSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 27);
+  messageDesc(file_tvm_guest_v1_guest, 28);
 
 /**
  * Describes the message tvm.guest.v1.StatFile.
  * Use `create(StatFileSchema)` to create a new message.
  */
 export const StatFileSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 28);
+  messageDesc(file_tvm_guest_v1_guest, 29);
 
 /**
  * Describes the message tvm.guest.v1.ListFiles.
  * Use `create(ListFilesSchema)` to create a new message.
  */
 export const ListFilesSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 29);
+  messageDesc(file_tvm_guest_v1_guest, 30);
 
 /**
  * Describes the message tvm.guest.v1.MakeDirectory.
  * Use `create(MakeDirectorySchema)` to create a new message.
  */
 export const MakeDirectorySchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 30);
+  messageDesc(file_tvm_guest_v1_guest, 31);
 
 /**
  * Describes the message tvm.guest.v1.MoveFile.
  * Use `create(MoveFileSchema)` to create a new message.
  */
 export const MoveFileSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 31);
+  messageDesc(file_tvm_guest_v1_guest, 32);
 
 /**
  * Describes the message tvm.guest.v1.RemoveFile.
  * Use `create(RemoveFileSchema)` to create a new message.
  */
 export const RemoveFileSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 32);
+  messageDesc(file_tvm_guest_v1_guest, 33);
 
 /**
  * Describes the message tvm.guest.v1.WatchFiles.
  * Use `create(WatchFilesSchema)` to create a new message.
  */
 export const WatchFilesSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 33);
+  messageDesc(file_tvm_guest_v1_guest, 34);
 
 /**
  * Describes the message tvm.guest.v1.FileInfo.
  * Use `create(FileInfoSchema)` to create a new message.
  */
 export const FileInfoSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 34);
+  messageDesc(file_tvm_guest_v1_guest, 35);
 
 /**
  * Describes the message tvm.guest.v1.FileEvent.
  * Use `create(FileEventSchema)` to create a new message.
  */
 export const FileEventSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 35);
+  messageDesc(file_tvm_guest_v1_guest, 36);
 
 /**
  * Describes the message tvm.guest.v1.Shutdown.
  * Use `create(ShutdownSchema)` to create a new message.
  */
 export const ShutdownSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 36);
+  messageDesc(file_tvm_guest_v1_guest, 37);
 
 /**
  * Describes the message tvm.guest.v1.GetUsage.
  * Use `create(GetUsageSchema)` to create a new message.
  */
 export const GetUsageSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 37);
+  messageDesc(file_tvm_guest_v1_guest, 38);
 
 /**
  * Describes the message tvm.guest.v1.Usage.
  * Use `create(UsageSchema)` to create a new message.
  */
 export const UsageSchema = /*@__PURE__*/
-  messageDesc(file_tvm_guest_v1_guest, 38);
+  messageDesc(file_tvm_guest_v1_guest, 39);
 
 /**
  * Describes the enum tvm.guest.v1.FileType.
