@@ -31,7 +31,8 @@ export interface ExecutorDeps {
 
 export type Executor = (machine: Machine, action: Action, signal: AbortSignal) => Promise<void>;
 
-const configureTimeoutMs = 10_000;
+/** A guest that is restored on a node under load is slow to its first words. Shorter than the deadlines of callers, who are told why. */
+const configureTimeoutMs = 25_000;
 const nudgeMs = 500;
 const entropyBytes = 64;
 /** What a guest still does after its start shall be done in the template, not in every machine that starts from it. */
@@ -103,7 +104,10 @@ async function findFiles(deps: ExecutorDeps, machine: Machine, signal: AbortSign
   const { images, snapshots, templates, driver } = deps;
   const { spec } = machine.record;
   const say = (message: string) => machine.progress(message);
-  const image = await images.ensure(spec.image, say, signal);
+  // Machines from a template are let to the image each; one from a snapshot continues one that was.
+  const access = { credentials: machine.registryCredentials, granted: spec.template || spec.snapshot !== '' };
+  const image = await images.ensure(spec.image, say, signal, access);
+  machine.registryCredentials = [];
   const boot = await images.bootFiles(say, signal);
   await driver.probe(boot);
   const template = spec.snapshot || spec.template ? undefined : await templates.open(spec, image, boot);
@@ -158,7 +162,7 @@ async function suspend(deps: ExecutorDeps, machine: Machine, signal: AbortSignal
 
 /** Of a machine that another flintlock started. */
 async function sameFiles({ images }: ExecutorDeps, { record }: Machine, signal: AbortSignal) {
-  const image = await images.ensure(record.spec.image, () => {}, signal);
+  const image = await images.ensure(record.spec.image, () => {}, signal, { granted: true });
   if (image.digest === record.imageDigest) return { image, boot: await images.bootFiles(() => {}, signal) };
   throw new TvmError('failed_precondition', `image ${record.spec.image} is not the one any more that it started from`);
 }
@@ -218,14 +222,28 @@ async function awaitGuest(deps: ExecutorDeps, machine: Machine, signal: AbortSig
 
 /** The first words to a guest that has come up. One that was restored must not keep what the snapshot made it. */
 async function introduce(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
-  const own = machine.run.files?.snapshotFolder ? { bootId: randomUUID() } : {};
-  const { bootId } = await giveIdentity(deps, machine, signal, own);
+  const { snapshotFolder, image } = machine.run.files ?? {};
+  const own = snapshotFolder ? { bootId: randomUUID() } : {};
+  const { bootId } = await giveIdentity(deps, machine, signal, { ...own, ...(image && defaultsOf(image, machine)) });
   machine.env = {};
   machine.run.guest = 'configured';
   machine.change({ bootId });
 }
 
-async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortSignal, own: { bootId?: string }) {
+/** What a machine gets at its start alone. */
+interface Own {
+  bootId?: string;
+  env?: Record<string, string>;
+  defaultUser?: string;
+  defaultCwd?: string;
+}
+
+/** What its processes have when nobody says otherwise: as the image says, and over that the machine's own environment. */
+function defaultsOf({ config }: RootImage, { env }: Machine) {
+  return { env: { ...config.env, ...env }, defaultUser: config.user, defaultCwd: config.workdir };
+}
+
+async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortSignal, own: Own) {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(configureTimeoutMs)]);
   const connection = await guestOf(deps, machine, signal);
   const { record } = machine;

@@ -42,7 +42,7 @@ export interface GuestCall extends Disposable {
 }
 
 export const outputFile = 'output.log';
-const takeUpTimeoutMs = 10_000;
+const takeUpTimeoutMs = 25_000;
 /** The end of a VMM is seen so much later than that of its channels. */
 const endNoticedMs = 2_000;
 const lookIntervalMs = 25;
@@ -79,7 +79,12 @@ export class Machines implements AsyncDisposable {
     return this.#feed.watch(() => this.list(), signal);
   }
 
-  async create(declared: Declaration, env: Record<string, string>): Promise<MachineRecord> {
+  /** `env` and `registryCredentials` are never on disk. */
+  async create(
+    declared: Declaration,
+    env: Record<string, string>,
+    registryCredentials: readonly string[] = [],
+  ): Promise<MachineRecord> {
     const existing = this.#machines.get(declared.uid);
     if (existing) return this.#createAgain(existing, declared);
     const whole = { ...declared, spec: await completeSpec(declared.spec, this.#deps.snapshots) };
@@ -92,12 +97,18 @@ export class Machines implements AsyncDisposable {
     this.#deps.records.write(record);
     const machine = this.#admit(record);
     machine.env = env;
+    machine.registryCredentials = registryCredentials;
     this.#feed.publish({ kind: 'changed', record });
     machine.wake();
     return record;
   }
 
-  start(uid: string, generation: number, env: Record<string, string>): MachineRecord {
+  start(
+    uid: string,
+    generation: number,
+    env: Record<string, string>,
+    registryCredentials: readonly string[] = [],
+  ): MachineRecord {
     const machine = this.#accept(uid, generation);
     const { desired, spec } = machine.record;
     if (desired === 'destroyed') throw this.#wrongState(machine, 'start');
@@ -108,6 +119,7 @@ export class Machines implements AsyncDisposable {
     const others = this.list().filter((record) => record.uid !== uid);
     checkRoom(spec, others, this.#deps.limits);
     machine.env = env;
+    machine.registryCredentials = registryCredentials;
     machine.change({ desired: 'running', ...newRun });
     machine.wake();
     return machine.record;

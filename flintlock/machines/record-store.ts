@@ -11,7 +11,7 @@ export interface RecordStore {
   write(record: MachineRecord): void;
   /** Removes the machine's folder with everything in it. */
   remove(id: string): void;
-  /** Every readable record, and the folders that have none. */
+  /** Every readable record, and the folders that have none. Nothing may be written meanwhile. */
   load(): { records: MachineRecord[]; strays: string[] };
 }
 
@@ -28,6 +28,8 @@ export function makeRecordStore(root: string): RecordStore {
     },
     remove: (id) => rmSync(folder(id), { recursive: true, force: true }),
     load() {
+      // What was being written when flintlock was killed.
+      for (const id of readdirSync(root)) rmSync(join(folder(id), `${recordFile}.new`), { force: true });
       const found = readdirSync(root).map((id) => ({ id, record: readRecord(join(folder(id), recordFile), id) }));
       return {
         records: found.flatMap(({ record }) => record ?? []),

@@ -5,6 +5,7 @@ import type { Driver } from '../vmm/driver.ts';
 import { watchVmm } from './execute.ts';
 import type { Machines } from './machines.ts';
 import type { RecordStore } from './record-store.ts';
+import { removeSuspended } from './suspension.ts';
 
 export interface RecoverDeps {
   driver: Driver;
@@ -27,6 +28,7 @@ export async function recoverMachines(deps: RecoverDeps): Promise<void> {
     // What it should have got in its environment is not known any more: whoever declared it creates it again.
     const isHalfMade = record.state === 'creating' || record.spec.template;
     const machine = machines.adopt(isHalfMade ? { ...record, desired: 'destroyed', state: 'destroying' } : record);
+    await removeSuspended(machine.vm, record.suspended ? 'unfinished' : 'all');
     const { state } = await driver.inspect(machine.vm);
     log.info(
       { machine: record.uid, state: record.state, vm: state },

@@ -61,9 +61,13 @@ export function suspendedFolder(vm: Vm): string {
   return join(vm.folder, 'suspended');
 }
 
+function stagingFolder(vm: Vm): string {
+  return join(vm.folder, 'suspended.new');
+}
+
 /** Calls `fill` with an empty folder, adds what the VM is made of, then puts it into place. */
 export async function writeSuspended(vm: Vm, spec: VmSpec, fill: (folder: string) => Promise<void>): Promise<void> {
-  const staging = join(vm.folder, 'suspended.new');
+  const staging = stagingFolder(vm);
   await removeSuspended(vm);
   await mkdir(staging, { mode: 0o700 });
   try {
@@ -84,8 +88,10 @@ export async function readSuspendedSpec(vm: Vm): Promise<VmSpec> {
   }
 }
 
-export async function removeSuspended(vm: Vm): Promise<void> {
-  for (const name of ['suspended', 'suspended.new']) await rm(join(vm.folder, name), { recursive: true, force: true });
+/** `unfinished`: only what was never whole. */
+export async function removeSuspended(vm: Vm, which: 'all' | 'unfinished' = 'all'): Promise<void> {
+  await rm(stagingFolder(vm), { recursive: true, force: true });
+  if (which === 'all') await rm(suspendedFolder(vm), { recursive: true, force: true });
 }
 
 /** Into a folder that exists. */
