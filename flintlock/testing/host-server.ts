@@ -21,7 +21,8 @@ export type HostNews = { console: string } | { end: VmEnd | null };
 export async function serveHost(driver: Driver, path: string): Promise<Server> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
-    void takeCall(driver, socket);
+    // Its caller was killed while it asked.
+    takeCall(driver, socket).catch(() => socket.destroy());
   });
   server.listen(path);
   await once(server, 'listening');
