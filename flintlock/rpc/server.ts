@@ -11,6 +11,7 @@ import { errorInterceptor } from './error-interceptor.ts';
 import { makeGuestCalls } from './guest-calls.ts';
 import { makeMachineCalls } from './machine-calls.ts';
 import { makeNodeCalls, type NodeCallsDeps } from './node-calls.ts';
+import { makePortCalls } from './port-calls.ts';
 import { isCaller, makeTlsServer } from './tls.ts';
 
 export interface ServerDeps extends NodeCallsDeps {
@@ -34,6 +35,7 @@ export async function serve(deps: ServerDeps, address: Address): Promise<RpcServ
       ...makeNodeCalls(deps),
       ...makeMachineCalls(machines, snapshots, deps.drain),
       ...makeGuestCalls(machines, driver),
+      ...makePortCalls(machines),
     });
   };
   const options = { interceptors: [errorInterceptor], readMaxBytes: maxMessageBytes, acceptCompression: [] };

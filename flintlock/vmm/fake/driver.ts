@@ -95,7 +95,9 @@ async function watch(vm: FakeVm | undefined, onConsole: (data: Buffer) => void, 
   }
 }
 
+const nothingRuns = () => ({ processes: new Map(), ports: new Map() });
+
 /** Processes do not go into a fake snapshot. */
 function copyMemory(memory: GuestMemory): GuestMemory {
-  return { ...memory, env: { ...memory.env }, files: FakeFiles.copyOf(memory.files), processes: new Map() };
+  return { ...memory, env: { ...memory.env }, files: FakeFiles.copyOf(memory.files), ...nothingRuns() };
 }

@@ -80,6 +80,7 @@ export function bootMemory(): GuestMemory {
     env: {},
     files: new FakeFiles(),
     processes: new Map(),
+    ports: new Map(),
     lastPid: 1,
     printedBytes: 0,
     powerOff: () => {},

@@ -42,6 +42,8 @@ function fakeImage(reference: string): RootImage {
     path: `/fake-images/${reference}`,
     sizeBytes: 0,
     createdAtMs: Date.now(),
+    lastUsedAtMs: Date.now(),
+    restricted: false,
     config: { env: {}, user: '', workdir: '', entrypoint: [], cmd: [] },
   };
 }

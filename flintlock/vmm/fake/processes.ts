@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { AttachProcess, Request, StartProcess } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
+import { listenFake } from './ports.ts';
 import { type ProgramIo, runProgram } from './programs.ts';
 import type { FakeProcess, GuestMemory } from './requests.ts';
 import type { AgentStream } from './stream.ts';
@@ -85,6 +86,7 @@ function ioOf(memory: GuestMemory, process: FakeProcess, stream: AgentStream): P
     env: { ...memory.env, ...process.start.env },
     hostname: () => memory.hostname,
     readFile: (path) => Buffer.from(memory.files.read(path)).toString(),
+    listen: (port, server) => listenFake(memory.ports, port, server),
     signal: process.kill.signal,
   };
 }

@@ -1,6 +1,7 @@
 // The programs of the fake guest: a few shell words, and "interpreters" that run a line of them at a time.
 // Invariant: a program ends when `signal` aborts.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { echoServer, type FakeServer, fileServer } from './ports.ts';
 
 export interface ProgramIo {
   stdout(data: string | Uint8Array): Promise<void>;
@@ -10,6 +11,8 @@ export interface ProgramIo {
   env: Record<string, string>;
   hostname(): string;
   readFile(path: string): string | undefined;
+  /** Serves a port until disposed of; throws when it is taken. */
+  listen(port: number, server: FakeServer): Disposable;
   signal: AbortSignal;
 }
 
@@ -19,6 +22,7 @@ const yesBlock = 'y\n'.repeat(16 * 1024);
 /** Runs to its end and returns the exit code; 127 for a program that the fake guest has not. */
 export async function runProgram(argv: string[], io: ProgramIo): Promise<number> {
   const [name = '', ...args] = argv;
+  if (args[0] === '-m' && args[1] === 'http.server') return await listen(io, args[2], fileServer(io.readFile));
   if (interpreters.has(name)) return await interpret(args, io);
   switch (name) {
     case 'echo':
@@ -44,6 +48,8 @@ export async function runProgram(argv: string[], io: ProgramIo): Promise<number>
       return 0;
     case 'cat':
       return await copyInput(io);
+    case 'echo-server':
+      return await listen(io, args[0], echoServer);
     case 'yes':
       while (!io.signal.aborted) await io.stdout(yesBlock);
       return 0;
@@ -51,6 +57,14 @@ export async function runProgram(argv: string[], io: ProgramIo): Promise<number>
       await io.stderr(`${name}: not found\n`);
       return 127;
   }
+}
+
+/** Until it is killed. */
+async function listen(io: ProgramIo, port = '8000', server: FakeServer): Promise<number> {
+  using _listening = io.listen(Number(port), server);
+  await io.stdout(`serving port ${port}\n`);
+  await new Promise((resolve) => io.signal.addEventListener('abort', resolve, { once: true }));
+  return 0;
 }
 
 async function copyInput(io: ProgramIo): Promise<number> {

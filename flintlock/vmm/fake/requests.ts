@@ -3,6 +3,7 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Request, StartProcess } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
 import type { FakeFiles } from './files.ts';
+import { dialFakePort, type FakePorts } from './ports.ts';
 import { runFakeProcess } from './processes.ts';
 import type { AgentStream } from './stream.ts';
 
@@ -15,6 +16,7 @@ export interface GuestMemory {
   env: Record<string, string>;
   files: FakeFiles;
   processes: Map<string, FakeProcess>;
+  ports: FakePorts;
   lastPid: number;
   /** By all processes so far. */
   printedBytes: number;
@@ -53,6 +55,8 @@ export async function answerRequest(memory: GuestMemory, call: Request['call'], 
       return await runFakeProcess(memory, call, stream);
     case 'listProcesses':
       return stream.output({ case: 'processes', value: { processes: listProcesses(memory) } });
+    case 'dialPort':
+      return await dialFakePort(memory.ports, call.value.port, stream);
     case 'shutdown':
       stream.end();
       return memory.powerOff();
