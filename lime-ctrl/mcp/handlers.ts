@@ -32,7 +32,7 @@ export function makeMcpHandlers(
     client,
     clientOf: fleet.client,
     machineOf: fleet.machine,
-    keys: () => keys.derived('mcp'),
+    keys: (missed) => keys.derived('mcp', missed),
     ...(extension && { extension }),
   });
   const bridge = makeBridge({ clock, log, clientOf: fleet.client });

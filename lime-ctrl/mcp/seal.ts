@@ -2,8 +2,11 @@
 // made here, or for somebody else, opens for nobody; every replica with the same keys opens what another has made.
 import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** Secrets of at least 32 bytes that all replicas share, newest first: the first seals, all of them open. */
-export type SealKeys = () => Promise<readonly Uint8Array[]>;
+/**
+ * Secrets of at least 32 bytes that all replicas share: the first seals, all of them open. `missed`: something did not open;
+ * another replica may know more keys.
+ */
+export type SealKeys = (missed?: boolean) => Promise<readonly Uint8Array[]>;
 
 const tagBytes = 16;
 const idPattern = /^[a-z]-[\w-]{22}\.[\w-]{22}$/;
@@ -11,7 +14,7 @@ const idPattern = /^[a-z]-[\w-]{22}\.[\w-]{22}$/;
 export interface Seal {
   /** A fresh id such as "x-RANDOM.TAG", of characters that a process id may have. `kind` is one lowercase letter. */
   mint(kind: string, binding: string): Promise<string>;
-  /** The same id for the same kind, binding and name, as long as the newest key is the same. */
+  /** The same id for the same kind, binding and name, as long as the key that seals is the same. */
   named(kind: string, binding: string, name: string): Promise<string>;
   /** Whether `id` was minted as this kind for this binding. */
   holds(id: string, kind: string, binding: string): Promise<boolean>;
@@ -22,7 +25,7 @@ export interface Seal {
 }
 
 export function makeSeal(keys: SealKeys): Seal {
-  async function newestKey(): Promise<Uint8Array> {
+  async function sealingKey(): Promise<Uint8Array> {
     const [key] = await keys();
     if (!key) throw new Error('there is no key to seal with');
     return key;
@@ -30,16 +33,17 @@ export function makeSeal(keys: SealKeys): Seal {
 
   async function matches(parts: string[], tag: string): Promise<boolean> {
     const given = Buffer.from(tag, 'base64url');
-    return (await keys()).some((key) => {
+    const fits = (key: Uint8Array) => {
       const expected = tagOf(key, parts);
       return given.length === expected.length && timingSafeEqual(given, expected);
-    });
+    };
+    return (await keys()).some(fits) || (await keys(true)).some(fits);
   }
 
   return {
     async mint(kind, binding) {
       const random = randomBytes(16).toString('base64url');
-      return `${kind}-${random}.${tagOf(await newestKey(), ['id', kind, binding, random]).toString('base64url')}`;
+      return `${kind}-${random}.${tagOf(await sealingKey(), ['id', kind, binding, random]).toString('base64url')}`;
     },
     async named(kind, binding, name) {
       const text = createHash('sha256')
@@ -47,7 +51,7 @@ export function makeSeal(keys: SealKeys): Seal {
         .digest()
         .subarray(0, 16);
       const place = text.toString('base64url');
-      return `${kind}-${place}.${tagOf(await newestKey(), ['id', kind, binding, place]).toString('base64url')}`;
+      return `${kind}-${place}.${tagOf(await sealingKey(), ['id', kind, binding, place]).toString('base64url')}`;
     },
     async holds(id, kind, binding) {
       if (!idPattern.test(id) || !id.startsWith(`${kind}-`)) return false;
@@ -56,7 +60,7 @@ export function makeSeal(keys: SealKeys): Seal {
     },
     async close(purpose, binding, value) {
       const body = Buffer.from(JSON.stringify(value)).toString('base64url');
-      return `${body}.${tagOf(await newestKey(), ['value', purpose, binding, body]).toString('base64url')}`;
+      return `${body}.${tagOf(await sealingKey(), ['value', purpose, binding, body]).toString('base64url')}`;
     },
     async open(purpose, binding, text) {
       const [body = '', tag = '', ...rest] = text.split('.');

@@ -44,6 +44,26 @@ test('a new key signs only once every replica has read it; the old one verifies 
   assert.ok(await b.verifying(second));
 });
 
+test('a new key seals only once every replica has read it, and opens before that; who misses one reads anew', async () => {
+  const { clock, kube, replica } = setUp();
+  const [a, b] = [replica(), replica()];
+  const [first] = await a.derived('mcp');
+  await b.derived('mcp');
+  await clock.advance(rotateAfterMs);
+  const rotated = await a.derived('mcp');
+  assert.deepEqual([rotated.length, rotated[0]], [2, first]);
+  await clock.advance(100_000);
+  const [second] = await a.derived('mcp');
+  assert.notDeepEqual(second, first);
+  assert.deepEqual((await b.derived('mcp'))[0], second);
+  await kube.delete(secrets, 'tvm', keysSecretName);
+  const [remade] = await replica().derived('mcp');
+  assert.deepEqual((await b.derived('mcp'))[0], second);
+  assert.deepEqual((await b.derived('mcp', true))[0], second, 'they were read just now');
+  await clock.advance(2_000);
+  assert.deepEqual(await b.derived('mcp', true), [remade]);
+});
+
 test('a ring never loses a key that something may still be signed with, and always has one that signs', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 1, max: 40 * 86_400_000 }), { maxLength: 30 }), (delays) => {

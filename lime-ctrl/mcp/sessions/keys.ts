@@ -19,8 +19,11 @@ export interface SessionKeys {
   signing(): Promise<{ id: string; key: KeyObject }>;
   /** The key with this id; undefined when there is none. */
   verifying(id: string): Promise<KeyObject | undefined>;
-  /** Keys of 32 bytes for something else than tokens, one of each signing key, newest first: the first seals, all open. */
-  derived(purpose: string): Promise<readonly Uint8Array[]>;
+  /**
+   * Keys of 32 bytes for something else than tokens, one of each signing key: the first, which every replica knows, seals, all
+   * of them open. `missed`: something did not open, so they are read anew if that was not done just now.
+   */
+  derived(purpose: string, missed?: boolean): Promise<readonly Uint8Array[]>;
 }
 
 export interface SessionKeysDeps {
@@ -72,9 +75,11 @@ export function makeSessionKeys(deps: SessionKeysDeps): SessionKeys {
       const found = find(await current(rereadMs), id) ?? find(await current(unknownRereadMs), id);
       return found && keyObject(found.secret);
     },
-    async derived(purpose) {
-      const keys = await current(rereadMs);
-      return keys.map(({ secret }) => new Uint8Array(hkdfSync('sha256', bytesOf(secret), '', `tvm/${purpose}`, 32)));
+    async derived(purpose, missed = false) {
+      const keys = await current(missed ? unknownRereadMs : rereadMs);
+      const first = signingKeyOf(keys, clock.now());
+      const ordered = first ? [first, ...keys.filter((each) => each !== first)] : keys;
+      return ordered.map(({ secret }) => new Uint8Array(hkdfSync('sha256', bytesOf(secret), '', `tvm/${purpose}`, 32)));
     },
   };
 }
