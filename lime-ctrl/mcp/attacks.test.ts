@@ -177,6 +177,13 @@ test('pages of other sites, and names that are not ours', async () => {
     const response = await post(url, token, { origin });
     assert.deepEqual([response.status, response.headers.get('access-control-allow-origin')], [200, origin]);
   }
+  const file = `${harness.url}/transfers/body.tag`;
+  assert.equal((await post(file, undefined, { origin: 'https://evil.example' })).status, 403, 'files by URL too');
+  assert.equal(await withHost(file, undefined, 'rebound.example'), 403);
+  const given = await post(file, undefined, { origin: 'https://console.example' });
+  const { headers } = given;
+  assert.deepEqual([given.status, await given.json()], [200, { sealed: 'body.tag' }]);
+  assert.deepEqual([headers.get('cache-control'), headers.get('x-content-type-options')], ['no-store', 'nosniff']);
   const challenge = (await post(url, undefined)).headers.get('www-authenticate') ?? '';
   const [, where = ''] = /resource_metadata="https:\/\/tvm.example([^"]+)"/.exec(challenge) ?? [];
   const told = (await (await fetch(harness.url + where)).json()) as { resource: string };

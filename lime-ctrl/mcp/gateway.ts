@@ -23,7 +23,6 @@ import { makeSessionActivity, type SessionActivity } from './sessions/activity.t
 import { makeSessionKeys, type SessionKeys } from './sessions/keys.ts';
 import { makeSessionMachines } from './sessions/session-machine.ts';
 import { makeSessionTokens, type SessionTokens } from './sessions/tokens.ts';
-import { transfersPath } from './transfers.ts';
 
 export interface GatewaySettings {
   /** The base of the URLs of sessions; undefined: where the REST server listens. */
@@ -139,7 +138,6 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     addRoutes(app) {
       const routes = { client, session: sessions.get, tokens, limits, open, contextOf, onAnswered, ...handlers, log };
       addSessionMount(app, { ...routes, base: () => publicUrl, origins: () => rules });
-      app.all(`${transfersPath}:sealed`, ({ req }) => handlers.transfer(req.raw, req.param('sealed')));
     },
     async run(signal) {
       const stop = sessions.subscribe(({ object, previous }) => {

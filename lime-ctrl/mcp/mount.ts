@@ -1,6 +1,6 @@
-// The routes of sessions on the REST server: /sessions/{id}/mcp and /sessions/{id}/servers/{name}/mcp, and their metadata.
-// Invariants: Host and Origin are checked before anything else, the token before anything about the session is told; a handler
-// gets no credentials; each answer forbids caches and buffers.
+// The routes of sessions on the REST server: /sessions/{id}/mcp and /sessions/{id}/servers/{name}/mcp, their metadata, and files
+// by URL. Invariants: Host and Origin are checked before anything else, the token before anything about the session is told; a
+// handler gets no credentials; each answer forbids caches and buffers; the URL of a file is in no log.
 import { TvmError } from '@tvm/api/errors.ts';
 import { bodyTooLarge } from '@tvm/api/rest/problem.ts';
 import type { Logger } from '@tvm/kit/log.ts';
@@ -16,6 +16,7 @@ import type { OnAnswered } from './metrics.ts';
 import type { OpenRequests } from './open-requests.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
+import { transfersPath } from './transfers.ts';
 
 const maxBodyBytes = 8_388_608;
 const idPattern = /^[\w-]{1,64}$/;
@@ -33,6 +34,7 @@ export interface MountDeps extends AuthenticateDeps {
   contextOf: (authenticated: Authenticated, url: string) => SessionContext;
   endpoint: SessionHandler;
   bridge: ServerHandler;
+  transfer(request: Request, sealed: string): Promise<Response>;
   onAnswered: OnAnswered;
   log: Logger;
 }
@@ -55,6 +57,9 @@ export function addSessionMount(app: App, deps: MountDeps): void {
       return response;
     });
   }
+  app.all(`${transfersPath}:sealed`, (context) =>
+    answered(deps, context, () => deps.transfer(context.req.raw, context.req.param('sealed'))),
+  );
   app.get(`${metadataPath}/*`, (context) => answered(deps, context, async () => metadata(deps, context.req.path)));
 }
 

@@ -32,7 +32,7 @@ export function makeEchoHandlers(): EchoHandlers {
       return body === 'stream' ? endless(handlers) : echo(request, context, body);
     },
     bridge: async (request, context, server) => echo(request, context, await request.text(), server),
-    transfer: async () => new Response(null, { status: 404 }),
+    transfer: async (_request, sealed) => Response.json({ sealed }),
     endSession: async (uid) => void ended.push(uid),
   };
   return handlers;

@@ -5,6 +5,7 @@ import test from 'node:test';
 import { TvmError } from '@tvm/api/errors.ts';
 import { makeLocalMachine } from '../../testing/local-machine.ts';
 import { startBridge, textOf, until } from '../../testing/mcp-bridge.ts';
+import { endServerProcesses } from './server-process.ts';
 
 const options = { timeout: 30_000 };
 const asking = { capabilities: { elicitation: { form: {} } } };
@@ -59,6 +60,20 @@ test('servers end with their connection, with the session, and with the bridge',
   } finally {
     await bridge[Symbol.asyncDispose]();
   }
+});
+
+test('the processes of one server end, whichever replica started them; those of others go on', options, async () => {
+  await using bridge = await startBridge();
+  await using other = await startBridge({ clientOf: () => bridge.local.client });
+  other.context = bridge.context;
+  const [here, there] = [await bridge.connect('legacy', 'legacy'), await other.connect('legacy', 'legacy')];
+  const stays = await bridge.connect('modern', 'modern');
+  const before = await textOf(stays, 'pid');
+  const place = { ...(await bridge.context.machine()), client: bridge.local.client, uid: bridge.local.machine.uid };
+  assert.equal(await endServerProcesses(place, 'legacy'), 2);
+  for (const client of [here, there]) await assert.rejects(client.listTools(), /MCP server legacy ended/);
+  assert.equal(await textOf(stays, 'pid'), before);
+  assert.equal(await endServerProcesses(place, 'legacy'), 0);
 });
 
 test('a machine that is gone is said so in the next answer, and its servers are forgotten', options, async () => {

@@ -10,6 +10,7 @@ import type { Place } from '../machine/guest.ts';
 import { makeLines } from './lines.ts';
 import { type Message, parseMessage } from './messages.ts';
 import { makePace } from './pace.ts';
+import { serverProcessId } from './server-process.ts';
 import { makeTail, type Tail } from './tail.ts';
 import type { Receiver, Wire } from './wire.ts';
 
@@ -53,7 +54,7 @@ export function startChild(place: Place, name: string, spec: McpServerSpec, deps
     const bytes = makePace(clock, bounds.bytes, stop.signal);
     const lines = makeLines(bounds.lineBytes);
     let stray = 0;
-    for await (const event of streamProcess(place.client, startOf(place, spec), input.bodies, stop.signal)) {
+    for await (const event of streamProcess(place.client, startOf(place, name, spec), input.bodies, stop.signal)) {
       if (event.type === 'exited') return exitOf(event);
       if (event.type !== 'output') continue;
       if (event.channel === 'stderr') {
@@ -120,8 +121,8 @@ export function startChild(place: Place, name: string, spec: McpServerSpec, deps
   };
 }
 
-function startOf({ uid }: Place, { command, args = [], env = {}, cwd = '' }: McpServerSpec) {
-  const process = { argv: [command, ...args], env, cwd, stdin: true };
+function startOf({ uid }: Place, name: string, { command, args = [], env = {}, cwd = '' }: McpServerSpec) {
+  const process = { id: serverProcessId(name), argv: [command, ...args], env, cwd, stdin: true };
   return { body: { case: 'start' as const, value: { uid, process } } };
 }
 

@@ -1,7 +1,10 @@
 // mcp_server_add, mcp_server_list, mcp_server_remove: programs in the machine that speak MCP, each reachable at a URL of its own.
+
+import { isDeepStrictEqual } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import { readServers } from '../../bridge/registry.ts';
+import { endServerProcesses } from '../../bridge/server-process.ts';
 import { type McpServerSpec, mcpServersPath } from '../../contract.ts';
 import { operate, writeFile } from '../../machine/files.ts';
 import type { Place } from '../../machine/guest.ts';
@@ -17,7 +20,7 @@ export const mcpServerAdd = defineTool({
   name: 'mcp_server_add',
   title: 'Add an MCP server',
   description:
-    'Makes a program of the machine that speaks MCP over stdin and stdout reachable at a URL of its own, with the token of this session. It is started when it is first called.',
+    'Makes a program of the machine that speaks MCP over stdin and stdout reachable at a URL of its own, with the token of this session. It is started when it is first called; one of the same name that runs with other settings is ended.',
   scope: 'vm:admin',
   input: z.object({
     name: serverName,
@@ -36,6 +39,8 @@ export const mcpServerAdd = defineTool({
     }
     const spec: McpServerSpec = { command, args, env, ...(cwd !== undefined && { cwd }) };
     await writeServers(place, { ...servers, [name]: spec });
+    const before = Object.hasOwn(servers, name) ? servers[name] : undefined;
+    if (before && !isDeepStrictEqual(before, { ...spec, cwd: cwd ?? '' })) await endServerProcesses(place, name);
     const output = viewOf(context.url, name, spec);
     return { output, content: [text(`${name} is reachable at ${output.url} with the token of this session.`)] };
   },
@@ -59,7 +64,7 @@ export const mcpServerList = defineTool({
 export const mcpServerRemove = defineTool({
   name: 'mcp_server_remove',
   title: 'Remove an MCP server',
-  description: 'Makes an MCP server of the machine unreachable. One that runs for somebody runs on until they leave.',
+  description: 'Ends an MCP server of the machine and makes it unreachable.',
   scope: 'vm:admin',
   input: z.object({ name: serverName }),
   output: z.object({ name: z.string(), removed: z.boolean() }),
@@ -69,6 +74,7 @@ export const mcpServerRemove = defineTool({
     const { servers } = await readServers(place);
     const { [name]: found, ...rest } = servers;
     if (found) await writeServers(place, rest);
+    await endServerProcesses(place, name);
     return { output: { name, removed: found !== undefined } };
   },
 });
