@@ -16,6 +16,8 @@ import { type FlintlockClient, makeTestClient, type TestClient } from './flintlo
 import { serveHost } from './host-server.ts';
 
 const program = fileURLToPath(new URL('dying-flintlock.ts', import.meta.url));
+const lookEveryMs = 5;
+const maxLooks = 2000;
 
 export class CrashWorld implements AsyncDisposable {
   readonly home: string;
@@ -65,14 +67,20 @@ export class CrashWorld implements AsyncDisposable {
     this.#client = undefined;
   }
 
-  /** Every machine, once nothing is on its way any more: VMs that have ended are cleared away. */
+  /** Every machine, once nothing is on its way any more, or will not come to its end. */
   async settled(): Promise<Machine[]> {
-    for (;;) {
+    for (let look = 1; ; look += 1) {
       const { machines } = await this.client.listMachines({});
-      const isCleared = [...this.host.vms.values()].every(({ end }) => !end);
-      if (isCleared && !machines.some(isOnItsWay)) return machines;
-      await sleep(5);
+      if (look >= maxLooks || !machines.some((machine) => this.#isOnItsWay(machine))) return machines;
+      await sleep(lookEveryMs);
     }
+  }
+
+  /** One that rests is on its way to the disk; one that has no use for its VM any more, to having none. */
+  #isOnItsWay({ uid, state, suspended }: Machine): boolean {
+    if (state === MachineState.CREATING || state === MachineState.DESTROYING) return true;
+    if (state === MachineState.RUNNING) return false;
+    return this.vmOf(uid) !== undefined || (state === MachineState.PAUSED && !suspended);
   }
 
   names(...path: string[]): string[] {
@@ -94,10 +102,4 @@ export class CrashWorld implements AsyncDisposable {
     for (const vm of this.host.vms.values()) vm.finish({ exitCode: null, signal: 'SIGKILL', stderr: '' });
     await rm(this.home, { recursive: true, force: true });
   }
-}
-
-/** One that rests is on its way to the disk. */
-function isOnItsWay({ state, suspended }: Machine): boolean {
-  if (state === MachineState.PAUSED) return !suspended;
-  return state === MachineState.CREATING || state === MachineState.DESTROYING;
 }
