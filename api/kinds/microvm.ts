@@ -11,6 +11,7 @@ import {
   objectNameSchema,
   observedGeneration,
 } from './meta.ts';
+import { allowNeedsRestricted, networkSpec } from './network.ts';
 import { persistentStorage } from './persistent-storage.ts';
 
 export const phases = ['Pending', 'Creating', 'Running', 'Paused', 'Stopped', 'Failed', 'Terminating'] as const;
@@ -68,6 +69,7 @@ const microVmRules = celRules(
   neverAddedNorRemoved('snapshot', kindName),
   neverAddedNorRemoved('command', kindName),
   neverAddedNorRemoved('args', kindName),
+  neverAddedNorRemoved('network', kindName),
   neverAddedNorRemoved('persistentStorage', kindName),
   {
     rule: '!has(self.onIdle) || has(self.idleTimeoutSeconds)',
@@ -137,6 +139,10 @@ export const microVmSpec = z
       .optional()
       .meta(celRules(immutable('snapshot', kindName))),
     persistentStorage: persistentStorage.optional(),
+    network: networkSpec.optional().meta({
+      description: 'What the machine may reach. Default: it has no network interface. Immutable.',
+      ...celRules(allowNeedsRestricted, immutable('network', kindName)),
+    }),
     idleTimeoutSeconds: durationSeconds.optional().meta({
       description: 'Seconds without an open exec or file request after which onIdle is done. Default: never.',
     }),
@@ -160,6 +166,9 @@ export const microVmStatus = z
     conditions: conditions.optional(),
     observedGeneration: observedGeneration.optional(),
     host: z.string().optional().meta({ description: 'The node whose flintlock holds the machine.' }),
+    address: z.string().optional().meta({
+      description: 'The address that packets of the machine have on its node. None: it has no network interface.',
+    }),
     bootMs: z.int().optional().meta({
       description: 'Milliseconds from the start of the machine monitor to the first answer of the guest.',
     }),

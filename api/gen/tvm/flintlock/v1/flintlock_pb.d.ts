@@ -224,6 +224,13 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
   standby: boolean;
 
   /**
+   * unset: no network interface
+   *
+   * @generated from field: tvm.flintlock.v1.NetworkPolicy network = 9;
+   */
+  network?: NetworkPolicy | undefined;
+
+  /**
    * 4 at most, ext4
    *
    * @generated from field: repeated tvm.flintlock.v1.Disk disks = 10;
@@ -243,6 +250,67 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
  * Use `create(MachineSpecSchema)` to create a new message.
  */
 export declare const MachineSpecSchema: GenMessage<MachineSpec>;
+
+/**
+ * What a machine with a network interface may reach; the host, its other machines and link-local addresses never.
+ *
+ * @generated from message tvm.flintlock.v1.NetworkPolicy
+ */
+export declare type NetworkPolicy = Message<"tvm.flintlock.v1.NetworkPolicy"> & {
+  /**
+   * "open", "restricted" (what `allow` lists), "none" (an interface that reaches nothing)
+   *
+   * @generated from field: string egress = 1;
+   */
+  egress: string;
+
+  /**
+   * 64 at most; with "restricted" only
+   *
+   * @generated from field: repeated tvm.flintlock.v1.NetworkRule allow = 2;
+   */
+  allow: NetworkRule[];
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.NetworkPolicy.
+ * Use `create(NetworkPolicySchema)` to create a new message.
+ */
+export declare const NetworkPolicySchema: GenMessage<NetworkPolicy>;
+
+/**
+ * Either a cidr or a domain.
+ *
+ * @generated from message tvm.flintlock.v1.NetworkRule
+ */
+export declare type NetworkRule = Message<"tvm.flintlock.v1.NetworkRule"> & {
+  /**
+   * IPv4: "203.0.113.0/24"
+   *
+   * @generated from field: string cidr = 1;
+   */
+  cidr: string;
+
+  /**
+   * "example.com", "*.example.com" (all below it, not itself)
+   *
+   * @generated from field: string domain = 2;
+   */
+  domain: string;
+
+  /**
+   * of TCP and UDP; none: all
+   *
+   * @generated from field: repeated uint32 ports = 3;
+   */
+  ports: number[];
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.NetworkRule.
+ * Use `create(NetworkRuleSchema)` to create a new message.
+ */
+export declare const NetworkRuleSchema: GenMessage<NetworkRule>;
 
 /**
  * @generated from message tvm.flintlock.v1.Disk
@@ -499,6 +567,13 @@ export declare type Machine = Message<"tvm.flintlock.v1.Machine"> & {
    * @generated from field: bool suspended = 20;
    */
   suspended: boolean;
+
+  /**
+   * that its packets have on the node, while it is up; empty: it has no network interface
+   *
+   * @generated from field: string address = 21;
+   */
+  address: string;
 };
 
 /**
