@@ -14,7 +14,7 @@ export function makeProductScenarios(services: Services, snippet: Snippet): Scen
   return [
     {
       ...executeScenario(normal, snippet, 'warm'),
-      ...{ id: 'warm', name: 'execute, warm', perRound: 12, prepare: async () => await untilWaiting(await normal()) },
+      ...{ id: 'warm', name: 'execute, warm', perRound: 12, ...amongWaiting(normal) },
       what: 'POST /v1/execute with a waiting machine: request to result',
     },
     {
@@ -35,7 +35,7 @@ export function makeProductScenarios(services: Services, snippet: Snippet): Scen
     {
       ...executeScenario(fake, snippet, 'warm'),
       ...{ id: 'fake-warm', kind: 'stage', name: 'execute, no VM', perRound: 6 },
-      prepare: async () => await untilWaiting(await fake()),
+      ...amongWaiting(fake),
       what: 'execute, warm, with machines that execute nothing: what the product itself takes',
     },
     {
@@ -46,6 +46,12 @@ export function makeProductScenarios(services: Services, snippet: Snippet): Scen
       perRound: 6,
     },
   ];
+}
+
+/** A machine waits before the run; the one that takes its place is not made in the time of whatever runs next. */
+function amongWaiting(service: GetService): Required<Pick<Scenario, 'prepare' | 'after'>> {
+  const wait = async () => await untilWaiting(await service());
+  return { prepare: wait, after: wait };
 }
 
 type Named = Pick<Scenario, 'id' | 'name' | 'what'>;
@@ -68,7 +74,7 @@ function commandScenario(service: GetService, snippet: Snippet): Scenario {
     ...{ id: 'vvm', kind: 'product', name: 'vvm execute, warm', perRound: 2 },
     what: 'the whole command, process start included, with a waiting machine',
     setup: async () => void (await service()),
-    prepare: async () => await untilWaiting(await service()),
+    ...amongWaiting(service),
     run: async () => {
       const { vvm } = await service();
       expectOutput('vvm execute', snippet, await vvm('execute', snippet.code));
