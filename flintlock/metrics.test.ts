@@ -7,7 +7,7 @@ import { type MachineRecord, newRecord } from './machines/record.ts';
 import { measure } from './metrics.ts';
 
 const spec = {
-  ...{ image: 'i', cpus: 1, memoryMiB: 64, command: [], hostname: '', snapshot: '', interpreter: '' },
+  ...{ image: 'i', cpus: 1, memoryMiB: 64, command: [], args: [], hostname: '', snapshot: '', interpreter: '' },
   ...{ standby: false, template: false },
 };
 const record = (uid: string, given: Partial<MachineRecord>): MachineRecord => ({

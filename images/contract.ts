@@ -37,7 +37,18 @@ export interface RootImage {
   path: string;
   sizeBytes: number;
   createdAtMs: number;
+  lastUsedAtMs: number;
+  /** It was pulled with credentials: others must show theirs. */
+  restricted: boolean;
   config: ImageConfig;
+}
+
+/** Who asks for an image. */
+export interface ImageAccess {
+  /** Texts of docker's config.json with what the registry may ask for, tried in turn. Secret. */
+  credentials?: readonly string[];
+  /** The caller has been let to the image before: what the cache has is given without asking the registry. */
+  granted?: boolean;
 }
 
 /**
@@ -48,8 +59,11 @@ export interface RootImage {
 export interface ImageStore {
   /** Kernel and initramfs, from the cache or made now: a configured kernel, else the built one, else Debian's cloud kernel. */
   bootFiles(onProgress: Progress, signal?: AbortSignal): Promise<BootFiles>;
-  /** The image's root filesystem, made or pulled when the cache has none. Callers at the same time share the work. */
-  ensure(reference: string, onProgress: Progress, signal?: AbortSignal): Promise<RootImage>;
+  /**
+   * The image's root filesystem, made or pulled when the cache has none. Callers at the same time share the work. What was
+   * pulled with credentials is given to those alone whose own ones the registry accepts (`permission_denied`).
+   */
+  ensure(reference: string, onProgress: Progress, signal?: AbortSignal, access?: ImageAccess): Promise<RootImage>;
   /** What the cache holds, by reference. */
   list(): Promise<RootImage[]>;
   /** Forgets the reference, and the file with the last reference to it. `not_found` when unknown. */

@@ -26,7 +26,6 @@ const grammar = new RegExp(
   `^(?:(${domain})/)?(${component}(?:/${component})*)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$`,
 );
 const maxLength = 512;
-const loopbackHosts = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/;
 
 /**
  * Reads a reference as docker does: no registry means docker.io, no namespace there means `library/`, no tag means `latest`; a
@@ -41,11 +40,6 @@ export function parseReference(text: string): Reference {
   const repository = registry === 'docker.io' && !path.includes('/') ? `library/${path}` : path;
   const suffix = digest ? `@${digest}` : `:${tag ?? 'latest'}`;
   return { kind: 'oci', registry, normalised: `${registry}/${repository}${suffix}` };
-}
-
-/** Whether the registry is on this host, where plain HTTP is allowed. */
-export function isLoopbackRegistry(registry: string): boolean {
-  return loopbackHosts.test(registry);
 }
 
 function splitReference(text: string) {

@@ -1,7 +1,7 @@
 // The root filesystems in the cache: files by digest, and references that point to them.
 // Invariant: a reference is written after its file is published, so whatever is found is complete.
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import * as z from 'zod';
@@ -17,6 +17,7 @@ const recordSchema = z.object({
   digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
   sizeBytes: z.number(),
   createdAtMs: z.number(),
+  restricted: z.boolean().default(false),
   config: z.object({
     env: z.record(z.string(), z.string()),
     user: z.string(),
@@ -25,13 +26,16 @@ const recordSchema = z.object({
     cmd: z.array(z.string()),
   }),
 });
-type RootRecord = z.infer<typeof recordSchema>;
+type StoredRecord = z.infer<typeof recordSchema>;
+type RootRecord = StoredRecord & { lastUsedAtMs: number };
 
 export interface NewRoot {
   reference: string;
   key: string;
   digest: string;
   createdAtMs: number;
+  /** It was pulled with credentials. */
+  restricted?: boolean;
   config: ImageConfig;
 }
 
@@ -42,6 +46,8 @@ export interface RootCatalog {
   add(root: NewRoot, staging: Staging): Promise<RootImage>;
   list(): Promise<RootImage[]>;
   remove(reference: string): Promise<void>;
+  /** It is used now. Unknown references are fine. */
+  touch(reference: string): Promise<void>;
 }
 
 export function makeRootCatalog(cache: Cache): RootCatalog {
@@ -66,7 +72,7 @@ export function makeRootCatalog(cache: Cache): RootCatalog {
     return read.filter((record) => record !== undefined);
   }
 
-  async function writeRecord(record: RootRecord): Promise<void> {
+  async function writeRecord(record: StoredRecord): Promise<void> {
     await mkdir(referencesDir, { recursive: true });
     const path = recordPath(record.reference);
     await writeFile(`${path}.new`, JSON.stringify(record, undefined, 2));
@@ -87,9 +93,16 @@ export function makeRootCatalog(cache: Cache): RootCatalog {
         const present = await sizeOf(join(published, rootFileName));
         if (present !== sizeBytes) await rm(published, { recursive: true, force: true });
         await cache.publish(staging, ...rootFolder(root.digest));
-        await writeRecord({ ...root, sizeBytes });
-        return imageOf({ ...root, sizeBytes });
+        await writeRecord({ restricted: false, ...root, sizeBytes });
+        const record = await readRecord(recordPath(root.reference));
+        if (!record) throw new TvmError('internal', `the record of image ${root.reference} is gone as soon as written`);
+        return imageOf(record);
       }),
+
+    async touch(reference) {
+      const now = new Date();
+      await utimes(recordPath(reference), now, now).catch(unlessMissing);
+    },
 
     async list() {
       const images = await Promise.all((await records()).map(complete));
@@ -126,10 +139,15 @@ async function readRecord(path: string): Promise<RootRecord | undefined> {
     throw error;
   });
   try {
-    return recordSchema.parse(JSON.parse(text || 'null'));
+    const record = recordSchema.parse(JSON.parse(text || 'null'));
+    return { ...record, lastUsedAtMs: Math.round((await stat(path)).mtimeMs) };
   } catch {
     return undefined;
   }
+}
+
+function unlessMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

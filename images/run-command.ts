@@ -21,6 +21,8 @@ export interface Command {
   env?: Record<string, string>;
   timeoutMs: number;
   signal?: AbortSignal | undefined;
+  /** A descriptor of this process that the command gets as its descriptor 3. */
+  passed?: number;
   /** Each line of both outputs, as it comes. */
   onLine?: (line: string) => void;
 }
@@ -44,7 +46,7 @@ export async function runCommand(command: Command): Promise<CommandResult> {
   const child = spawn(first, rest, {
     cwd: command.cwd,
     env: { ...commandEnvironment, ...command.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', ...(command.passed === undefined ? [] : [command.passed])],
     detached: true,
   });
   return await supervise(child, command, wholeTree ? 'SIGKILL' : 'SIGTERM');

@@ -3,8 +3,10 @@
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '@tvm/kit/log.ts';
 import { makeCache } from './cache.ts';
+import { type ImageSettings, readImageSettings } from './config.ts';
 import type { BootFiles, ImageStore, Progress, RootImage } from './contract.ts';
 import { makeDebianRoots } from './debian/debian-root.ts';
+import { keyOf } from './digest.ts';
 import { makeAgents } from './kernel/agent.ts';
 import { makeBootFilesMaker } from './kernel/boot-files.ts';
 import { buildGuestKernel } from './kernel/built-kernel.ts';
@@ -26,13 +28,16 @@ export interface ImageStoreDeps {
   kernel?: string | undefined;
   /** The guest agent's crate; by default the one in this checkout. */
   guestSourceDir?: string;
+  /** By default what the environment says. */
+  settings?: ImageSettings;
 }
 
 export function makeImageStore(deps: ImageStoreDeps): ImageStore {
   const cache = makeCache(deps.cacheDir);
   const catalog = makeRootCatalog(cache);
   const debianRoots = makeDebianRoots({ cache, catalog });
-  const ociRoots = makeOciRoots({ cache, catalog });
+  const { limits, registries } = deps.settings ?? readImageSettings();
+  const ociRoots = makeOciRoots({ cache, catalog, limits, registries });
   const guestSourceDir = deps.guestSourceDir ?? fileURLToPath(new URL('../guest', import.meta.url));
   const ensureAgent = makeAgents(cache, guestSourceDir);
   const chooseKernel = makeKernelChoice(cache, deps.kernel);
@@ -60,16 +65,22 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
         return await withAgent(kernel, progress.say, stop);
       }),
 
-    async ensure(text, onProgress, signal) {
-      const reference = parseReference(text);
-      const roots = reference.kind === 'default' ? debianRoots : ociRoots;
-      const found = await roots.find(reference.normalised);
-      if (found) return found;
-      return await sharedRoots(reference.normalised, onProgress, signal, async (announce, stop) => {
-        await sweepOnce();
-        using progress = timedProgress(reference.normalised, announce);
-        return await roots.ensure(reference.normalised, progress.say, stop);
-      });
+    async ensure(text, onProgress, signal, access = {}) {
+      const { normalised, kind } = parseReference(text);
+      const roots = kind === 'default' ? debianRoots : ociRoots;
+      const found = await roots.find(normalised);
+      // Those who may not share an image do not share the work: what one is refused says nothing to another.
+      const key = keyOf(normalised, JSON.stringify(access.credentials ?? []));
+      const image =
+        found ??
+        (await sharedRoots(key, onProgress, signal, async (announce, stop) => {
+          await sweepOnce();
+          using progress = timedProgress(normalised, announce);
+          return await roots.ensure(normalised, progress.say, stop, access);
+        }));
+      await roots.admit?.(image, access, signal ?? new AbortController().signal);
+      await catalog.touch(normalised);
+      return image;
     },
 
     list: () => catalog.list(),

@@ -23,6 +23,7 @@ export interface CreateOptions extends WaitOptions {
   cpu: string;
   memory: string;
   env?: string[];
+  pullSecret?: string[];
   label?: string[];
   mcp?: boolean;
   ttl?: string;
@@ -64,6 +65,7 @@ function createRequest(name: string | undefined, command: string[], options: Cre
       ...(options.mcp && { mcpMode: true }),
       ...(command.length > 0 && { command }),
       ...(env.length > 0 && { env: env.map(([key, value]) => ({ name: key, value })) }),
+      ...(options.pullSecret && { imagePullSecrets: options.pullSecret.map((secret) => ({ name: secret })) }),
       ...(options.ttl !== undefined && { ttlSeconds: Math.ceil(parseSeconds(options.ttl)) }),
       ...idlenessOf(options),
     },

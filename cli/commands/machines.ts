@@ -19,6 +19,7 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--cpu <count>', 'virtual CPUs', '1')
     .option('--memory <size>', 'memory in MB, or 512M, 2G', '256')
     .option('-e, --env <name=value>', 'set a variable for all its programs; may be repeated', collect)
+    .option('--pull-secret <name>', 'Secret with credentials for the registry; may be repeated', collect)
     .option('--label <name=value>', 'label of the object; may be repeated', collect)
     .option('--mcp', 'let MCP sessions be bound to it')
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')

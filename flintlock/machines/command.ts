@@ -5,6 +5,7 @@ import type { GuestConnection } from '../guest/connection.ts';
 import { attachProcess, startProcess } from '../guest/processes.ts';
 import type { GuestStream } from '../guest/stream.ts';
 import type { Machine } from './machine.ts';
+import type { MachineSpec } from './record.ts';
 
 const processId = 'command';
 const burstBytes = 256 * 1024;
@@ -13,11 +14,13 @@ const reattachMs = 1000;
 
 /** Starts the command; resolves when it runs. */
 export async function startCommand(machine: Machine, connection: GuestConnection): Promise<void> {
-  const { command } = machine.record.spec;
-  await follow(
-    machine,
-    startProcess(connection, { argv: command, keep: true, id: processId }, machine.run.over.signal),
-  );
+  const argv = argvOf(machine.record.spec, machine.run.files?.image.config.entrypoint ?? []);
+  await follow(machine, startProcess(connection, { argv, keep: true, id: processId }, machine.run.over.signal));
+}
+
+/** As Kubernetes does it: arguments alone take the place of the image's cmd; without an entrypoint they are the program. */
+export function argvOf({ command, args }: Pick<MachineSpec, 'command' | 'args'>, entrypoint: string[]): string[] {
+  return command.length > 0 ? command : [...entrypoint, ...args];
 }
 
 /** Attaches to the command again. */
@@ -54,7 +57,7 @@ async function copyOutput(machine: Machine, answers: AsyncIterator<GuestOutput>)
       machine.wake();
     }
     if (body.case !== 'stdout' && body.case !== 'stderr') continue;
-    machine.output.append(body.value);
+    machine.output.append(body.value, body.case);
     run.commandOffsets[body.case] += BigInt(body.value.length);
     burst += body.value.length;
     if (burst < burstBytes) continue;

@@ -30,7 +30,7 @@ export async function exercise(
 
 /** The way of a process through the agent: its file, its start, its end. */
 async function runNothing(connection: GuestConnection, signal: AbortSignal): Promise<void> {
-  const process = { argv: ['true'], files: [{ path: '/tmp/.exercise', content: new Uint8Array() }] };
+  const process = { argv: ['true'], user: '0', files: [{ path: '/tmp/.exercise', content: new Uint8Array() }] };
   try {
     await runProcess(connection, process, { maxOutputBytes, signal });
     await removeFile(connection, '/tmp/.exercise', false);

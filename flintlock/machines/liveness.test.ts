@@ -7,7 +7,7 @@ import { watchLiveness } from './liveness.ts';
 import { type MachineRecord, newRecord } from './record.ts';
 
 const spec = {
-  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], hostname: '', snapshot: '' },
+  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], args: [], hostname: '', snapshot: '' },
   ...{ interpreter: '', standby: false, template: false },
 };
 

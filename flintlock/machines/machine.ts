@@ -62,6 +62,8 @@ export class Machine {
   run: Run = newRunState();
   /** For the guest only; never on disk. */
   env: Record<string, string> = {};
+  /** For the registry of its image, until that is there; never on disk. */
+  registryCredentials: readonly string[] = [];
   /** Shared by everybody who needs the guest at the same time. */
   connecting: Promise<GuestConnection> | undefined;
   #record: MachineRecord;

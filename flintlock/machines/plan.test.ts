@@ -28,7 +28,7 @@ const nothingKnown = {
 } as const;
 
 const bareSpec = {
-  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], hostname: '', snapshot: '' },
+  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], args: [], hostname: '', snapshot: '' },
   ...{ interpreter: '', standby: false, template: false },
 };
 

@@ -83,10 +83,15 @@ function planCreation(record: MachineRecord, observed: Observed): Action {
   if (vm.state === 'absent') return { do: 'startVmm' };
   if (observed.guest === 'unknown') return { do: 'awaitGuest' };
   if (observed.guest === 'answered') return { do: 'configureGuest' };
-  if (record.spec.command.length > 0 && observed.command === 'none') return { do: 'startCommand' };
+  if (runsCommand(record) && observed.command === 'none') return { do: 'startCommand' };
   if (record.spec.standby && !observed.exercised && vm.state === 'running') return { do: 'exercise' };
   if (record.desired === 'paused' && vm.state === 'running') return { do: 'pauseVmm' };
   return up(vm.state);
+}
+
+/** Whether it exists for a process: its own command, or the image's with arguments of its own. */
+function runsCommand({ spec }: MachineRecord): boolean {
+  return spec.command.length > 0 || spec.args.length > 0;
 }
 
 /** A guest that ends by itself before it was ready has failed, however orderly. */
@@ -106,7 +111,7 @@ function planUp(record: MachineRecord, observed: Observed): Action | undefined {
   if (record.desired === 'running' && vm.state === 'paused') return { do: 'resumeVmm' };
   if (record.state !== vm.state) return up(vm.state);
   if (observed.suspendDue && vm.state === 'paused') return { do: 'suspend' };
-  const follows = record.spec.command.length > 0 && command === 'none' && vm.state === 'running';
+  const follows = runsCommand(record) && command === 'none' && vm.state === 'running';
   return follows ? { do: 'followCommand' } : undefined;
 }
 

@@ -9,7 +9,7 @@ import { makeSnapshotStore } from '../snapshots/snapshot-store.ts';
 import { Templates } from './templates.ts';
 
 const spec = {
-  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], hostname: '', snapshot: '' },
+  ...{ image: 'x', cpus: 1, memoryMiB: 64, command: [], args: [], hostname: '', snapshot: '' },
   ...{ interpreter: '', standby: true, template: true },
 };
 

@@ -24,12 +24,12 @@ let client: TestClient;
 
 before(async () => {
   home = await mkdtemp(join(tmpdir(), 'tvm-'));
-  const { cacheDir, kernel, accelerator, limits, bootTimeoutMs } = readConfig();
+  const { cacheDir, kernel, accelerator, confinement, limits, bootTimeoutMs } = readConfig();
   const stateFolder = join(home, 'flintlock');
   const rest = { limits, bootTimeoutMs, nodeName: 'clones', stateFolder, templates: true };
   flintlock = await openFlintlock({
     config: { ...rest, listen: `unix:${home}/run/flintlock.sock` },
-    driver: await makeQemuDriver({ stateFolder, accelerator, log }),
+    driver: await makeQemuDriver({ stateFolder, accelerator, confinement, log }),
     images: makeImageStore({ cacheDir, kernel, log }),
     log,
   });

@@ -39,7 +39,7 @@ export async function buildTemplates(deps: TemplateBuilderDeps, signal: AbortSig
 async function build(deps: TemplateBuilderDeps, { key, kind }: WantedTemplate, signal: AbortSignal): Promise<void> {
   const { machines, store } = deps;
   const uid = `template-${key}-${randomUUID().slice(0, 8)}`;
-  const spec = { ...kind, command: [], hostname: templateOwner, snapshot: '', standby: true, template: true };
+  const spec = { ...kind, command: [], args: [], hostname: templateOwner, snapshot: '', standby: true, template: true };
   await machines.create({ uid, generation: 1, spec, labels: { owner: templateOwner } }, {});
   try {
     await untilPaused(machines, uid, signal);

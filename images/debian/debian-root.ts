@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Cache } from '../cache.ts';
-import type { Progress, RootImage } from '../contract.ts';
+import type { ImageAccess, Progress, RootImage } from '../contract.ts';
 import { fileDigest, keyOf } from '../digest.ts';
 import { type RootCatalog, rootFileName } from '../root-catalog.ts';
 import { makeSquashfs } from '../squashfs.ts';
@@ -17,7 +17,9 @@ const recipeVersion = '1';
 
 export interface RootSource {
   find(reference: string): Promise<RootImage | undefined>;
-  ensure(reference: string, onProgress: Progress, signal: AbortSignal): Promise<RootImage>;
+  ensure(reference: string, onProgress: Progress, signal: AbortSignal, access: ImageAccess): Promise<RootImage>;
+  /** Throws `permission_denied` unless the caller may have what the cache has. */
+  admit?(image: RootImage, access: ImageAccess, signal: AbortSignal): Promise<void>;
 }
 
 export function makeDebianRoots({ cache, catalog }: { cache: Cache; catalog: RootCatalog }): RootSource {

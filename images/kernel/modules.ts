@@ -9,6 +9,8 @@ export const guestModules = [
   'virtio_rng',
   'virtio_balloon',
   'vmw_vsock_virtio_transport',
+  'crc32c_generic',
+  'ext4',
 ];
 
 /** The name in lsmod of a module's file: `virtio-rng.ko.xz` is `virtio_rng`. */

@@ -40,8 +40,9 @@ after(async () => {
 
 function pull(reference: string, limits = defaultLimits, signal = new AbortController().signal): Promise<RootImage> {
   const cache = makeCache(cacheDir);
-  const roots = makeOciRoots({ cache, catalog: makeRootCatalog(cache), limits });
-  return roots.ensure(parseReference(reference).normalised, () => {}, signal);
+  const registries = { mirrors: {}, insecure: ['127.0.0.1'] };
+  const roots = makeOciRoots({ cache, catalog: makeRootCatalog(cache), limits, registries });
+  return roots.ensure(parseReference(reference).normalised, () => {}, signal, {});
 }
 
 function listing(image: RootImage): string {

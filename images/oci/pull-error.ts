@@ -10,7 +10,8 @@ const codes: [pattern: RegExp, code: ErrorCode][] = [
 ];
 const hints: Partial<Record<ErrorCode, string>> = {
   not_found: 'Check the name and the tag.',
-  permission_denied: 'Check the name; for a private image log in first with: skopeo login REGISTRY',
+  permission_denied:
+    'Check the name; a private image needs credentials: name a Secret in imagePullSecrets, or vvm image pull --authfile.',
   unavailable: 'Check that the registry can be reached from this host.',
 };
 

@@ -1,39 +1,55 @@
-// Reads manifests and fetches images with skopeo. Invariant: what is fetched was asked for by digest, and its declared size
-// is within the limits before the first layer is asked for.
+// Reads manifests and fetches images. Invariant: what is fetched was asked for by digest, and its declared size is within the
+// limits before the first layer is asked for.
 import { createHash } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Progress } from '../contract.ts';
-import { isLoopbackRegistry, type OciReference } from '../reference.ts';
-import { type CommandResult, runCommand } from '../run-command.ts';
-import { requireTool } from '../tools.ts';
+import type { OciReference } from '../reference.ts';
+import type { Credential } from './credentials.ts';
 import type { OciLimits } from './limits.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
-import { pullError } from './pull-error.ts';
+import type { Skopeo } from './skopeo.ts';
 
 const fileSlackBytes = 1 << 20;
+/** A configuration is read into memory. */
+const maxConfigBytes = 4 << 20;
 
 export interface ResolvedImage {
   /** Of the manifest for linux/amd64. */
   digest: string;
   manifest: Manifest;
+  /** That the registry accepted; undefined: none was given. */
+  credential: Credential | undefined;
+}
+
+/** One who pulls: how, and with what. */
+export interface Puller {
+  skopeo: Skopeo;
+  limits: OciLimits;
+  /** Tried in turn; none: as this host is logged in. */
+  credentials: Credential[];
+  signal: AbortSignal;
 }
 
 /** Asks the registry what the reference is now. */
-export async function resolveImage(
-  reference: OciReference,
-  limits: OciLimits,
-  signal: AbortSignal,
-): Promise<ResolvedImage> {
-  let raw = await inspectRaw(reference, reference.normalised, limits, signal);
+export async function resolveImage(reference: OciReference, puller: Puller): Promise<ResolvedImage> {
+  const { raw: first, credential } = await inspectWithAny(reference, reference.normalised, puller);
+  checkDigest(reference, first);
+  let raw = first;
   let parsed = parseManifest(raw);
   if (parsed.kind === 'index') {
     if (!parsed.entry) throw pullRefused(reference, 'not_found', 'it has no variant for linux/amd64');
-    raw = await inspectRaw(reference, byDigest(reference, parsed.entry.digest), limits, signal);
+    raw = await inspectRaw(reference, byDigest(reference, parsed.entry.digest), puller, credential);
+    if (digestOf(raw) !== parsed.entry.digest) throw wrongDigest(reference);
     parsed = parseManifest(raw);
   }
   if (parsed.kind === 'index') throw pullRefused(reference, 'data_loss', 'its index points to another index');
-  checkDeclaredSize(reference, parsed.manifest, limits);
-  return { digest: `sha256:${createHash('sha256').update(raw).digest('hex')}`, manifest: parsed.manifest };
+  checkDeclaredSize(reference, parsed.manifest, puller.limits);
+  return { digest: digestOf(raw), manifest: parsed.manifest, credential };
+}
+
+/** Throws what the registry says unless one of the credentials opens the image with that digest. */
+export async function checkAccess(reference: OciReference, digest: string, puller: Puller): Promise<void> {
+  await inspectWithAny(reference, byDigest(reference, digest), puller);
 }
 
 /** Copies the image into `layoutDir`, an OCI layout with the one image `image`. skopeo checks every blob's digest. */
@@ -41,60 +57,86 @@ export async function fetchImage(
   reference: OciReference,
   image: ResolvedImage,
   layoutDir: string,
-  limits: OciLimits,
+  { skopeo, limits, signal }: Puller,
   onProgress: Progress,
-  signal: AbortSignal,
 ): Promise<void> {
   const { layers, config } = image.manifest;
   const largest = Math.max(config.size, ...layers.map(({ size }) => size));
   let begun = 0;
-  onProgress('pulling');
-  const source = `docker://${byDigest(reference, image.digest)}`;
-  const tls = isLoopbackRegistry(reference.registry) ? ['--src-tls-verify=false'] : [];
-  const result = await runCommand({
-    program: 'prlimit',
-    args: [
-      `--fsize=${largest + fileSlackBytes}`,
-      requireTool('skopeo'),
-      '--insecure-policy',
-      'copy',
-      ...tls,
-      source,
-      `oci:${layoutDir}:image`,
-    ],
+  onProgress(`pulling ${megabytes(declaredBytes(image.manifest))}`);
+  await skopeo(reference, {
+    command: 'copy',
+    args: [`docker://${byDigest(reference, image.digest)}`, `oci:${layoutDir}:image`],
+    maxFileBytes: largest + fileSlackBytes,
     timeoutMs: limits.pullTimeoutMs,
+    credential: image.credential,
     signal,
     onLine: (line) => {
-      if (/^Copying blob/.test(line))
-        onProgress(`pulling layer ${Math.min(++begun, layers.length)} of ${layers.length}`);
+      if (!/^Copying blob/.test(line)) return;
+      begun = Math.min(begun + 1, layers.length);
+      onProgress(`pulling layer ${begun} of ${layers.length}`);
     },
-  }).catch(unavailableWhenLate(reference));
-  if (result.exitCode !== 0) throw pullError(reference.normalised, result.stderr);
+  });
+}
+
+/** Compressed, over all blobs. */
+export function declaredBytes({ layers, config }: Manifest): number {
+  return layers.reduce((sum, { size }) => sum + size, config.size);
+}
+
+/** The first credential that the registry does not turn away. */
+async function inspectWithAny(reference: OciReference, name: string, puller: Puller) {
+  const [first, ...others] = puller.credentials;
+  let credential = first;
+  for (;;) {
+    try {
+      return { raw: await inspectRaw(reference, name, puller, credential), credential };
+    } catch (error) {
+      const next = others.shift();
+      const turnedAway = error instanceof TvmError && /^(permission_denied|not_found)$/.test(error.code);
+      if (!next || !turnedAway) throw error;
+      credential = next;
+    }
+  }
 }
 
 async function inspectRaw(
   reference: OciReference,
   name: string,
-  limits: OciLimits,
-  signal: AbortSignal,
+  { skopeo, limits, signal }: Puller,
+  credential: Credential | undefined,
 ): Promise<Buffer> {
-  const tls = isLoopbackRegistry(reference.registry) ? ['--tls-verify=false'] : [];
-  const result = await runCommand({
-    program: 'skopeo',
-    args: ['--insecure-policy', 'inspect', '--raw', ...tls, `docker://${name}`],
-    timeoutMs: limits.inspectTimeoutMs,
-    signal,
-  }).catch(unavailableWhenLate(reference));
-  if (result.exitCode !== 0) throw pullError(reference.normalised, result.stderr);
-  return result.stdout;
+  const { inspectTimeoutMs: timeoutMs } = limits;
+  const args = ['--raw', `docker://${name}`];
+  return (await skopeo(reference, { command: 'inspect', args, timeoutMs, signal, credential })).stdout;
 }
 
-function checkDeclaredSize(reference: OciReference, { layers, config }: Manifest, limits: OciLimits): void {
-  const bytes = layers.reduce((sum, { size }) => sum + size, config.size);
+function checkDigest(reference: OciReference, raw: Buffer): void {
+  const wanted = /@(sha256:.*)$/.exec(reference.normalised)?.[1];
+  if (wanted !== undefined && wanted !== digestOf(raw)) throw wrongDigest(reference);
+}
+
+function wrongDigest(reference: OciReference): TvmError {
+  return pullRefused(reference, 'data_loss', 'the registry sent another manifest than that of the digest asked for');
+}
+
+function checkDeclaredSize(reference: OciReference, manifest: Manifest, limits: OciLimits): void {
+  const bytes = declaredBytes(manifest);
+  const { layers, config } = manifest;
   if (layers.length > limits.maxLayers)
     throw pullRefused(reference, 'resource_exhausted', `it has ${layers.length} layers`);
+  if (config.size > maxConfigBytes)
+    throw pullRefused(reference, 'resource_exhausted', `its configuration is ${config.size} bytes`);
   if (bytes > limits.maxDownloadBytes)
     throw pullRefused(reference, 'resource_exhausted', `it is ${bytes} bytes to download`);
+}
+
+function digestOf(raw: Buffer): string {
+  return `sha256:${createHash('sha256').update(raw).digest('hex')}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0)} MB`;
 }
 
 function byDigest({ normalised }: OciReference, digest: string): string {
@@ -111,11 +153,4 @@ function pullRefused(
     object: `image/${normalised}`,
     reason: 'ImagePullFailed',
   });
-}
-
-function unavailableWhenLate({ normalised }: OciReference) {
-  return (error: unknown): CommandResult => {
-    if (!(error instanceof TvmError) || error.code !== 'deadline_exceeded') throw error;
-    throw pullError(normalised, 'the registry did not answer in time', error);
-  };
 }

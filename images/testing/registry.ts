@@ -17,11 +17,24 @@ export interface TestRegistry extends AsyncDisposable {
   blobFile(digest: string): string;
 }
 
-export async function startRegistry(): Promise<TestRegistry> {
+/** Whom a registry with `auth` lets in. */
+export const testUser = { name: 'alice', password: 'correct horse' };
+// bcrypt, with the fewest rounds there are.
+const passwordFile = `${testUser.name}:$2b$04$1Hc3aHwlsFTtl94CDy.PPeHsx5Cna8lk1kr7/t4PEsCUE7w3s1zo2\n`;
+
+/** The text of docker's config.json that opens the registry. */
+export function configWith(host: string, { name, password } = testUser): string {
+  return JSON.stringify({ auths: { [host]: { auth: Buffer.from(`${name}:${password}`).toString('base64') } } });
+}
+
+export async function startRegistry({ auth = false } = {}): Promise<TestRegistry> {
   const folder = mkdtempSync(join(tmpdir(), 'tvm-registry-'));
   const host = `127.0.0.1:${await freePort()}`;
   const configFile = join(folder, 'config.yml');
-  writeFileSync(configFile, registryConfig(host, join(folder, 'data')));
+  const passwords = join(folder, 'htpasswd');
+  writeFileSync(passwords, passwordFile);
+  writeFileSync(configFile, registryConfig(host, join(folder, 'data'), auth ? passwords : undefined));
+  const login = auth ? [`--dest-creds=${testUser.name}:${testUser.password}`] : [];
   const server = spawn('docker-registry', ['serve', configFile], { stdio: 'ignore' });
   await untilAnswers(`http://${host}/v2/`, server);
   return {
@@ -34,6 +47,7 @@ export async function startRegistry(): Promise<TestRegistry> {
         'copy',
         '--preserve-digests',
         '--dest-tls-verify=false',
+        ...login,
         `oci:${layoutDir}`,
         `docker://${host}/${repository}`,
       ]);
@@ -45,9 +59,8 @@ export async function startRegistry(): Promise<TestRegistry> {
     },
     async [Symbol.asyncDispose]() {
       const ended = new Promise((resolve) => server.once('exit', resolve));
-      server.kill('SIGKILL');
-      await ended;
-      rmSync(folder, { recursive: true });
+      if (server.kill('SIGKILL')) await ended;
+      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
@@ -78,12 +91,12 @@ function writeLayout(dir: string, layers: Buffer[], config: object): string {
   return manifest.digest;
 }
 
-function registryConfig(host: string, dataDir: string): string {
+function registryConfig(host: string, dataDir: string, passwords: string | undefined): string {
   return `version: 0.1
 log: { level: error }
 storage: { filesystem: { rootdirectory: ${dataDir} } }
 http: { addr: "${host}", relativeurls: true }
-`;
+${passwords === undefined ? '' : `auth: { htpasswd: { realm: test, path: ${passwords} } }\n`}`;
 }
 
 function run(program: string, args: string[]): void {
@@ -106,7 +119,8 @@ export async function freePort(): Promise<number> {
 
 async function untilAnswers(url: string, server: ChildProcess): Promise<void> {
   for (let attempt = 0; attempt < 100 && server.exitCode === null; attempt++) {
-    if ((await fetch(url).catch(() => undefined))?.ok) return;
+    const answer = await fetch(url).catch(() => undefined);
+    if (answer?.ok || answer?.status === 401) return;
     await delay(100);
   }
   server.kill('SIGKILL');

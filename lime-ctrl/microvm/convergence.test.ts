@@ -76,7 +76,7 @@ const read = ({ kube }: World): Promise<MicroVm | undefined> =>
 async function reconcile(world: World, crashAfter = Number.POSITIVE_INFINITY, twice = false): Promise<number> {
   const { kube, fleet, clock, failures, activity } = world;
   const cached = await read(world);
-  const { observed, secretEnv } = await observeMicroVm(
+  const { observed, secretInputs } = await observeMicroVm(
     { client: kube, fleet, failures, activity, clock, cached: () => cached, snapshot: () => undefined },
     'default/demo',
   );
@@ -87,7 +87,7 @@ async function reconcile(world: World, crashAfter = Number.POSITIVE_INFINITY, tw
     if (!vm && action.type === 'destroyMachine') await destroyMachine(fleet, action).catch(() => undefined);
     if (!vm) continue;
     for (let time = 0; time < (twice ? 2 : 1); time += 1) {
-      vm = await executeAction({ client: kube, fleet }, action, (await read(world)) ?? vm, secretEnv).catch(
+      vm = await executeAction({ client: kube, fleet }, action, (await read(world)) ?? vm, secretInputs).catch(
         keepGoing(vm),
       );
     }

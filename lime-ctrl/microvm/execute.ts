@@ -5,6 +5,7 @@ import type { Machine } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type MicroVm, type MicroVmStatus, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
+import type { SecretInputs } from './secret-inputs.ts';
 import { type Action, ownerLabel } from './world.ts';
 
 const callDeadlineMs = 30_000;
@@ -20,7 +21,7 @@ export async function executeAction(
   { client, fleet }: ExecuteDeps,
   action: Action,
   vm: MicroVm,
-  secretEnv: Record<string, string>,
+  { env: secretEnv, registryCredentials }: SecretInputs,
 ): Promise<MicroVm> {
   const { name, namespace = '' } = vm.metadata;
   const change = { uid: vm.metadata.uid ?? '', generation: BigInt(vm.metadata.generation ?? 0) };
@@ -49,14 +50,14 @@ export async function executeAction(
       return writeStatus(client, vm, { ...vm.status, host: action.node });
     case 'createMachine': {
       const labels = { [ownerLabel]: 'microvm', namespace, name };
-      const request = { ...change, spec: machineSpec(vm, action.snapshot), labels, env: envOf(vm, secretEnv) };
+      const spec = machineSpec(vm, action.snapshot);
+      const request = { ...change, spec, labels, env: envOf(vm, secretEnv), registryCredentials };
       return told(action.node, fleet.client(action.node).createMachine(request, options));
     }
-    case 'startMachine':
-      return told(
-        action.node,
-        fleet.client(action.node).startMachine({ ...change, env: envOf(vm, secretEnv) }, options),
-      );
+    case 'startMachine': {
+      const request = { ...change, env: envOf(vm, secretEnv), registryCredentials };
+      return told(action.node, fleet.client(action.node).startMachine(request, options));
+    }
     case 'pauseMachine':
       return told(action.node, fleet.client(action.node).pauseMachine(change, options));
     case 'resumeMachine':
@@ -102,7 +103,9 @@ function machineSpec({ spec, metadata }: MicroVm, snapshot: string) {
     image: spec.image,
     cpus: spec.cpu,
     memoryMib: spec.memory,
-    command: spec.command ? [...spec.command, ...(spec.args ?? [])] : [],
+    // Kubernetes' rules: arguments alone go to the entrypoint of the image, which the node knows.
+    command: spec.command?.length ? [...spec.command, ...(spec.args ?? [])] : [],
+    args: spec.command?.length ? [] : (spec.args ?? []),
     hostname: metadata.name,
     snapshot,
   };

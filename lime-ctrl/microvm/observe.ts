@@ -5,11 +5,12 @@ import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintl
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { MicroVmSnapshot } from '@tvm/api/kinds/microvm-snapshot.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
-import { type KubeClient, microVms, secrets, splitKey } from '@tvm/kit/kube/client.ts';
+import { type KubeClient, microVms, splitKey } from '@tvm/kit/kube/client.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import { observeNodes } from '../placement/observe-nodes.ts';
 import type { Activity } from './activity.ts';
 import type { FailureLog } from './failure-log.ts';
+import { noInputs, readSecretInputs, type SecretInputs } from './secret-inputs.ts';
 import { startFrom } from './start-from.ts';
 import type { Observed, ObservedMachine } from './world.ts';
 
@@ -25,10 +26,10 @@ export interface ObserveDeps {
   clock: Clock;
 }
 
-/** What was observed, and the environment from Secrets, which stays out of plans since they may be printed. */
+/** What was observed, and what Secrets hold, which stays out of plans since they may be printed. */
 export interface Observation {
   observed: Observed;
-  secretEnv: Record<string, string>;
+  secretInputs: SecretInputs;
 }
 
 const stateNames: Partial<Record<MachineState, ObservedMachine['state']>> = {
@@ -45,7 +46,8 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
   const vm = deps.cached(key);
   const uid = vm?.metadata.uid ?? '';
   const placed = uid === '' ? undefined : fleet.machine(uid, vm?.status?.host);
-  const { env, missing } = vm && needsEnv(placed) ? await readSecrets(deps.client, vm) : { env: {}, missing: [] };
+  const secretsOfVm = vm && startsAnew(placed) ? await readSecretInputs(deps.client, vm) : { ...noInputs, missing: [] };
+  const { missing, ...secretInputs } = secretsOfVm;
   const nowMs = clock.now();
   const observed: Observed = {
     vm,
@@ -57,7 +59,7 @@ export async function observeMicroVm(deps: ObserveDeps, key: string): Promise<Ob
     failures: failures.note(uid, placed?.machine, nowMs),
     nowMs,
   };
-  return { observed, secretEnv: env };
+  return { observed, secretInputs };
 }
 
 /**
@@ -88,26 +90,9 @@ async function liveObject(client: KubeClient, key: string): Promise<MicroVm | un
   }
 }
 
-function needsEnv(placed: PlacedMachine | undefined): boolean {
+function startsAnew(placed: PlacedMachine | undefined): boolean {
   const state = placed?.machine.state;
   return state === undefined || state === MachineState.STOPPED || state === MachineState.FAILED;
-}
-
-async function readSecrets(client: KubeClient, vm: MicroVm) {
-  const env: Record<string, string> = {};
-  const missing: string[] = [];
-  for (const { secretRef } of vm.spec.envFrom ?? []) {
-    try {
-      const { data = {} } = await client.get(secrets, vm.metadata.namespace ?? '', secretRef.name);
-      for (const [key, value] of Object.entries(data)) env[key] = Buffer.from(value, 'base64').toString('utf8');
-    } catch (error) {
-      const code = error instanceof TvmError ? error.code : 'internal';
-      if (code !== 'not_found' && code !== 'permission_denied') throw error;
-      if (code === 'permission_denied') missing.push(`${secretRef.name} (lime-ctrl may not read it)`);
-      else if (!secretRef.optional) missing.push(secretRef.name);
-    }
-  }
-  return { env, missing };
 }
 
 /** `wantedAtMs`: when this process last knew it to be wanted. */

@@ -11,6 +11,7 @@ import type { Quota } from '../quota/quota.ts';
 import { destroyMachine, type ExecuteDeps, executeAction, writeStatus } from './execute.ts';
 import { type Observation, type ObserveDeps, observeMicroVm } from './observe.ts';
 import { planMicroVm, startsMachine } from './plan.ts';
+import type { SecretInputs } from './secret-inputs.ts';
 import { refusedStatus } from './status.ts';
 import type { Action, Observed, Plan } from './world.ts';
 
@@ -53,7 +54,7 @@ async function destroyStrays({ fleet }: MicroVmDeps, actions: Action[]): Promise
 }
 
 /** Gives when to look again. The finalizer goes last: with it goes the object, and nothing more can be said of it. */
-async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secretEnv }: Observation) {
+async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secretInputs }: Observation) {
   const last = plan.actions.filter(({ type }) => type === 'removeFinalizer');
   let vm = planned;
   let told = plan.status === undefined || plan.status === planned.status;
@@ -63,7 +64,7 @@ async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secre
       // Where the machine will be is told together with all else that there is to tell.
       vm = await writeStatus(deps.client, vm, plan.status);
       told = true;
-    } else vm = await attempt(deps, action, vm, secretEnv);
+    } else vm = await attempt(deps, action, vm, secretInputs);
     deps.learn?.(vm);
   }
   const settled = told ? undefined : await planOfSettled(deps, vm, plan);
@@ -71,7 +72,7 @@ async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secre
   if (!told && status) vm = await writeStatus(deps.client, vm, status);
   deps.learn?.(vm);
   for (const event of events) deps.recorder.record(vm, event);
-  for (const action of last) await executeAction(deps, action, vm, secretEnv);
+  for (const action of last) await executeAction(deps, action, vm, secretInputs);
   return requeueAfterMs;
 }
 
@@ -85,9 +86,9 @@ async function planOfSettled(deps: MicroVmDeps, vm: MicroVm, plan: Plan): Promis
   return next.actions.length === 0 ? next : undefined;
 }
 
-async function attempt(deps: MicroVmDeps, action: Action, vm: MicroVm, env: Record<string, string>): Promise<MicroVm> {
+async function attempt(deps: MicroVmDeps, action: Action, vm: MicroVm, inputs: SecretInputs): Promise<MicroVm> {
   try {
-    return await executeAction(deps, action, vm, env);
+    return await executeAction(deps, action, vm, inputs);
   } catch (thrown) {
     const error = TvmError.from(thrown, `${action.type} ${vm.metadata.name}`);
     if ('node' in action && error.code !== 'aborted') await tellRefusal(deps, action, vm, error);

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import type { Problem } from '@tvm/api/rest/stream.ts';
 import { makeImageStore } from '@tvm/images/store.ts';
-import { freePort, startRegistry, type TestRegistry } from '@tvm/images/testing/registry.ts';
+import { configWith, freePort, startRegistry, type TestRegistry } from '@tvm/images/testing/registry.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
 import { busyboxLayer } from './busybox-image.ts';
@@ -12,6 +12,7 @@ import { type Service, startService } from './service.ts';
 import { until } from './until.ts';
 
 let registry: TestRegistry;
+let closed: TestRegistry;
 let service: Service;
 let image: string;
 const osRelease = `NAME="Ubuntu"\nVERSION_ID="20.04"\nBUILD_ID=${randomUUID()}\n`;
@@ -20,13 +21,24 @@ before(async () => {
   registry = await startRegistry();
   image = `${registry.host}/ubuntu:20.04`;
   registry.push('ubuntu:20.04', [busyboxLayer(osRelease)], { Env: ['FROM_IMAGE=yes'] });
+  registry.push('app:1', [busyboxLayer(osRelease, 'app:x:1000:1000::/home/app:/bin/sh\n')], {
+    Env: ['MODE=image', 'KEPT=yes'],
+    User: 'app',
+    WorkingDir: '/srv/app',
+    Entrypoint: ['/bin/sh', '-c', 'echo "$0" "$@" $MODE $KEPT $(pwd) $(id -u)', 'entry'],
+    Cmd: ['from', 'cmd'],
+  });
+  closed = await startRegistry({ auth: true });
+  closed.push('private:1', [busyboxLayer(osRelease)]);
   service = await startService();
 });
 after(async () => {
   await service?.[Symbol.asyncDispose]();
   await registry?.[Symbol.asyncDispose]();
+  await closed?.[Symbol.asyncDispose]();
   const store = makeImageStore({ cacheDir: readConfig().cacheFolder, log: makeLogger('test', 'silent') });
-  for (const name of ['ubuntu:20.04', 'late:1']) await store.remove(`${registry.host}/${name}`);
+  for (const name of ['ubuntu:20.04', 'late:1', 'app:1']) await store.remove(`${registry.host}/${name}`);
+  await store.remove(`${closed.host}/private:1`);
 });
 
 const runIn = (name: string, code: string, ...options: string[]) =>
@@ -85,4 +97,72 @@ test('a declared machine waits for its image and starts once the registry has it
   registry.push('late:1', [busyboxLayer(osRelease)]);
   await until('it runs', async () => (await get()).status?.phase === 'Running', 90_000);
   assert.equal(await service.ok(['exec', 'late', '--', 'cat', '/etc/os-release']), osRelease);
+});
+
+const whoAndWhere = ['sh', '-c', 'echo $MODE $KEPT $(pwd) $(id -u)'];
+
+test('environment, user and folder of an image are the defaults of all its programs, from a template too', async () => {
+  const name = `${registry.host}/app:1`;
+  await service.ok(['create', 'app', '--image', name, '--memory', '128', '--env', 'MODE=mine']);
+  assert.equal(await service.ok(['exec', 'app', '--', ...whoAndWhere]), 'mine yes /srv/app 1000\n');
+  assert.equal(await service.ok(['exec', 'app', '--user', 'root', '--', 'id', '-u']), '0\n');
+  assert.equal(await service.ok(['exec', 'app', '--workdir', '/tmp', '--', 'pwd']), '/tmp\n');
+  await until('an execute starts from a template', async () => {
+    const { stdout, stderr } = await runIn(name, 'echo $MODE $KEPT $(pwd) $(id -u)', '--memory', '128', '--json');
+    const answer = JSON.parse(stdout);
+    assert.equal(answer.stdout, 'image yes /srv/app 1000\n', stderr);
+    return answer.machine.start !== 'booted';
+  });
+  await service.ok(['delete', 'app']);
+});
+
+test('args alone go to the entrypoint of the image; a command takes its place', async () => {
+  const rows = [
+    [{ args: ['a', 'b'] }, 'entry a b image yes /srv/app 1000'],
+    [{ command: ['/bin/echo', 'own'], args: ['c'] }, 'own c'],
+  ] as const;
+  for (const [index, [run, expected]] of rows.entries()) {
+    const spec = { image: `${registry.host}/app:1`, cpu: 1, memory: 128, ...run };
+    const name = `run-${index}`;
+    const object = { apiVersion: 'vvm.tvm.github.com/v1alpha1', kind: 'MicroVM', metadata: { name }, spec };
+    await service.ok(['kubectl', 'apply', '-f', '-'], { stdin: JSON.stringify(object) });
+    const get = async () => JSON.parse(await service.ok(['get', name, '-o', 'json']));
+    await until('it has ended', async () => (await get()).status?.phase === 'Stopped', 60_000);
+    assert.match(await service.ok(['logs', name]), new RegExp(`^${expected}$`, 'm'));
+    await service.ok(['delete', name]);
+  }
+});
+
+test('a private image is for those whose Secret opens it, cached or not', async () => {
+  const name = `${closed.host}/private:1`;
+  const secret = (text: string, type: string) =>
+    JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'pull' },
+      type,
+      stringData: { '.dockerconfigjson': text },
+    });
+  const apply = (text: string) => service.ok(['kubectl', 'apply', '-f', '-'], { stdin: text });
+  const reasonOf = (machine: string, reason: string) =>
+    until(`${machine} says ${reason}`, async () => {
+      const { status } = JSON.parse(await service.ok(['get', machine, '-o', 'json']));
+      return status?.reason === reason && status.message;
+    });
+  const create = (machine: string, ...options: string[]) =>
+    service.ok(['create', machine, '--image', name, '--memory', '128', '--no-wait', ...options]);
+  await create('alone');
+  assert.match(await reasonOf('alone', 'ImagePullFailed'), /unauthorized|authentication required/);
+  await create('mine', '--pull-secret', 'pull');
+  assert.match(await reasonOf('mine', 'SecretNotFound'), /waits for Secret pull/);
+  await apply(secret('{}', 'Opaque'));
+  await until('the wrong type is told', async () => /not of type/.test(await reasonOf('mine', 'SecretNotFound')));
+  await service.ok(['kubectl', 'delete', 'secret', 'pull']);
+  await apply(secret(configWith(closed.host), 'kubernetes.io/dockerconfigjson'));
+  await until('it runs', async () => /"Running"/.test(await service.ok(['get', 'mine', '-o', 'json'])), 90_000);
+  await create('other');
+  assert.match(await reasonOf('other', 'ImageAccessDenied'), /were not accepted/);
+  const executed = await failureOf(name);
+  assert.deepEqual([executed.code, executed.reason], ['permission_denied', 'ImageAccessDenied']);
+  for (const machine of ['alone', 'mine', 'other']) await service.ok(['delete', machine]);
 });

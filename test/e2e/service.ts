@@ -34,6 +34,8 @@ export class Service implements AsyncDisposable {
         TVM_LIME_LISTEN: anyPort,
         TVM_METRICS_LISTEN: anyPort,
         TVM_HEALTH_LISTEN: anyPort,
+        // Registries of tests have no certificates.
+        TVM_INSECURE_REGISTRIES: '127.0.0.1',
       }),
       PATH: `${kubernetesBin}:${environmentWith({}).PATH}`,
     };
