@@ -25,7 +25,7 @@ export function checkDeclaration({ uid, spec, labels }: Declaration, limits: Nod
   if (spec.cpus > limits.cpus) throw invalid(`${spec.cpus} cpus are more than the ${limits.cpus} of this node`);
   checkMemory(spec.memoryMiB, limits);
   if (spec.hostname !== '' && !hostnamePattern.test(spec.hostname)) throw invalid(`${spec.hostname} is no hostname`);
-  if (Buffer.byteLength(spec.command.join('\0')) > maxCommandBytes) {
+  if (Buffer.byteLength([...spec.command, ...spec.args].join('\0')) > maxCommandBytes) {
     throw invalid(`the command is longer than ${maxCommandBytes} bytes`);
   }
   if (Object.keys(labels).length > maxLabels) throw invalid(`more than ${maxLabels} labels`);

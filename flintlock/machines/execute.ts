@@ -239,8 +239,12 @@ interface Own {
 }
 
 /** What its processes have when nobody says otherwise: as the image says, and over that the machine's own environment. */
-function defaultsOf({ config }: RootImage, { env }: Machine) {
-  return { env: { ...config.env, ...env }, defaultUser: config.user, defaultCwd: config.workdir };
+function defaultsOf({ config }: RootImage, { env, record }: Machine) {
+  // One that continues another keeps that one's environment unless it has its own.
+  const keeps = record.spec.snapshot !== '' && Object.keys(env).length === 0;
+  // Root starts in its home anyway, and others may not be there.
+  const defaultCwd = config.workdir === '/root' ? '' : config.workdir;
+  return { env: keeps ? {} : { ...config.env, ...env }, defaultUser: config.user, defaultCwd };
 }
 
 async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortSignal, own: Own) {

@@ -13,6 +13,8 @@ const machineSpec = z.strictObject({
   /** Arguments of a process that the machine exists for; empty: none. */
   command: z.array(z.string()),
   hostname: z.string(),
+  /** Without a command: what the image's entrypoint is run with. */
+  args: z.array(z.string()).default([]),
   /** Name of the snapshot that it starts from; empty: it boots. */
   snapshot: z.string(),
   /** Name of an interpreter that waits in it; empty: none. */

@@ -38,7 +38,7 @@ export function machineMessage(record: MachineRecord): Machine {
 }
 
 export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
-  const { image, cpus, memoryMib, command, hostname, snapshot, interpreter, standby } =
+  const { image, cpus, memoryMib, command, args, hostname, snapshot, interpreter, standby } =
     message ?? create(MachineSpecSchema);
   const rest = { command, hostname, snapshot, interpreter, standby, template: false };
   return { image, cpus, memoryMiB: memoryMib, ...rest };

@@ -42,10 +42,10 @@ export function makeMachineCalls(
   drain: Drain,
 ): Pick<ServiceImpl<typeof Flintlock>, Calls> {
   return {
-    async createMachine({ uid, generation, spec, labels, env }) {
+    async createMachine({ uid, generation, spec, labels, env, registryCredentials }) {
       drain.checkOpen();
       const declared = { uid, generation: Number(generation), spec: specOf(spec), labels };
-      return machineMessage(await machines.create(declared, env));
+      return machineMessage(await machines.create(declared, env, registryCredentials));
     },
     startMachine({ uid, generation, env }) {
       drain.checkOpen();

@@ -52,7 +52,7 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
       };
     },
 
-    async *ensureImage({ reference }, { signal }) {
+    async *ensureImage({ reference, registryCredentials: credentials }, { signal }) {
       const latest = new LatestMessage();
       const making = images.ensure(reference, (message) => latest.set(message), signal).finally(() => latest.end());
       making.catch(() => undefined);
@@ -80,8 +80,12 @@ function templateMessage({ memoryMiB, state, sizeBytes, createdAtMs, ...rest }: 
   return create(TemplateSchema, { ...rest, ...numbers, state: templateState[state] });
 }
 
-function imageMessage({ reference, digest, sizeBytes, createdAtMs }: RootImage) {
-  const times = { sizeBytes: BigInt(sizeBytes), createdAtMs: BigInt(createdAtMs) };
+function imageMessage({ reference, digest, sizeBytes, createdAtMs, lastUsedAtMs }: RootImage) {
+  const times = {
+    sizeBytes: BigInt(sizeBytes),
+    createdAtMs: BigInt(createdAtMs),
+    lastUsedAtMs: BigInt(lastUsedAtMs),
+  };
   return create(ImageSchema, { reference, digest, ...times });
 }
 
