@@ -134,7 +134,7 @@ const vmOfState: Partial<Record<MachineState, 'running' | undefined>> = {
 function checkMachine(world: CrashWorld, { uid, state, suspended }: Machine): void {
   assert.ok(state in vmOfState, `machine ${uid} is ${MachineState[state]}`);
   assert.equal(world.vmOf(uid), vmOfState[state], `the VM of ${uid}, which is ${MachineState[state]}`);
-  const files = ['machine.json', 'output.log', ...(suspended ? ['suspended'] : [])];
+  const files = ['machine.json', 'output.log', 'output.log.marks', ...(suspended ? ['suspended'] : [])];
   assert.deepEqual(world.names('machines', machineIdOf(uid)), files, `files of ${uid}`);
 }
 

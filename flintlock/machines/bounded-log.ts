@@ -1,13 +1,20 @@
-// What a machine printed, newest part only: two files of which the older is dropped when the newer is full.
+// What a machine printed, newest part only: two files of which the older is dropped when the newer is full. Marks beside
+// them tell when what was printed (log-marks.ts).
 // Invariant: never more than twice `maxFileBytes` on disk; a reader that is too slow skips what was dropped.
 import { closeSync, fstatSync, openSync, readSync, renameSync, statSync, writeSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { Clock } from '@tvm/kit/clock.ts';
+import { type LogMark, LogMarks, type LogSource } from './log-marks.ts';
 
 const defaultMaxFileBytes = 1024 * 1024;
+const newline = 10;
 
 export class BoundedLog implements Disposable {
   readonly #path: string;
   readonly #maxFileBytes: number;
+  readonly #clock: Pick<Clock, 'now'>;
+  readonly #marks: LogMarks;
+  #endsLine = true;
   #fd: number;
   /** Logical offset of the first byte of the newer file, and of the end. */
   #newerStart: number;
@@ -16,10 +23,12 @@ export class BoundedLog implements Disposable {
   #waiting: (() => void)[] = [];
   #closed = false;
 
-  /** `path` and `path.1` are the files; what they hold already is kept. */
-  constructor(path: string, maxFileBytes = defaultMaxFileBytes) {
+  /** `path` and `path.1` are the files, `path.marks` and `path.marks.1` their marks; what they hold already is kept. */
+  constructor(path: string, clock: Pick<Clock, 'now'>, maxFileBytes = defaultMaxFileBytes) {
     this.#path = path;
     this.#maxFileBytes = maxFileBytes;
+    this.#clock = clock;
+    this.#marks = new LogMarks(`${path}.marks`);
     this.#fd = openSync(path, 'a', 0o600);
     this.#olderBytes = statSync(`${path}.1`, { throwIfNoEntry: false })?.size ?? 0;
     this.#newerStart = this.#olderBytes;
@@ -34,13 +43,20 @@ export class BoundedLog implements Disposable {
     return this.#end;
   }
 
-  append(data: Uint8Array): void {
-    if (this.#closed) return;
+  append(data: Uint8Array, source: LogSource = 'console'): void {
+    if (this.#closed || data.length === 0) return;
     const kept = data.subarray(Math.max(0, data.length - this.#maxFileBytes));
-    if (this.#end - this.#newerStart + kept.length > this.#maxFileBytes) this.#turn();
+    if (this.#end - this.#newerStart + kept.length > this.#maxFileBytes || this.#marks.isFull) this.#turn();
+    this.#marks.note(this.#end - this.#newerStart, this.#clock.now(), source, this.#endsLine);
     writeSync(this.#fd, kept);
     this.#end += kept.length;
+    this.#endsLine = kept.at(-1) === newline;
     this.wake();
+  }
+
+  /** What is known of when and by what it was written. */
+  marks(): LogMark[] {
+    return this.#marks.read(this.start, this.#newerStart);
   }
 
   /** Up to `maxBytes` from `offset` on, or from the oldest byte there is when that is later. */
@@ -92,6 +108,7 @@ export class BoundedLog implements Disposable {
     if (this.#closed) return;
     this.#closed = true;
     closeSync(this.#fd);
+    this.#marks[Symbol.dispose]();
     this.wake();
   }
 
@@ -101,5 +118,6 @@ export class BoundedLog implements Disposable {
     this.#olderBytes = this.#end - this.#newerStart;
     this.#newerStart = this.#end;
     this.#fd = openSync(this.#path, 'w', 0o600);
+    this.#marks.turn();
   }
 }

@@ -6,6 +6,9 @@ import { isDeepStrictEqual } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { DiskSpec } from '../disks/disk.ts';
+import type { DiskStore } from '../disks/disk-store.ts';
+import { checkDiskRoom, checkUnattached, type DiskOwner, grown, sized } from '../disks/plan.ts';
 import type { GuestConnection } from '../guest/connection.ts';
 import type { SnapshotManifest, SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { Templates } from '../templates/templates.ts';
@@ -19,8 +22,8 @@ import { up } from './plan.ts';
 import { makeReconcile } from './reconcile.ts';
 import { type Declaration, type MachineRecord, newRecord, newRun } from './record.ts';
 import type { RecordStore } from './record-store.ts';
+import { saveMachine } from './save.ts';
 import { completeSpec, mergeSnapshot } from './snapshot-spec.ts';
-import { copySuspended } from './suspension.ts';
 
 export interface MachinesDeps {
   driver: Driver;
@@ -28,6 +31,7 @@ export interface MachinesDeps {
   records: RecordStore;
   snapshots: SnapshotStore;
   templates: Templates;
+  disks: DiskStore;
   clock: Clock;
   log: Logger;
   limits: NodeLimits;
@@ -92,6 +96,7 @@ export class Machines implements AsyncDisposable {
     if (meanwhile) return this.#createAgain(meanwhile, whole);
     checkDeclaration(whole, this.#deps.limits);
     checkRoom(whole.spec, this.list(), this.#deps.limits);
+    this.#checkDisks(whole);
     const record = newRecord(whole, this.#deps.clock.now());
     this.#deps.driver.checkFolder(this.#deps.records.folder(record.id));
     this.#deps.records.write(record);
@@ -123,6 +128,17 @@ export class Machines implements AsyncDisposable {
     machine.change({ desired: 'running', ...newRun });
     machine.wake();
     return machine.record;
+  }
+
+  /** Disks that are declared larger than they are grow when the machine, which is down, starts. */
+  growDisks(uid: string, generation: number, declared: readonly Pick<DiskSpec, 'name' | 'sizeMiB'>[]): void {
+    const machine = this.#accept(uid, generation);
+    const { spec } = machine.record;
+    if (isUp(machine.record) || !spec.disks) return;
+    const disks = grown(spec.disks, declared);
+    if (isDeepStrictEqual(disks, spec.disks)) return;
+    this.#checkDisks({ uid, spec: { disks } });
+    machine.change({ spec: { ...spec, disks } });
   }
 
   /** Pauses or resumes; answers when that is done. */
@@ -174,7 +190,7 @@ export class Machines implements AsyncDisposable {
 
   async snapshotTo(store: SnapshotStore, uid: string, generation: number, name: string): Promise<SnapshotManifest> {
     const machine = this.#accept(uid, generation);
-    const { driver, clock } = this.#deps;
+    const { clock } = this.#deps;
     return await machine.exclusively(async () => {
       const existing = await store.find(name);
       if (existing) return existing;
@@ -184,9 +200,7 @@ export class Machines implements AsyncDisposable {
       const next = snapshotGeneration + 1;
       machine.change({ snapshotGeneration: next });
       const facts = { name, machineUid: uid, generation: next, labels, spec, imageDigest, createdAtMs: clock.now() };
-      return await store.add(facts, (folder) =>
-        machine.record.suspended ? copySuspended(machine.vm, folder) : driver.snapshot(machine.vm, folder),
-      );
+      return await store.add(facts, (folder) => saveMachine(this.#deps, machine, folder));
     });
   }
 
@@ -284,7 +298,7 @@ export class Machines implements AsyncDisposable {
     const folder = this.#deps.records.folder(record.id);
     const machine = new Machine(record, {
       folder,
-      output: new BoundedLog(join(folder, outputFile)),
+      output: new BoundedLog(join(folder, outputFile), this.#deps.clock),
       log: this.#deps.log,
       reconcile: this.#reconcile,
       onChange: (changed, durable) => this.#changed(changed, durable),
@@ -301,6 +315,7 @@ export class Machines implements AsyncDisposable {
   #forget(machine: Machine): void {
     const { record } = machine;
     machine.close();
+    this.#deps.disks.release(record);
     this.#deps.records.remove(record.id);
     this.#machines.delete(record.uid);
     this.#feed.publish({ kind: 'removed', record });
@@ -309,7 +324,10 @@ export class Machines implements AsyncDisposable {
   #createAgain(machine: Machine, declared: Declaration): MachineRecord {
     this.#fence(machine, declared.generation);
     const { record } = machine;
-    const same = isDeepStrictEqual(mergeSnapshot(declared.spec, record.spec), record.spec);
+    const whole = mergeSnapshot(declared.spec, record.spec);
+    // A disk that was declared larger meanwhile grows at the next start.
+    const disks = whole.disks && { disks: sized(whole.disks, record.spec.disks ?? []) };
+    const same = isDeepStrictEqual({ ...whole, ...disks }, record.spec);
     if (!same || record.desired === 'destroyed') {
       const message = same
         ? `machine ${record.uid} is being destroyed`
@@ -318,6 +336,13 @@ export class Machines implements AsyncDisposable {
     }
     this.#raise(machine, declared.generation);
     return machine.record;
+  }
+
+  #checkDisks(owner: DiskOwner): void {
+    const { disks, limits } = this.#deps;
+    const machines = this.list();
+    checkUnattached(owner, machines);
+    checkDiskRoom(owner, machines, disks.records(), limits.diskMiB ?? Number.POSITIVE_INFINITY);
   }
 
   #find(uid: string): Machine {

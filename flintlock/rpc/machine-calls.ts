@@ -9,11 +9,12 @@ import {
   type ReadLogsRequest,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Drain } from '../drain.ts';
+import { type LogSource, logSources } from '../machines/log-marks.ts';
 import type { Machines } from '../machines/machines.ts';
+import { readLog } from '../machines/read-log.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
-import { machineMessage, snapshotMessage, specOf } from './convert.ts';
+import { diskOf, machineMessage, snapshotMessage, specOf } from './convert.ts';
 
-const logChunkBytes = 64 * 1024;
 const eventKind = {
   changed: MachineEventKind.CHANGED,
   removed: MachineEventKind.REMOVED,
@@ -47,9 +48,10 @@ export function makeMachineCalls(
       const declared = { uid, generation: Number(generation), spec: specOf(spec), labels };
       return machineMessage(await machines.create(declared, env, registryCredentials));
     },
-    startMachine({ uid, generation, env }) {
+    startMachine({ uid, generation, env, registryCredentials, disks }) {
       drain.checkOpen();
-      return machineMessage(machines.start(uid, Number(generation), env));
+      machines.growDisks(uid, Number(generation), disks.map(diskOf));
+      return machineMessage(machines.start(uid, Number(generation), env, registryCredentials));
     },
     pauseMachine: async ({ uid, generation }) =>
       machineMessage(await machines.setPaused(uid, Number(generation), true)),
@@ -86,19 +88,24 @@ export function makeMachineCalls(
   };
 }
 
-async function* readLogs(machines: Machines, { uid, follow, tailBytes }: ReadLogsRequest, context: HandlerContext) {
-  const output = machines.output(uid);
-  let offset = tailBytes === 0 ? 0 : Math.max(0, output.end - tailBytes);
-  while (!context.signal.aborted) {
-    const { data, next } = await output.read(offset, logChunkBytes);
-    offset = next;
-    if (data.length > 0) {
-      yield { data };
-      continue;
-    }
-    if (!follow || output.closed || hasEnded(machines, uid)) return;
-    await output.changed(offset, context.signal);
-  }
+async function* readLogs(machines: Machines, request: ReadLogsRequest, { signal }: HandlerContext) {
+  const { uid, follow, tailBytes, tailLines, sinceMs, timestamps } = request;
+  const query = {
+    follow,
+    tailBytes,
+    tailLines,
+    sinceMs: Number(sinceMs),
+    timestamps,
+    source: sourceOf(request.source),
+  };
+  for await (const data of readLog(machines.output(uid), query, () => hasEnded(machines, uid), signal)) yield { data };
+}
+
+function sourceOf(name: string): LogSource | undefined {
+  if (name === '') return undefined;
+  const source = logSources.find((known) => known === name);
+  if (source) return source;
+  throw new TvmError('invalid_argument', `a log has no source ${name}: it has ${logSources.join(', ')}`);
 }
 
 function hasEnded(machines: Machines, uid: string): boolean {

@@ -977,6 +977,34 @@ export declare type ReadLogsRequest = Message<"tvm.flintlock.v1.ReadLogsRequest"
    * @generated from field: uint32 tail_bytes = 3;
    */
   tailBytes: number;
+
+  /**
+   * 0: all there is
+   *
+   * @generated from field: uint32 tail_lines = 4;
+   */
+  tailLines: number;
+
+  /**
+   * only what was written then or later, since 1970; 0: all there is
+   *
+   * @generated from field: uint64 since_ms = 5;
+   */
+  sinceMs: bigint;
+
+  /**
+   * the time before each line, as RFC 3339 in UTC
+   *
+   * @generated from field: bool timestamps = 6;
+   */
+  timestamps: boolean;
+
+  /**
+   * "console" (kernel and agent), "stdout", "stderr" (of the machine's command); empty: all
+   *
+   * @generated from field: string source = 7;
+   */
+  source: string;
 };
 
 /**
