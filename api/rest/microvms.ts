@@ -7,7 +7,7 @@
 //   POST   /v1/microvms/{name}/{start|stop|pause|resume}   microVmView, after desiredState was written
 //   GET    /v1/microvms/{name}/exec          WebSocket, see stream.ts
 //   GET    /v1/microvms/{name}/processes     {processes: processView[]}
-//   GET    /v1/microvms/{name}/logs?follow=&tailBytes=     text/plain stream
+//   GET    /v1/microvms/{name}/logs?follow=&tailLines=     text/plain stream; also tailBytes, sinceSeconds, timestamps, source
 //   GET    /v1/microvms/{name}/metrics       usageView
 //   GET    /v1/microvms/{name}/files?path=&depth=          {files: fileView[]}: a directory's entries, sorted
 //   GET    /v1/microvms/{name}/files/stat?path=            fileView

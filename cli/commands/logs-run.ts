@@ -3,16 +3,23 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Context } from '../context.ts';
 import { pathOf } from './machine-client.ts';
 import { clientOf } from './machines-run.ts';
-import { parseCount } from './parse-options.ts';
+import { parseCount, parseSeconds } from './parse-options.ts';
 
-export async function logs(
-  context: Context,
-  name: string,
-  options: { follow?: boolean; tail?: string; namespace?: string },
-): Promise<void> {
-  const tailBytes = options.tail === undefined ? undefined : parseCount(options.tail, 'bytes');
+export interface LogOptions {
+  follow?: boolean;
+  tail?: string;
+  since?: string;
+  timestamps?: boolean;
+  source?: string;
+  namespace?: string;
+}
+
+export async function logs(context: Context, name: string, options: LogOptions): Promise<void> {
+  const { follow, timestamps, source, namespace } = options;
+  const tailLines = options.tail === undefined ? undefined : parseCount(options.tail, 'lines');
+  const sinceSeconds = options.since === undefined ? undefined : Math.ceil(parseSeconds(options.since));
   const client = await clientOf(context);
-  const query = { follow: options.follow, tailBytes, namespace: options.namespace };
+  const query = { follow, tailLines, sinceSeconds, timestamps, source, namespace };
   const response = await client.raw({ path: `${pathOf(name)}/logs`, query });
   await context.progress.clear();
   const reader = response.body?.getReader();

@@ -144,6 +144,25 @@ test('the end of the command stops the machine; its output is in the log', async
   assert.match(Buffer.concat(parts).toString(), /from the command\noops\n/);
 });
 
+test('a reader of the log asks for its end, for one source, for the time of each line', async () => {
+  await using harness = await openHarness();
+  const { client } = harness;
+  const command = ['bash', '-c', 'echo one\necho two\nwarn oops'];
+  await client.createMachine({ uid: 'a', spec: { ...smallSpec, command } });
+  await untilState(client, 'a', MachineState.STOPPED);
+  const read = async (query: Parameters<typeof client.readLogs>[0]) => {
+    const parts: Uint8Array[] = [];
+    for await (const { data } of client.readLogs({ uid: 'a', ...query })) parts.push(data);
+    return Buffer.concat(parts).toString();
+  };
+  assert.equal(await read({ source: 'stdout' }), 'one\ntwo\n');
+  assert.equal(await read({ source: 'stderr' }), 'oops\n');
+  assert.equal(await read({ source: 'stdout', tailLines: 1, follow: true }), 'two\n');
+  assert.match(await read({ source: 'stderr', timestamps: true }), /^\d{4}-\d\d-\d\dT[\d:.]+Z oops\n$/);
+  assert.equal(await read({ sinceMs: BigInt(Date.now() + 60_000) }), '');
+  await assert.rejects(read({ source: 'kernel' }), /invalid_argument.*console, stdout, stderr/);
+});
+
 test('a restart of flintlock finds running and paused machines and forgets half-made ones', async () => {
   await using harness = await openHarness({ bootTimeoutMs: 60_000 });
   for (const uid of ['running', 'paused', 'stopped']) await harness.client.createMachine({ uid, spec: smallSpec });

@@ -1,6 +1,7 @@
 // What can be looked at: processes, logs and use of a machine; nodes, pools and images of the whole.
 import { z } from '@hono/zod-openapi';
 import { processView, statusView, usageView } from '@tvm/api/rest/microvms.ts';
+import type { Clock } from '@tvm/kit/clock.ts';
 import type { Pool } from '../engine/pool.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
 import { type App, addEndpoint } from './endpoint.ts';
@@ -19,6 +20,7 @@ const imageView = z.object({
 
 export interface InspectDeps extends LookupDeps {
   pool: Pool;
+  clock: Pick<Clock, 'now'>;
   version: string;
 }
 
@@ -93,22 +95,34 @@ function addProcessRoutes(app: App, deps: InspectDeps): void {
   });
 }
 
+const maxUint32 = 4_294_967_295;
+
+const logQuery = namespaceQuery.extend({
+  follow: z.stringbool().default(false).meta({ description: 'Go on until the machine ends.' }),
+  tailBytes: z.coerce.number().int().min(0).max(maxUint32).default(0).meta({ description: '0: all there is.' }),
+  tailLines: z.coerce.number().int().min(0).max(maxUint32).default(0).meta({ description: '0: all there is.' }),
+  sinceSeconds: z.coerce.number().int().min(0).max(maxUint32).default(0).meta({ description: '0: all there is.' }),
+  timestamps: z.stringbool().default(false).meta({ description: 'The time before each line, as RFC 3339 in UTC.' }),
+  source: z
+    .enum(['console', 'stdout', 'stderr'])
+    .optional()
+    .meta({ description: 'console: kernel and agent; else the command of the machine. Default: all.' }),
+});
+
 function addLogRoute(app: App, deps: InspectDeps): void {
   addEndpoint(app, {
     method: 'get',
     path: '/v1/microvms/{name}/logs',
     summary: 'Console and command output, oldest first.',
     params: nameParams,
-    query: namespaceQuery.extend({
-      follow: z.stringbool().default(false),
-      tailBytes: z.coerce.number().int().min(0).max(4_294_967_295).default(0),
-    }),
+    query: logQuery,
     answers: { status: 200, description: 'The text.', content: { 'text/plain': z.string() } },
     handle: async ({ namespace, params, query, gone }) => {
       const { client, uid } = await findMachine(deps, namespace, params.name);
-      const { follow, tailBytes } = query;
-      const chunks = client.readLogs({ uid, follow, tailBytes }, { signal: gone });
-      return streamResponse(dataOf(chunks), 'text/plain; charset=utf-8');
+      const { follow, tailBytes, tailLines, sinceSeconds, timestamps, source = '' } = query;
+      const sinceMs = sinceSeconds === 0 ? 0n : BigInt(deps.clock.now() - sinceSeconds * 1000);
+      const request = { uid, follow, tailBytes, tailLines, sinceMs, timestamps, source };
+      return streamResponse(dataOf(client.readLogs(request, { signal: gone })), 'text/plain; charset=utf-8');
     },
   });
 }
