@@ -5,6 +5,7 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Registry } from '@tvm/kit/metrics.ts';
 import type { Config } from './config.ts';
+import { makeDiskStore } from './disks/disk-store.ts';
 import { makeDrain } from './drain.ts';
 import type { Images } from './machines/execute.ts';
 import { watchLiveness } from './machines/liveness.ts';
@@ -57,15 +58,17 @@ export async function openFlintlock({
   const records = makeRecordStore(machinesFolder);
   const snapshots = makeSnapshotStore(join(config.stateFolder, 'snapshots'));
   const store = makeSnapshotStore(join(config.stateFolder, 'templates'));
+  const disks = makeDiskStore(join(config.stateFolder, 'disks'));
   await Promise.all([snapshots.sweep(), store.sweep()]);
   const { limits, bootTimeoutMs } = config;
   const shared = { driver, clock: systemClock, log };
   const templates = new Templates({ ...shared, store, enabled: config.templates });
   await templates.sweep();
   const machines = opened.use(
-    new Machines({ ...shared, images, records, snapshots, templates, limits, bootTimeoutMs }),
+    new Machines({ ...shared, images, records, snapshots, templates, disks, limits, bootTimeoutMs }),
   );
   await recoverMachines({ driver, records, machinesFolder, machines, log });
+  disks.sweep(new Set(machines.list().map(({ uid }) => uid)));
   const stop = new AbortController();
   const working = [
     buildTemplates({ ...shared, machines, templates, store }, stop.signal),
@@ -79,7 +82,9 @@ export async function openFlintlock({
   });
   const drain = makeDrain({ machines, clock: systemClock, log });
   const node = { name: config.nodeName, version, limits, drain, tlsFolder: config.tlsFolder };
-  const server = opened.use(await serve({ ...node, driver, images, machines, snapshots, templates, log }, address));
+  const server = opened.use(
+    await serve({ ...node, driver, images, machines, snapshots, templates, disks, log }, address),
+  );
   const kept = opened.move();
   return {
     address: server.address,

@@ -1,5 +1,6 @@
 // What this node takes in. Invariant: the memory promised to machines that are up never exceeds what they may use.
 import { TvmError } from '@tvm/api/errors.ts';
+import { checkDisks } from '../disks/plan.ts';
 import type { Declaration, MachineRecord, MachineSpec } from './record.ts';
 
 export interface NodeLimits {
@@ -7,6 +8,8 @@ export interface NodeLimits {
   /** That all machines together may use. */
   memoryMiB: number;
   machines: number;
+  /** That all disks together may have; absent: no bound. */
+  diskMiB?: number;
 }
 
 const minMemoryMiB = 32;
@@ -28,6 +31,7 @@ export function checkDeclaration({ uid, spec, labels }: Declaration, limits: Nod
   if (Buffer.byteLength([...spec.command, ...spec.args].join('\0')) > maxCommandBytes) {
     throw invalid(`the command is longer than ${maxCommandBytes} bytes`);
   }
+  checkDisks(spec.disks ?? []);
   if (Object.keys(labels).length > maxLabels) throw invalid(`more than ${maxLabels} labels`);
 }
 

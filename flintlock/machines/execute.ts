@@ -1,8 +1,9 @@
 // Carries out one action of a machine's plan. Invariant: each action may run twice with the result of once.
 import { randomBytes, randomUUID } from 'node:crypto';
 import { type ErrorCode, TvmError } from '@tvm/api/errors.ts';
-import type { BootFiles, ImageStore, RootImage } from '@tvm/images/contract.ts';
+import type { ImageStore, RootImage } from '@tvm/images/contract.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
+import type { DiskStore } from '../disks/disk-store.ts';
 import { connect } from '../guest/connect.ts';
 import type { GuestConnection } from '../guest/connection.ts';
 import { configure, ping, shutDown } from '../guest/machine.ts';
@@ -13,7 +14,7 @@ import { followCommand, startCommand } from './command.ts';
 import { exercise } from './exercise.ts';
 import type { Machine, RunFiles } from './machine.ts';
 import { type Action, up } from './plan.ts';
-import { guestIdOf } from './record.ts';
+import { guestIdOf, type MachineRecord } from './record.ts';
 import { readSuspendedSpec, removeSuspended, suspendedFolder, writeSuspended } from './suspension.ts';
 
 export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'>;
@@ -23,6 +24,7 @@ export interface ExecutorDeps {
   images: Images;
   snapshots: SnapshotStore;
   templates: Templates;
+  disks: DiskStore;
   clock: Clock;
   bootTimeoutMs: number;
   /** Removes the machine's record and folder. */
@@ -110,8 +112,12 @@ async function findFiles(deps: ExecutorDeps, machine: Machine, signal: AbortSign
   machine.registryCredentials = [];
   const boot = await images.bootFiles(say, signal);
   await driver.probe(boot);
-  const template = spec.snapshot || spec.template ? undefined : await templates.open(spec, image, boot);
-  const snapshotFolder = spec.snapshot ? await snapshots.open(spec.snapshot, image.digest) : template?.folder;
+  // No template has disks.
+  const template = spec.snapshot || spec.template || spec.disks ? undefined : await templates.open(spec, image, boot);
+  // What is on its disks is newer than the snapshot once it has run.
+  const continues = spec.snapshot !== '' && !deps.disks.areUsed(machine.record);
+  const snapshotFolder = continues ? await snapshots.open(spec.snapshot, image.digest) : template?.folder;
+  await deps.disks.prepare(machine.record, continues ? snapshotFolder : undefined);
   machine.change({ imageDigest: image.digest });
   return { image, boot, snapshotFolder, template: template?.key };
 }
@@ -121,7 +127,8 @@ async function startVmm(deps: ExecutorDeps, machine: Machine): Promise<void> {
   const { run, vm, record } = machine;
   if (!run.files) throw new TvmError('internal', `no files to start ${record.uid} from`);
   machine.progress('starting the VMM');
-  const spec = vmSpecOf(record.spec, run.files);
+  const spec = vmSpecOf(deps, record, run.files);
+  deps.disks.markUsed(record);
   run.vmmStartedAt = performance.now();
   if (!run.files.snapshotFolder) await driver.start(vm, spec);
   else if (!run.files.template) await driver.restore(vm, spec, run.files.snapshotFolder);
@@ -132,10 +139,11 @@ async function startVmm(deps: ExecutorDeps, machine: Machine): Promise<void> {
 }
 
 /** A template that cannot be loaded is only a loss of time. */
-async function restoreOrBoot({ driver, templates }: ExecutorDeps, machine: Machine, key: string, folder: string) {
+async function restoreOrBoot(deps: ExecutorDeps, machine: Machine, key: string, folder: string) {
+  const { driver, templates } = deps;
   const { run, vm, record } = machine;
   if (!run.files) return;
-  const spec = vmSpecOf(record.spec, run.files);
+  const spec = vmSpecOf(deps, record, run.files);
   try {
     await driver.restore(vm, spec, folder);
   } catch (err) {
@@ -148,15 +156,17 @@ async function restoreOrBoot({ driver, templates }: ExecutorDeps, machine: Machi
   }
 }
 
-function vmSpecOf(spec: { cpus: number; memoryMiB: number }, files: { image: RootImage; boot: BootFiles }): VmSpec {
-  return { cpus: spec.cpus, memoryMiB: spec.memoryMiB, rootDiskPath: files.image.path, boot: files.boot };
+function vmSpecOf({ disks }: ExecutorDeps, record: MachineRecord, files: Pick<RunFiles, 'image' | 'boot'>): VmSpec {
+  const { cpus, memoryMiB } = record.spec;
+  const attached = record.spec.disks && { disks: disks.attachments(record) };
+  return { cpus, memoryMiB, rootDiskPath: files.image.path, boot: files.boot, ...attached };
 }
 
 async function suspend(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
   const { run, vm, record } = machine;
   run.suspendDue = false;
   const files = run.files ?? (await sameFiles(deps, machine, signal));
-  await writeSuspended(vm, vmSpecOf(record.spec, files), (folder) => deps.driver.snapshot(vm, folder));
+  await writeSuspended(vm, vmSpecOf(deps, record, files), (folder) => deps.driver.snapshot(vm, folder));
   machine.change({ suspended: true });
 }
 
@@ -224,7 +234,9 @@ async function awaitGuest(deps: ExecutorDeps, machine: Machine, signal: AbortSig
 async function introduce(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
   const { snapshotFolder, image } = machine.run.files ?? {};
   const own = snapshotFolder ? { bootId: randomUUID() } : {};
-  const { bootId } = await giveIdentity(deps, machine, signal, { ...own, ...(image && defaultsOf(image, machine)) });
+  const defaults = image && defaultsOf(image, machine);
+  const disks = disksOf(deps, machine.record);
+  const { bootId } = await giveIdentity(deps, machine, signal, { ...own, ...defaults, disks });
   machine.env = {};
   machine.run.guest = 'configured';
   machine.change({ bootId });
@@ -236,6 +248,7 @@ interface Own {
   env?: Record<string, string>;
   defaultUser?: string;
   defaultCwd?: string;
+  disks?: { serial: string; mountPath: string }[];
 }
 
 /** What its processes have when nobody says otherwise: as the image says, and over that the machine's own environment. */
@@ -308,6 +321,15 @@ async function askToShutDown(deps: ExecutorDeps, machine: Machine, signal: Abort
   }
 }
 
+/** What its agent is to mount, after a boot as after a restore. */
+function disksOf({ driver, disks }: ExecutorDeps, record: MachineRecord) {
+  const mounted = record.spec.disks ?? [];
+  return disks.attachments(record).map((disk, index) => ({
+    serial: driver.serialOf?.(disk) ?? disk.name,
+    mountPath: mounted[index]?.mountPath ?? '',
+  }));
+}
+
 function forgetRun(machine: Machine): void {
   machine.endRun();
 }
@@ -325,7 +347,7 @@ async function settle(
   if (!isUp && record.suspended) await removeSuspended(machine.vm);
   if (!isUp && outcome.reason !== 'Requested') await blameTemplate(deps, machine);
   if (comesUp && run.files?.template) templates.praise(run.files.template);
-  if (comesUp && run.files && !run.files.snapshotFolder && !record.spec.template) {
+  if (comesUp && run.files && !run.files.snapshotFolder && !record.spec.template && !record.spec.disks) {
     templates.want(record.spec, run.files.image, run.files.boot);
   }
   const exitCode = 'exitCode' in outcome ? { exitCode: outcome.exitCode ?? null } : {};

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { errorCodes } from '@tvm/api/errors.ts';
 import { z } from 'zod';
+import { diskSpec } from '../disks/disk.ts';
 
 export const machineStates = ['creating', 'running', 'paused', 'stopped', 'failed', 'destroying'] as const;
 export type MachineState = (typeof machineStates)[number];
@@ -12,9 +13,9 @@ const machineSpec = z.strictObject({
   memoryMiB: z.int(),
   /** Arguments of a process that the machine exists for; empty: none. */
   command: z.array(z.string()),
-  hostname: z.string(),
   /** Without a command: what the image's entrypoint is run with. */
   args: z.array(z.string()).default([]),
+  hostname: z.string(),
   /** Name of the snapshot that it starts from; empty: it boots. */
   snapshot: z.string(),
   /** Name of an interpreter that waits in it; empty: none. */
@@ -23,6 +24,8 @@ const machineSpec = z.strictObject({
   standby: z.boolean(),
   /** Made to become a template. */
   template: z.boolean(),
+  /** Absent: none. */
+  disks: z.array(diskSpec).optional(),
 });
 export type MachineSpec = z.infer<typeof machineSpec>;
 

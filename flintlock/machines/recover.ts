@@ -4,6 +4,7 @@ import type { Logger } from '@tvm/kit/log.ts';
 import type { Driver } from '../vmm/driver.ts';
 import { watchVmm } from './execute.ts';
 import type { Machines } from './machines.ts';
+import type { MachineRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
 import { removeSuspended } from './suspension.ts';
 
@@ -13,6 +14,13 @@ export interface RecoverDeps {
   machinesFolder: string;
   machines: Machines;
   log: Logger;
+}
+
+/** What is written on its disks must not go: it fails, and is started again by whoever declared it. */
+function endOf({ spec }: MachineRecord): Partial<MachineRecord> {
+  if (!spec.disks) return { desired: 'destroyed', state: 'destroying' };
+  const message = 'flintlock ended while the machine was being started';
+  return { state: 'failed', reason: 'Interrupted', message, errorCode: 'unavailable' };
 }
 
 export async function recoverMachines(deps: RecoverDeps): Promise<void> {
@@ -27,7 +35,7 @@ export async function recoverMachines(deps: RecoverDeps): Promise<void> {
   for (const record of found) {
     // What it should have got in its environment is not known any more: whoever declared it creates it again.
     const isHalfMade = record.state === 'creating' || record.spec.template;
-    const machine = machines.adopt(isHalfMade ? { ...record, desired: 'destroyed', state: 'destroying' } : record);
+    const machine = machines.adopt(isHalfMade ? { ...record, ...endOf(record) } : record);
     await removeSuspended(machine.vm, record.suspended ? 'unfinished' : 'all');
     const { state } = await driver.inspect(machine.vm);
     log.info(

@@ -1,5 +1,7 @@
 // The spec of a machine that starts from a snapshot. Invariant: image, cpus and memory are those of the snapshot.
 import { TvmError } from '@tvm/api/errors.ts';
+import type { DiskSpec } from '../disks/disk.ts';
+import { sized } from '../disks/plan.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { MachineSpec } from './record.ts';
 
@@ -9,6 +11,7 @@ export async function completeSpec(spec: MachineSpec, snapshots: SnapshotStore):
   const manifest = await snapshots.find(spec.snapshot);
   if (!manifest) throw new TvmError('not_found', `snapshot ${spec.snapshot} is not on this node`);
   const whole = mergeSnapshot(spec, manifest.spec);
+  checkSameDisks(spec.disks, manifest.spec.disks ?? [], spec.snapshot);
   const { image, cpus, memoryMiB } = manifest.spec;
   if (whole.image === image && whole.cpus === cpus && whole.memoryMiB === memoryMiB) return whole;
   const has = `${image} with ${cpus} cpus and ${memoryMiB} MiB`;
@@ -24,5 +27,26 @@ export function mergeSnapshot(spec: MachineSpec, from: MachineSpec): MachineSpec
     image: spec.image || from.image,
     cpus: spec.cpus || from.cpus,
     memoryMiB: spec.memoryMiB || from.memoryMiB,
+    ...(from.disks && { disks: spec.disks ? sized(spec.disks, from.disks) : from.disks.map(ownDisk) }),
   };
+}
+
+/** The machine of the snapshot may have one that is retained: this one has a copy, for itself. */
+function ownDisk(disk: DiskSpec): DiskSpec {
+  return { ...disk, retainedAs: '' };
+}
+
+/** What is in memory speaks of disks in their order and where they are mounted. */
+function checkSameDisks(disks: DiskSpec[] | undefined, ofSnapshot: DiskSpec[], snapshot: string): void {
+  if (!disks) return;
+  const isSame = disks.length === ofSnapshot.length && disks.every((disk, index) => fits(disk, ofSnapshot[index]));
+  if (isSame) return;
+  const has = ofSnapshot.map(({ name, mountPath, sizeMiB }) => `${name} at ${mountPath} with ${sizeMiB} MiB`);
+  const message = `snapshot ${snapshot} has ${has.join(', ') || 'no disks'}; the machine asks for others`;
+  throw new TvmError('invalid_argument', message, { hint: 'Ask for the same disks, or for none: then it has copies.' });
+}
+
+/** A larger one grows when the machine starts the next time. */
+function fits(disk: DiskSpec, other: DiskSpec | undefined): boolean {
+  return disk.name === other?.name && disk.mountPath === other.mountPath && disk.sizeMiB >= other.sizeMiB;
 }

@@ -23,6 +23,7 @@ const vmSpec: z.ZodType<VmSpec> = z.strictObject({
     kernelArgs: z.array(z.string()),
     needsAcpi: z.boolean(),
   }),
+  disks: z.array(z.strictObject({ name: z.string(), path: z.string(), sizeMiB: z.int() })).optional(),
 });
 
 export interface SuspensionDeps {

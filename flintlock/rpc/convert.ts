@@ -1,6 +1,7 @@
 // Machines and snapshots between their records and the wire.
 import { create } from '@bufbuild/protobuf';
 import {
+  type Disk,
   type Machine,
   MachineSchema,
   type MachineSpec as MachineSpecMessage,
@@ -9,6 +10,7 @@ import {
   type Snapshot,
   SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import type { DiskSpec } from '../disks/disk.ts';
 import type { MachineRecord, MachineSpec } from '../machines/record.ts';
 import type { SnapshotManifest } from '../snapshots/snapshot-store.ts';
 
@@ -40,12 +42,18 @@ export function machineMessage(record: MachineRecord): Machine {
 export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
   const { image, cpus, memoryMib, command, args, hostname, snapshot, interpreter, standby } =
     message ?? create(MachineSpecSchema);
-  const rest = { command, hostname, snapshot, interpreter, standby, template: false };
-  return { image, cpus, memoryMiB: memoryMib, ...rest };
+  const rest = { command, args, hostname, snapshot, interpreter, standby, template: false };
+  const disks = message && message.disks.length > 0 ? { disks: message.disks.map(diskOf) } : {};
+  return { image, cpus, memoryMiB: memoryMib, ...rest, ...disks };
 }
 
-function specMessage({ memoryMiB, template: _, ...rest }: MachineSpec): MachineSpecMessage {
-  return create(MachineSpecSchema, { ...rest, memoryMib: memoryMiB });
+export function diskOf({ name, sizeMib, mountPath, retainedAs }: Disk): DiskSpec {
+  return { name, sizeMiB: sizeMib, mountPath, retainedAs };
+}
+
+function specMessage({ memoryMiB, template: _, disks = [], ...rest }: MachineSpec): MachineSpecMessage {
+  const attached = disks.map(({ sizeMiB, ...disk }) => ({ ...disk, sizeMib: sizeMiB }));
+  return create(MachineSpecSchema, { ...rest, memoryMib: memoryMiB, disks: attached });
 }
 
 export function snapshotMessage(manifest: SnapshotManifest): Snapshot {

@@ -9,6 +9,7 @@ import {
   TemplateState,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { RootImage } from '@tvm/images/contract.ts';
+import type { DiskStore } from '../disks/disk-store.ts';
 import type { Drain } from '../drain.ts';
 import { type NodeLimits, promisedMiB } from '../machines/admission.ts';
 import type { Images } from '../machines/execute.ts';
@@ -24,6 +25,7 @@ export interface NodeCallsDeps {
   images: Images;
   machines: Machines;
   templates: Templates;
+  disks: DiskStore;
   drain: Drain;
 }
 
@@ -49,12 +51,15 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
         images: (await images.list()).map(({ reference }) => reference),
         templates: (await deps.templates.list()).map(templateMessage),
         draining: deps.drain.draining,
+        retainedDisks: deps.disks.retained().map(({ key }) => key),
       };
     },
 
     async *ensureImage({ reference, registryCredentials: credentials }, { signal }) {
       const latest = new LatestMessage();
-      const making = images.ensure(reference, (message) => latest.set(message), signal).finally(() => latest.end());
+      const making = images
+        .ensure(reference, (message) => latest.set(message), signal, { credentials })
+        .finally(() => latest.end());
       making.catch(() => undefined);
       for await (const message of latest) yield create(ImageProgressSchema, { message });
       yield create(ImageProgressSchema, { message: '', image: imageMessage(await making) });

@@ -7,6 +7,7 @@ import { makeHttp2Handler } from '@tvm/kit/http2-handler.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { type Address, listen } from './address.ts';
+import { makeDiskCalls } from './disk-calls.ts';
 import { errorInterceptor } from './error-interceptor.ts';
 import { makeGuestCalls } from './guest-calls.ts';
 import { makeMachineCalls } from './machine-calls.ts';
@@ -36,6 +37,7 @@ export async function serve(deps: ServerDeps, address: Address): Promise<RpcServ
       ...makeMachineCalls(machines, snapshots, deps.drain),
       ...makeGuestCalls(machines, driver),
       ...makePortCalls(machines),
+      ...makeDiskCalls(machines, deps.disks),
     });
   };
   const options = { interceptors: [errorInterceptor], readMaxBytes: maxMessageBytes, acceptCompression: [] };

@@ -99,8 +99,9 @@ export function makeSnapshotStore(root: string): SnapshotStore {
       await mkdir(staging, { recursive: true, mode: 0o700 });
       try {
         await fill(staging);
-        const names = await readdir(staging);
-        const files = await Promise.all(names.map((name) => describe(staging, name)));
+        // Disks are in a folder: their size has no bound, and they are not hashed.
+        const found = (await readdir(staging, { withFileTypes: true })).filter((each) => each.isFile());
+        const files = await Promise.all(found.map(({ name }) => describe(staging, name)));
         const manifest = { ...facts, files };
         await writeFile(join(staging, manifestFile), JSON.stringify(manifest), { mode: 0o600 });
         await rename(staging, join(root, facts.name));

@@ -56,7 +56,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Flintlo
         templates: options.templates ?? false,
         suspendAfterMs: options.suspendAfterMs ?? 0,
         bootTimeoutMs: options.bootTimeoutMs ?? 2000,
-        limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100 },
+        limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100, diskMiB: 4096 },
       },
       driver: makeFakeDriver(host),
       images: makeFakeImages(),

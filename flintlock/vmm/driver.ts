@@ -34,7 +34,7 @@ export interface VmSpec {
   rootDiskPath: string;
   boot: VmBoot;
   /** Attached after the root, for writing; none: undefined, or empty. Of a snapshot's VM: the same, in the same order. */
-  disks?: VmDisk[];
+  disks?: VmDisk[] | undefined;
 }
 
 /** A disk of a VM. No other process may have it while the VM exists. */
@@ -45,6 +45,14 @@ export interface VmDisk {
   path: string;
   sizeMiB: number;
 }
+
+/** Where a snapshot has its copy of a disk. */
+export function savedDiskPath(snapshotFolder: string, name: string): string {
+  return `${snapshotFolder}/${savedDisksFolder}/${name}.raw`;
+}
+
+/** Beside the files of memory and devices. */
+export const savedDisksFolder = 'disks';
 
 /** How a VMM ended. */
 export interface VmEnd {
@@ -89,7 +97,10 @@ export interface Driver {
   restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void>;
   pause(vm: Vm): Promise<void>;
   resume(vm: Vm): Promise<void>;
-  /** Writes memory and devices to `snapshotFolder` (which exists and is empty); leaves the VM running or paused as it was. */
+  /**
+   * Writes memory and devices to `snapshotFolder`, which exists and is empty, but for copies of the VM's disks (`savedDiskPath`)
+   * when it has some; then it must be paused. Leaves the VM running or paused as it was.
+   */
   snapshot(vm: Vm, snapshotFolder: string): Promise<void>;
   /** Ends the VMM without asking the guest; resolves when its process is gone. */
   kill(vm: Vm): Promise<void>;

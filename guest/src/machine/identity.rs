@@ -1,5 +1,5 @@
 //! Gives the machine its identity: after boot and after every restore, before anything else runs.
-use super::{boot_id, clock, entropy, network};
+use super::{boot_id, clock, disks, entropy, network};
 use crate::agent::Agent;
 use crate::failure::{Code, During, Failure, Outcome};
 use crate::proto::{Configure, Configured, output};
@@ -40,6 +40,10 @@ pub async fn configure(agent: &Agent, request: Configure, stream: &Stream) -> Ou
     if let Some(network) = &request.network {
         network::configure(network)?;
     }
+    // Replaying a journal takes a while, and the agent answers meanwhile.
+    let mounts = request.disks;
+    let mounted = tokio::task::spawn_blocking(move || disks::mount_all(&mounts)).await;
+    mounted.unwrap_or_else(|_| Err(Failure::new(Code::Internal, "mounting the disks failed")))?;
     stream.send(output::Body::Configured(Configured { boot_id: boot_id::current() })).await
 }
 
@@ -61,7 +65,7 @@ fn check(request: &Configure) -> Outcome<()> {
     if request.env.keys().any(|name| name.is_empty() || name.contains(['=', '\0'])) {
         return Err(Failure::new(Code::InvalidArgument, "an environment variable has an impossible name"));
     }
-    Ok(())
+    disks::check(&request.disks)
 }
 
 fn is_uuid(text: &str) -> bool {

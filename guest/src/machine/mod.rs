@@ -1,6 +1,7 @@
 //! The machine as a whole: who it is, how it fares, its end.
 mod boot_id;
 mod clock;
+mod disks;
 mod entropy;
 mod identity;
 mod network;
