@@ -15,9 +15,11 @@ const packageOfTool: Record<string, string> = {
   mmdebstrap: 'mmdebstrap',
   objcopy: 'binutils',
   prlimit: 'util-linux',
+  setpriv: 'util-linux',
   skopeo: 'skopeo',
   tar: 'tar',
   umoci: 'umoci',
+  unshare: 'util-linux',
   xz: 'xz-utils',
 };
 

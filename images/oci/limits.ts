@@ -9,6 +9,7 @@ export interface OciLimits {
   maxEntries: number;
   inspectTimeoutMs: number;
   pullTimeoutMs: number;
+  unpackTimeoutMs: number;
 }
 
 const gib = 1024 ** 3;
@@ -20,4 +21,5 @@ export const defaultLimits: OciLimits = {
   maxEntries: 1_000_000,
   inspectTimeoutMs: 60_000,
   pullTimeoutMs: 30 * 60_000,
+  unpackTimeoutMs: 30 * 60_000,
 };

@@ -46,3 +46,19 @@ it('reads how programs start, and takes "not said" for empty', () => {
     env: { A: 'b=c', E: '' },
   });
 });
+
+it('takes nothing that no process can have, and bounds the rest', () => {
+  const config = (value: object) => parseImageConfig(json({ config: value }));
+  assert.deepEqual(config({ Env: ['=x', 'A=1'] }).env, { A: '1' });
+  assert.equal(config({ WorkingDir: 'srv/../../app' }).workdir, '/app');
+  const codeOf = (value: object) => {
+    try {
+      config(value);
+      return '';
+    } catch (error) {
+      return (error as TvmError).code;
+    }
+  };
+  for (const value of [{ Env: ['A=\0'] }, { User: '\0' }, { Cmd: ['a\0b'] }]) assert.equal(codeOf(value), 'data_loss');
+  assert.equal(codeOf({ Env: [`A=${'x'.repeat(70_000)}`] }), 'resource_exhausted');
+});

@@ -1,7 +1,11 @@
 // The parts of OCI and Docker manifests that are read here. Everything comes from a registry, so everything is checked.
+import { posix } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import * as z from 'zod';
 import type { ImageConfig } from '../contract.ts';
+
+/** They are sent to the guest in one message. */
+const maxConfigTextBytes = 64 * 1024;
 
 const digestSchema = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const descriptorSchema = z.object({
@@ -48,13 +52,25 @@ export function parseImageConfig(raw: Uint8Array): ImageConfig {
   const parsed = configSchema.safeParse(parseJson(raw, 'image configuration'));
   if (!parsed.success) throw new TvmError('data_loss', 'the image configuration is malformed', { cause: parsed.error });
   const config = parsed.data.config ?? {};
-  return {
-    env: Object.fromEntries((config.Env ?? []).map(splitVariable)),
+  const found = {
+    env: Object.fromEntries((config.Env ?? []).map(splitVariable).filter(([name]) => name !== '')),
     user: config.User ?? '',
-    workdir: config.WorkingDir ?? '',
+    workdir: config.WorkingDir ? posix.resolve('/', config.WorkingDir) : '',
     entrypoint: config.Entrypoint ?? [],
     cmd: config.Cmd ?? [],
   };
+  checkConfig(found);
+  return found;
+}
+
+function checkConfig(config: ImageConfig): void {
+  const { env, user, workdir, entrypoint, cmd } = config;
+  const texts = [...Object.entries(env).flat(), user, workdir, ...entrypoint, ...cmd];
+  if (texts.some((text) => text.includes('\0')))
+    throw new TvmError('data_loss', 'the image configuration has zero bytes');
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes <= maxConfigTextBytes) return;
+  throw new TvmError('resource_exhausted', `the image configuration is ${bytes} bytes of environment and arguments`);
 }
 
 function isForGuests({ platform }: Descriptor): boolean {

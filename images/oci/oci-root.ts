@@ -19,7 +19,7 @@ import { readLayout, unpackLayout } from './unpack.ts';
 
 /** Raised when roots are made differently from the same image. */
 const recipeVersion = 'oci-1';
-const tools = ['skopeo', 'umoci', 'mksquashfs', 'prlimit'];
+const tools = ['skopeo', 'umoci', 'mksquashfs', 'prlimit', 'setpriv'];
 
 interface Deps {
   cache: Cache;
@@ -56,10 +56,9 @@ export function makeOciRoots({ cache, catalog, limits = defaultLimits, registrie
     signal: AbortSignal,
   ): Promise<RootImage> {
     await using staging = await cache.staging();
-    const root = join(folders.scratch, 'root');
     onProgress('unpacking');
     const layout = await readLayout(folders.layout);
-    await unpackLayout(layout, root, limits, signal);
+    const root = await unpackLayout(layout, folders.scratch, limits, signal);
     onProgress('packing the root filesystem');
     await makeSquashfs(root, join(staging.path, rootFileName), [], signal);
     const facts = { reference, key: recipeVersion, digest, createdAtMs: Date.now(), config: layout.config };

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { it } from 'node:test';
 import type { TvmError } from '@tvm/api/errors.ts';
 import fc from 'fast-check';
-import { tarArchive } from '../testing/tar-archive.ts';
+import { paxHeader, tarArchive } from '../testing/tar-archive.ts';
 import { type TarTotals, tarScanner } from './tar-scan.ts';
 
 const wide = { maxEntries: 1e9, maxBytes: 1e12 };
@@ -52,4 +52,36 @@ it('survives garbage', async () => {
       await scan(Buffer.from(bytes)).catch((error: TvmError) => assert.equal(error.code, 'data_loss'));
     }),
   );
+});
+
+it('refuses headers by which a reader would see other entries, or harm', async () => {
+  const name = 'x'.repeat(256);
+  const rows: Record<string, Parameters<typeof tarArchive>[0]> = {
+    'another size': [paxHeader({ size: '0' }), { name: 'a', content: 'x' }],
+    'a sparse file': [paxHeader({ 'GNU.sparse.major': '1', 'GNU.sparse.realsize': '999999999999' }), { name: 'a' }],
+    'a long name': [paxHeader({ path: `d/${name}` }), { name: 'a' }],
+    'a long path': [paxHeader({ path: 'd/'.repeat(2100) }), { name: 'a' }],
+    'a long link': [paxHeader({ linkpath: name }), { name: 'a', type: '2' }],
+    'a long GNU name': [{ name: '././@LongLink', type: 'L', content: `${name}\0` }, { name: 'a' }],
+    'a zero byte': [paxHeader({ path: 'a\0b' }), { name: 'a' }],
+    'large attributes': [paxHeader({ 'SCHILY.xattr.user.a': 'x'.repeat(70_000) }), { name: 'a' }],
+    'no records': [{ name: 'pax', type: 'x', content: 'nonsense' }, { name: 'a' }],
+  };
+  for (const [why, entries] of Object.entries(rows)) {
+    await assert.rejects(
+      scan(tarArchive(entries), wide, [700, 1100]),
+      (error: TvmError) => error.code === 'data_loss',
+      why,
+    );
+  }
+  assert.equal(
+    (await scan(tarArchive([paxHeader({ path: `d/${'x'.repeat(255)}`, mtime: '1.5' }), { name: 'a' }]))).entries,
+    2,
+  );
+});
+
+it('counts what stands behind a link that claims to have content', async () => {
+  const hidden = Array.from({ length: 20 }, (_, index) => ({ name: `f${index}` }));
+  const archive = tarArchive([{ name: 'link', type: '2', linkName: 'x', claimedSize: 20 * 512 }, ...hidden]);
+  assert.equal((await scan(archive)).entries, 21);
 });

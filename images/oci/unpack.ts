@@ -2,17 +2,16 @@
 // not been counted before.
 import { createReadStream } from 'node:fs';
 import { readFile, statfs } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { ImageConfig } from '../contract.ts';
-import { runCommand } from '../run-command.ts';
+import { runConfined } from './confined.ts';
 import type { OciLimits } from './limits.ts';
 import { type Descriptor, type Manifest, parseImageConfig, parseManifest } from './manifest.ts';
 import { type TarTotals, tarScanner } from './tar-scan.ts';
 
-const unpackTimeoutMs = 30 * 60_000;
 // The root folder and the squashfs that is made of it.
 const copiesOnDisk = 2;
 
@@ -33,23 +32,26 @@ export async function readLayout(dir: string): Promise<Layout> {
   return { dir, manifest: parsed.manifest, config };
 }
 
-/** Unpacks all layers into `root`, which must not exist. */
+/** Unpacks all layers of the layout in `folder` into its folder `root`, which must not exist. */
 export async function unpackLayout(
   layout: Layout,
-  root: string,
+  folder: string,
   limits: OciLimits,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const totals = await scanLayers(layout, limits, signal);
-  await requireSpace(dirname(root), totals.bytes * copiesOnDisk);
-  const result = await runCommand({
+  await requireSpace(folder, totals.bytes * copiesOnDisk);
+  const layoutName = relative(folder, layout.dir);
+  const result = await runConfined({
     program: 'umoci',
-    args: ['raw', 'unpack', '--image', `${layout.dir}:image`, root],
-    timeoutMs: unpackTimeoutMs,
+    args: (inside) => ['raw', 'unpack', '--image', `${join(inside, layoutName)}:image`, join(inside, 'root')],
+    folder,
+    timeoutMs: limits.unpackTimeoutMs,
     signal,
   });
-  if (result.exitCode === 0) return;
+  if (result.exitCode === 0) return join(folder, 'root');
   const words = result.stderr.trim().split('\n').at(-1) ?? '';
+  if (/no space left|disk quota exceeded/i.test(words)) throw diskFull(words);
   throw new TvmError('data_loss', `the image cannot be unpacked: ${words}`, { reason: 'ImagePullFailed' });
 }
 
@@ -85,13 +87,14 @@ function layerError(cause: unknown, signal: AbortSignal): TvmError {
 async function requireSpace(folder: string, neededBytes: number): Promise<void> {
   const { bavail, bsize } = await statfs(folder);
   if (bavail * bsize > neededBytes) return;
-  throw new TvmError(
-    'resource_exhausted',
-    `the image needs ${neededBytes} bytes on disk and ${bavail * bsize} are free`,
-    {
-      hint: 'Free space below the cache folder, or move it with TVM_CACHE_DIR.',
-    },
-  );
+  throw diskFull(`it needs ${neededBytes} bytes and ${bavail * bsize} are free`);
+}
+
+function diskFull(words: string): TvmError {
+  return new TvmError('resource_exhausted', `there is no space left on the disk for the image: ${words}`, {
+    reason: 'NoSpace',
+    hint: 'Make room with "vvm image prune", or move the cache with TVM_CACHE_DIR.',
+  });
 }
 
 function blobPath(dir: string, { digest }: Descriptor): string {

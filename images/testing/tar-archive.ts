@@ -1,7 +1,7 @@
 // Writes tar archives for tests, hostile ones too: names and links go in as they are given.
 
 export interface TarEntry {
-  name: string;
+  name: string | Uint8Array;
   /** `0` file, `1` hard link, `2` symbolic link, `3` character device, `5` folder, `S` sparse file. */
   type?: string;
   content?: string | Uint8Array;
@@ -14,6 +14,17 @@ export interface TarEntry {
 
 const blockBytes = 512;
 
+/** The header before an entry that says more of it than fits there. */
+export function paxHeader(records: Record<string, string | Uint8Array>): TarEntry {
+  const content = Object.entries(records).map(([key, value]) => {
+    const body = Buffer.concat([Buffer.from(` ${key}=`), Buffer.from(value), Buffer.from('\n')]);
+    let length = body.length + 1;
+    while (String(length).length + body.length !== length) length += 1;
+    return Buffer.concat([Buffer.from(String(length)), body]);
+  });
+  return { name: 'pax', type: 'x', content: Buffer.concat(content) };
+}
+
 export function tarArchive(entries: TarEntry[]): Buffer {
   return Buffer.concat([...entries.flatMap(entryBlocks), Buffer.alloc(2 * blockBytes)]);
 }
@@ -22,7 +33,7 @@ function entryBlocks(entry: TarEntry): Buffer[] {
   const content = Buffer.from(entry.content ?? '');
   const header = Buffer.alloc(blockBytes);
   const octal = (value: number, digits: number) => `${value.toString(8).padStart(digits, '0')}\0`;
-  header.write(entry.name, 0, 100);
+  Buffer.from(entry.name).copy(header, 0, 0, 100);
   header.write(octal(entry.mode ?? (entry.type === '5' ? 0o755 : 0o644), 7), 100);
   header.write(octal(0, 7), 108);
   header.write(octal(0, 7), 116);
