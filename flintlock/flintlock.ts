@@ -5,14 +5,18 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Registry } from '@tvm/kit/metrics.ts';
 import type { Config } from './config.ts';
+import { noNetworks } from './network/no-networks.ts';
+import type { Networks } from './network/networks.ts';
 import { makeDiskStore } from './disks/disk-store.ts';
 import { makeDrain } from './drain.ts';
+import { showMachineUse } from './machine-metrics.ts';
 import type { Images } from './machines/execute.ts';
 import { watchLiveness } from './machines/liveness.ts';
 import { Machines } from './machines/machines.ts';
 import { makeRecordStore } from './machines/record-store.ts';
 import { recoverMachines } from './machines/recover.ts';
 import { watchSuspension } from './machines/suspension.ts';
+import { makeUsageSweep } from './machines/usage-sweep.ts';
 import { measure } from './metrics.ts';
 import { claimAddress, parseAddress } from './rpc/address.ts';
 import { serve } from './rpc/server.ts';
@@ -27,6 +31,8 @@ export interface FlintlockDeps {
     Partial<Pick<Config, 'tlsFolder' | 'suspendAfterMs'>>;
   driver: Driver;
   images: Images;
+  /** Undefined: machines have no network. */
+  networks?: Networks | undefined;
   log: Logger;
   /** Where its measures go; undefined: nothing is measured. */
   registry?: Registry | undefined;
@@ -46,6 +52,7 @@ export async function openFlintlock({
   config,
   driver,
   images,
+  networks = noNetworks,
   log,
   registry,
 }: FlintlockDeps): Promise<RunningFlintlock> {
@@ -64,11 +71,13 @@ export async function openFlintlock({
   const shared = { driver, clock: systemClock, log };
   const templates = new Templates({ ...shared, store, enabled: config.templates });
   await templates.sweep();
+  opened.use(networks);
   const machines = opened.use(
-    new Machines({ ...shared, images, records, snapshots, templates, disks, limits, bootTimeoutMs }),
+    new Machines({ ...shared, images, records, snapshots, templates, disks, networks, limits, bootTimeoutMs }),
   );
-  await recoverMachines({ driver, records, machinesFolder, machines, log });
+  await recoverMachines({ driver, networks, records, machinesFolder, machines, log });
   disks.sweep(new Set(machines.list().map(({ uid }) => uid)));
+  if (registry) showMachineUse(registry, makeUsageSweep({ ...shared, machines }));
   const stop = new AbortController();
   const working = [
     buildTemplates({ ...shared, machines, templates, store }, stop.signal),

@@ -35,6 +35,18 @@ export interface VmSpec {
   boot: VmBoot;
   /** Attached after the root, for writing; none: undefined, or empty. Of a snapshot's VM: the same, in the same order. */
   disks?: VmDisk[] | undefined;
+  /** Its network interface; undefined: it has none. Of a snapshot's VM: one as well. */
+  network?: VmNetwork | undefined;
+}
+
+/** What is behind a VM's network interface: one of the host's, in a network namespace of its own. */
+export interface VmNetwork {
+  /** Path of the namespace. */
+  namespace: string;
+  /** Name of the host's interface there; empty: nothing is behind the VM's. */
+  tap: string;
+  /** Of the VM's interface. */
+  mac: string;
 }
 
 /** A disk of a VM. No other process may have it while the VM exists. */
@@ -73,6 +85,10 @@ export type VmStatus =
 export interface VmUsage {
   residentBytes: number;
   cpuTimeMs: number;
+  /** Of all its disks since its VMM started; undefined: not counted. */
+  disk?: { readBytes: number; writtenBytes: number; reads: number; writes: number } | undefined;
+  /** As the guest sees it; undefined: it has no interface. */
+  network?: { receivedBytes: number; sentBytes: number } | undefined;
 }
 
 /**

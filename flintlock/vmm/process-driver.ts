@@ -6,7 +6,8 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { followConsole } from './console.ts';
-import { type Driver, type Vm, type VmEnd, vmNotRunning } from './driver.ts';
+import { type Driver, type Vm, type VmEnd, type VmUsage, vmNotRunning } from './driver.ts';
+import { networkUseOf } from './network-use.ts';
 import {
   type ChildEnd,
   identityOf,
@@ -16,13 +17,20 @@ import {
   launch,
   type ProcessIdentity,
   processesBelow,
+  recordProcess,
   stderrTail,
   usageOf,
+  vmmOf,
 } from './process.ts';
 
 const consoleTailBytes = 4096;
 const mib = 1024 * 1024;
 const otherFilesMiB = 64;
+
+/** How large a file of a VMM with so much memory may become. */
+export function maxFileBytes(memoryMiB: number): number {
+  return (memoryMiB + otherFilesMiB) * mib;
+}
 
 export interface ProcessDriverParts<Facts extends object> {
   /** What the driver has to know of a VM's process later. */
@@ -30,6 +38,8 @@ export interface ProcessDriverParts<Facts extends object> {
   /** Names of all that a VM has in its folder. */
   files: Readonly<Record<string, string>>;
   openConsole: (vm: Vm) => Promise<Socket>;
+  /** VMMs below a folder of machines that do not run in their VM's folder. */
+  hiddenBelow?: (machinesFolder: string) => { id: string; process: ProcessIdentity }[];
 }
 
 /** A program, what it is given, and what is to be known of it later. */
@@ -66,7 +76,7 @@ export abstract class ProcessDriver<Facts extends object>
     // A VMM that is alive but does not answer still counts as running: it can be killed.
     const running = await this.isRunning(vm).catch(() => true);
     if (!isAlive(identity)) return { state: 'ended', end: await this.#endOf(vm, '') };
-    return { state: running ? 'running' : 'paused', pid: identity.pid };
+    return { state: running ? 'running' : 'paused', pid: vmmOf(identity) };
   }
 
   async watch(vm: Vm, onConsole: (data: Uint8Array) => void, signal: AbortSignal): Promise<VmEnd | undefined> {
@@ -81,15 +91,17 @@ export abstract class ProcessDriver<Facts extends object>
     return signal.aborted ? undefined : await this.#endOf(vm, tail.toString('utf8'));
   }
 
-  async usage(vm: Vm) {
-    return usageOf(this.require(vm, 'measure').pid);
+  async usage(vm: Vm): Promise<VmUsage> {
+    const pid = vmmOf(this.require(vm, 'measure'));
+    return { ...usageOf(pid), network: networkUseOf(pid) };
   }
 
   async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
     // One of a VM that is kept but does not know it was started by a flintlock that was killed before it could write so.
     const isKnown = ({ id, process }: { id: string; process: ProcessIdentity }) =>
       keep.has(id) && this.#identity({ id, folder: join(machinesFolder, id) })?.pid === process.pid;
-    const strays = processesBelow(machinesFolder).filter((found) => !isKnown(found));
+    const hidden = this.#parts.hiddenBelow?.(machinesFolder) ?? [];
+    const strays = [...processesBelow(machinesFolder), ...hidden].filter((found) => !isKnown(found));
     await Promise.all(strays.map(({ process }) => killProcess(process)));
     return strays.map(({ id }) => id);
   }
@@ -114,9 +126,31 @@ export abstract class ProcessDriver<Facts extends object>
   }
 
   /** Its memory may be a file; nothing that it writes may be much larger. */
-  protected launch(vm: Vm, { memoryMiB, ...command }: VmmLaunch<Facts>): void {
-    const maxFileBytes = (memoryMiB + otherFilesMiB) * mib;
-    this.#children.set(vm.folder, launch(vm, { ...command, maxFileBytes }));
+  protected launch(vm: Vm, { memoryMiB, ...command }: VmmLaunch<Facts>): Promise<ChildEnd> {
+    const ended = launch(vm, { ...command, maxFileBytes: maxFileBytes(memoryMiB) });
+    this.#children.set(vm.folder, ended);
+    return ended;
+  }
+
+  /** What was launched has ended, and the VMM is another process that it started. */
+  protected adopt(vm: Vm, pid: number, facts: Facts): void {
+    this.#children.delete(vm.folder);
+    recordProcess(vm, pid, facts);
+  }
+
+  /** The VM's process, dead or alive, as far as it was written down. */
+  protected known(vm: Vm): (Facts & ProcessIdentity) | undefined {
+    return this.#identity(vm);
+  }
+
+  /** The last that the VMM said of itself. */
+  protected said(vm: Vm): string {
+    return stderrTail(vm);
+  }
+
+  /** How a VMM ended that is no child of this process, where it says so. */
+  protected toldEnd(_vm: Vm): ChildEnd | undefined {
+    return undefined;
   }
 
   #identity(vm: Vm): (Facts & ProcessIdentity) | undefined {
@@ -124,11 +158,12 @@ export abstract class ProcessDriver<Facts extends object>
   }
 
   #removeFiles(vm: Vm): void {
-    for (const name of Object.values(this.#parts.files)) rmSync(join(vm.folder, name), { force: true });
+    for (const name of Object.values(this.#parts.files))
+      rmSync(join(vm.folder, name), { recursive: true, force: true });
   }
 
   async #endOf(vm: Vm, console: string): Promise<VmEnd> {
-    const child = await this.#children.get(vm.folder);
-    return { exitCode: child?.exitCode ?? null, signal: child?.signal ?? null, stderr: stderrTail(vm), console };
+    const child = (await this.#children.get(vm.folder)) ?? this.toldEnd(vm);
+    return { exitCode: child?.exitCode ?? null, signal: child?.signal ?? null, stderr: this.said(vm), console };
   }
 }

@@ -5,11 +5,30 @@ import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
-import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
+import {
+  type Confinement,
+  type ConfinementSettings,
+  makeConfinement,
+  type VmmNeeds,
+} from '../../confinement/confinement.ts';
+import {
+  type Acceleration,
+  type Accelerator,
+  checkSocketPath,
+  type Driver,
+  savedDiskPath,
+  type Vm,
+  type VmDisk,
+  type VmSpec,
+  type VmUsage,
+  vmUnreachable,
+} from '../driver.ts';
+import { kvmPath } from '../kvm-probe.ts';
 import { type ProcessIdentity, stderrTail } from '../process.ts';
 import { ProcessDriver } from '../process-driver.ts';
 import { type MemoryBacking, qemuArguments } from './command-line.ts';
-import { files, snapshotFiles } from './files.ts';
+import { diskUseOf } from './disk-use.ts';
+import { files, pathOf, snapshotFiles, vmmFiles } from './files.ts';
 import { qemuProgram, qemuVersion, tscKhz } from './host.ts';
 import { knownAcceleration, probeKvm } from './probe.ts';
 import { connected, openQmp, type Qmp } from './qmp.ts';
@@ -19,11 +38,23 @@ export interface QemuDriverDeps {
   /** Absolute; the probe's answer is kept there. */
   stateFolder: string;
   accelerator: 'auto' | 'kvm' | 'tcg';
+  confinement: ConfinementSettings;
   log: Logger;
 }
 
+interface QemuDriverParts {
+  probeDeps: Parameters<typeof probeKvm>[0];
+  frequency: number | undefined;
+  confinement: Confinement;
+  known: Acceleration | undefined;
+}
+
 /** What is known of a VM's process: what its snapshots have to say of it. */
-const vmmFacts = z.object({ shape: snapshotFacts, rootDiskPath: z.string() });
+const vmmFacts = z.object({
+  shape: snapshotFacts,
+  rootDiskPath: z.string(),
+  disks: z.array(z.object({ name: z.string(), path: z.string(), sizeMiB: z.int() })).optional(),
+});
 type VmmFacts = z.infer<typeof vmmFacts>;
 type VmmIdentity = VmmFacts & ProcessIdentity;
 
@@ -32,26 +63,27 @@ const separatorSuffix = 's';
 
 export async function makeQemuDriver(deps: QemuDriverDeps): Promise<Driver> {
   const version = await qemuVersion();
-  const frequency = await tscKhz();
+  const [frequency, confinement] = await Promise.all([
+    tscKhz(),
+    makeConfinement(qemuProgram, deps.confinement, deps.stateFolder),
+  ]);
   const cachePath = join(deps.stateFolder, 'accelerator.json');
   const probeDeps = { wanted: deps.accelerator, qemuVersion: version, cachePath, log: deps.log };
-  return new QemuDriver(probeDeps, frequency, await knownAcceleration(probeDeps));
+  return new QemuDriver({ probeDeps, frequency, confinement, known: await knownAcceleration(probeDeps) });
 }
 
 class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   readonly name = 'qemu';
   readonly #probeDeps: Parameters<typeof probeKvm>[0];
   readonly #tscKhz: number | undefined;
+  readonly #confinement: Confinement;
   #acceleration: Acceleration | undefined;
   #probing: Promise<Acceleration> | undefined;
-  constructor(
-    probeDeps: Parameters<typeof probeKvm>[0],
-    frequency: number | undefined,
-    known: Acceleration | undefined,
-  ) {
-    super({ facts: vmmFacts, files, openConsole: (vm) => connected(join(vm.folder, files.console)) });
+  constructor({ probeDeps, frequency, confinement, known }: QemuDriverParts) {
+    super({ facts: vmmFacts, files, openConsole: (vm) => connected(pathOf(vm, 'console')) });
     this.#probeDeps = probeDeps;
     this.#tscKhz = frequency;
+    this.#confinement = confinement;
     this.#acceleration = known;
   }
 
@@ -73,11 +105,12 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   checkFolder(folder: string): void {
-    checkSocketPath(`${folder}${separatorSuffix}`, files.console);
+    checkSocketPath(`${folder}${separatorSuffix}/${files.vmm}`, vmmFiles.console);
   }
 
   async start(vm: Vm, spec: VmSpec): Promise<void> {
-    using _ = await this.#launch(vm, spec, { kind: 'file' }, true);
+    using started = await this.#launch(vm, spec, { kind: 'file' }, true);
+    started?.seal();
   }
 
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
@@ -85,9 +118,10 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     const { accelerator } = await this.probe(spec.boot);
     await checkSnapshot(snapshotFolder, factsOf(spec, accelerator, this.#probeDeps.qemuVersion));
     const memory = { kind: 'clone', path: join(snapshotFolder, snapshotFiles.memory) } as const;
-    using qmp = await this.#launch(vm, spec, memory, false);
-    if (!qmp) return;
-    await load(vm, qmp, snapshotFolder, 'file');
+    using started = await this.#launch(vm, spec, memory, false);
+    if (!started) return;
+    const { qmp, seal } = started;
+    await load(vm, qmp, { folder: snapshotFolder, memory: 'file', seal });
     await qmp.execute('cont');
   }
 
@@ -117,14 +151,20 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
    * A VM that was itself restored has its memory in its state. It is loaded once more by a VMM that keeps memory in a file,
    * so that what starts from the snapshot maps that file and shares it.
    */
-  async #separateMemory(vm: Vm, { shape, rootDiskPath }: VmmIdentity, snapshotFolder: string): Promise<void> {
+  async #separateMemory(vm: Vm, { shape, rootDiskPath, disks }: VmmIdentity, snapshotFolder: string): Promise<void> {
     const { cpus, memoryMiB, needsAcpi } = shape;
     const boot = { kernelPath: '', initrdPath: '', kernelArgs: [], needsAcpi };
     const other = { id: `${vm.id}${separatorSuffix}`, folder: `${vm.folder}${separatorSuffix}` };
     try {
-      using qmp = await this.#launch(other, { cpus, memoryMiB, rootDiskPath, boot }, { kind: 'file' }, false);
-      if (!qmp) throw new TvmError('internal', `${other.folder} is in use`);
-      await load(other, qmp, snapshotFolder, 'state');
+      using started = await this.#launch(
+        other,
+        { cpus, memoryMiB, rootDiskPath, boot, disks: copiesOf(disks, snapshotFolder) },
+        { kind: 'file' },
+        false,
+      );
+      if (!started) throw new TvmError('internal', `${other.folder} is in use`);
+      const { qmp, seal } = started;
+      await load(other, qmp, { folder: snapshotFolder, memory: 'state', seal });
       await save(other, qmp, snapshotFolder, { ...shape, memory: 'file' });
     } finally {
       await this.destroy(other);
@@ -134,9 +174,15 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async dial(vm: Vm) {
     this.require(vm, 'dial');
-    return await connected(join(vm.folder, files.agent)).catch((cause) => {
+    return await connected(pathOf(vm, 'agent')).catch((cause) => {
       throw vmUnreachable(vm, 'dial', cause);
     });
+  }
+
+  override async usage(vm: Vm): Promise<VmUsage> {
+    // One that does not answer is still measured from outside.
+    const disk = await this.#converse(vm, 'measure', diskUseOf).catch(() => undefined);
+    return { ...(await super.usage(vm)), disk };
   }
 
   protected async isRunning(vm: Vm): Promise<boolean> {
@@ -144,7 +190,7 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   /** Starts QEMU and answers when it does; undefined when the VM is there already. */
-  async #launch(vm: Vm, spec: VmSpec, memory: MemoryBacking, boots: boolean): Promise<Qmp | undefined> {
+  async #launch(vm: Vm, spec: VmSpec, memory: MemoryBacking, boots: boolean): Promise<Started | undefined> {
     if (this.alive(vm)) return undefined;
     const { accelerator } = await this.probe(spec.boot);
     this.clearFolder(vm);
@@ -153,10 +199,13 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
       ...factsOf(spec, accelerator, this.#probeDeps.qemuVersion),
       memory: memory.kind === 'file' ? ('file' as const) : ('state' as const),
     };
-    const facts: VmmFacts = { shape, rootDiskPath: spec.rootDiskPath };
-    this.launch(vm, { program: qemuProgram, args, memoryMiB: spec.memoryMiB, facts });
+    const facts: VmmFacts = { shape, rootDiskPath: spec.rootDiskPath, disks: spec.disks };
+    const confined = this.#confinement.prepare(vm, needsOf(spec, accelerator, memory, boots));
+    const folder = join(vm.folder, files.vmm);
+    this.launch(vm, { ...confined.command(args), folder, isWrapper: true, memoryMiB: largestFileMiB(spec), facts });
     try {
-      return await openQmp(join(vm.folder, files.qmp), () => this.alive(vm) !== undefined);
+      const qmp = await openQmp(pathOf(vm, 'qmp'), () => this.alive(vm) !== undefined);
+      return { qmp, seal: confined.seal, [Symbol.dispose]: () => qmp[Symbol.dispose]() };
     } catch (cause) {
       const said = stderrTail(vm);
       await this.kill(vm);
@@ -167,9 +216,41 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async #converse<T>(vm: Vm, operation: string, talk: (qmp: Qmp) => Promise<T>): Promise<T> {
     this.require(vm, operation);
-    using qmp = await openQmp(join(vm.folder, files.qmp));
+    using qmp = await openQmp(pathOf(vm, 'qmp'));
     return await talk(qmp);
   }
+}
+
+/** The VM itself has its disks. */
+function copiesOf(disks: VmDisk[] | undefined, snapshotFolder: string): VmDisk[] | undefined {
+  return disks?.map((disk) => ({ ...disk, path: savedDiskPath(snapshotFolder, disk.name) }));
+}
+
+/** Of what QEMU writes: its memory, a disk. */
+function largestFileMiB({ memoryMiB, disks = [] }: VmSpec): number {
+  return Math.max(memoryMiB, ...disks.map(({ sizeMiB }) => sizeMiB));
+}
+
+/** A VMM that answers. */
+interface Started extends Disposable {
+  qmp: Qmp;
+  /** From now on QEMU can make no files. */
+  seal(): void;
+}
+
+function needsOf(spec: VmSpec, accelerator: Accelerator, memory: MemoryBacking, boots: boolean): VmmNeeds {
+  const { kernelPath, initrdPath } = spec.boot;
+  const privateMemory = memory.kind === 'clone' ? memory.path : undefined;
+  return {
+    readable: [
+      spec.rootDiskPath,
+      ...(boots ? [kernelPath, initrdPath] : []),
+      ...(privateMemory ? [privateMemory] : []),
+    ],
+    writable: (spec.disks ?? []).map(({ path }) => path),
+    privateMemory,
+    devices: accelerator === 'kvm' ? [kvmPath] : [],
+  };
 }
 
 async function isRunning(qmp: Qmp): Promise<boolean> {
