@@ -1,5 +1,5 @@
 // What the tests read from the environment, with defaults.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 
@@ -28,6 +28,10 @@ export interface TestConfig {
   debianKubectl: string | undefined;
   /** A Firecracker to test its driver with (FIRECRACKER_BIN). */
   firecracker: string | undefined;
+  /** The jailer of the same release (JAILER_BIN; by default beside it). */
+  jailer: string | undefined;
+  /** A description of Firecracker's API to check requests against (FIRECRACKER_OPENAPI). */
+  firecrackerApi: string | undefined;
   /** A built guest kernel (TVM_KERNEL). */
   guestKernel: string | undefined;
   /** Where the scores of the MCP conformance suite are kept until the end of the run (TVM_MCP_SCORES). */
@@ -53,6 +57,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): TestConfig {
     neighbourArchive: join(root, '../shared/kubernetes/k8sbox.tar.xz'),
     debianKubectl: env.TVM_DEBIAN_KUBECTL || undefined,
     firecracker: env.FIRECRACKER_BIN || undefined,
+    jailer: env.JAILER_BIN || (env.FIRECRACKER_BIN && join(dirname(env.FIRECRACKER_BIN), 'jailer')),
+    firecrackerApi: env.FIRECRACKER_OPENAPI || undefined,
     guestKernel: env.TVM_KERNEL || undefined,
     mcpScores: env.TVM_MCP_SCORES || undefined,
     targets,

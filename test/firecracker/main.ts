@@ -1,5 +1,6 @@
-// Runs the tests of the Firecracker driver against a real Firecracker (FIRECRACKER_BIN), in an emulated machine with KVM.
-//   FIRECRACKER_BIN=/path/to/firecracker npm run test:firecracker
+// Runs the tests of the Firecracker driver against a real Firecracker (FIRECRACKER_BIN) and its jailer (beside it, or JAILER_BIN), in
+// an emulated machine with KVM. With FIRECRACKER_OPENAPI every request is checked against that description of the API.
+//   FIRECRACKER_BIN=/path/to/firecracker TVM_KERNEL=/path/to/vmlinux npm run test:firecracker
 import { execFile } from 'node:child_process';
 import { cp, mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -32,9 +33,9 @@ const notNeeded = [
 ];
 
 const config = readConfig();
-const { firecracker, guestKernel } = config;
+const { firecracker, jailer, firecrackerApi, guestKernel } = config;
 const say = (line: string) => console.error(line);
-if (!firecracker || !guestKernel) {
+if (!firecracker || !jailer || !guestKernel) {
   say('Set FIRECRACKER_BIN to a Firecracker program and TVM_KERNEL to a built guest kernel (vvm image build-kernel).');
   process.exit(2);
 }
@@ -61,7 +62,11 @@ process.exitCode = await machine.run(`
   mount -t overlay overlay -o lowerdir=/mnt,upperdir=/run/upper,workdir=/run/work /run/all
   ls -l /dev/kvm
   cd /run/all/project
-  export FIRECRACKER_BIN=/run/all/firecracker TVM_KERNEL=/run/all/vmlinux TVM_CACHE_DIR=/run/all/cache TVM_HOME=/run/home TMPDIR=/run
+  mkdir /run/machines
+  mount -t tmpfs -o size=75% machines /run/machines
+  export FIRECRACKER_BIN=/run/all/firecracker JAILER_BIN=/run/all/jailer TVM_KERNEL=/run/all/vmlinux TVM_CACHE_DIR=/run/all/cache
+  export TVM_HOME=/run/machines/home TMPDIR=/run/machines
+  if [ -e /run/all/firecracker.yaml ]; then export FIRECRACKER_OPENAPI=/run/all/firecracker.yaml; fi
   exec node_modules/node/bin/node --test --test-concurrency=1 flintlock/vmm/firecracker/driver.firecracker.test.ts
 `);
 
@@ -77,8 +82,10 @@ async function makeDisk(folder: string): Promise<string> {
   for (const part of ['agent', 'boot', 'images']) {
     await cp(join(config.cacheFolder, part), join(content, 'cache', part), options);
   }
-  await cp(firecracker ?? '', join(content, 'firecracker'), { dereference: true });
-  await cp(guestKernel ?? '', join(content, 'vmlinux'), { dereference: true });
+  const single = { firecracker, jailer, vmlinux: guestKernel, 'firecracker.yaml': firecrackerApi };
+  for (const [name, path] of Object.entries(single)) {
+    if (path) await cp(path, join(content, name), { dereference: true });
+  }
   const disk = join(folder, 'disk.squashfs');
   await promisify(execFile)('mksquashfs', [content, disk, '-noI', '-noD', '-noF', '-noX', '-quiet', '-no-progress'], {
     maxBuffer: 1024 * 1024,

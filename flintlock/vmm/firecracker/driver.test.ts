@@ -2,10 +2,11 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
+import { makeLogger } from '@tvm/kit/log.ts';
 import { describeDriver } from '../conformance.ts';
 import type { VmSpec } from '../driver.ts';
-import { makeFirecrackerDriver } from './driver.ts';
+import { type FirecrackerDeps, makeFirecrackerDriver } from './driver.ts';
 import { files, snapshotFiles } from './files.ts';
 import { bootRequests, pauseRequest, restoreRequest, resumeRequest, snapshotRequest } from './requests.ts';
 import { bodies, operationOf } from './testing/api-bodies.ts';
@@ -14,28 +15,49 @@ const boot = { kernelPath: '/dev/null', initrdPath: '/dev/null', kernelArgs: [],
 const spec: VmSpec = { cpus: 1, memoryMiB: 64, rootDiskPath: '/dev/null', boot };
 let root: string;
 
-/** A program that starts the fake with this Node. */
-async function writeProgram(): Promise<string> {
-  const fake = join(import.meta.dirname, 'testing/fake-firecracker.ts');
-  const program = join(root, 'firecracker');
+/** A program that starts a fake with this Node. */
+async function writeProgram(name: string): Promise<string> {
+  const fake = join(import.meta.dirname, `testing/fake-${name}.ts`);
+  const program = join(root, name);
   await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${fake}' "$@"\n`, { mode: 0o755 });
   return program;
 }
 
-const about = () => ({ version: '1.16.1', cachePath: join(root, 'kvm.json') });
-const driverOf = async () => makeFirecrackerDriver({ ...about(), program: await writeProgram() });
+const memory = { trackDirtyPages: false, hugePages: false };
+const users = { first: 200_000, last: 299_999 };
+const about = () => ({
+  ...{ version: '1.16.1', cachePath: join(root, 'kvm.json'), jail: undefined, unjailed: 'a test', memory },
+  log: makeLogger('test', 'silent'),
+});
+const driverOf = async (over: Partial<FirecrackerDeps> = {}) =>
+  makeFirecrackerDriver({ ...about(), program: await writeProgram('firecracker'), ...over });
+const jailedDriver = async (over: Partial<FirecrackerDeps> = {}) =>
+  driverOf({ jail: { jailer: await writeProgram('jailer'), cgroupVersion: 2, users }, unjailed: '', ...over });
+/** Mounts, and users other than this one. */
+const wantsRoot = { skip: process.getuid?.() !== 0 && 'wants root' };
 
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'tvm-fc-'));
 });
 after(() => rm(root, { recursive: true, force: true }));
 
-describeDriver('firecracker, a fake one', () => ({ driver: driverOf, spec: async () => spec, bootTimeoutMs: 10_000 }));
+describeDriver('firecracker, a fake one', () => ({
+  driver: () => driverOf(),
+  spec: async () => spec,
+  bootTimeoutMs: 10_000,
+}));
+
+describe('jailed', wantsRoot, () => {
+  const harness = { driver: () => jailedDriver(), spec: async () => spec, bootTimeoutMs: 10_000 };
+  describeDriver('firecracker, a fake one in a jail', () => harness);
+});
 
 test('every request is one that the API takes', () => {
   const requests = [
-    ...bootRequests(spec),
-    ...[pauseRequest, resumeRequest, snapshotRequest('/s', '/m'), restoreRequest('/s', '/m')],
+    ...bootRequests(spec, memory),
+    ...bootRequests(spec, { trackDirtyPages: true, hugePages: true }),
+    ...[pauseRequest, resumeRequest, snapshotRequest('Full', '/s', '/m'), snapshotRequest('Diff', '/s', '/m')],
+    ...[restoreRequest(memory), restoreRequest({ ...memory, trackDirtyPages: true })],
   ];
   for (const { method, path, body } of requests) {
     const operation = operationOf(method, path);
@@ -60,7 +82,7 @@ test('a VM that cannot be configured or loaded fails with what Firecracker says,
   const noKernel = { ...spec, boot: { ...boot, kernelPath: '/nowhere/vmlinux' } };
   await assert.rejects(driver.start(vm, noKernel), {
     reason: 'VmmStartFailed',
-    message: /refuses PUT \/boot-source: No such file .*\/nowhere\/vmlinux/,
+    message: /no such file .*\/nowhere\/vmlinux/,
   });
   assert.notEqual((await driver.inspect(vm)).state, 'running');
   const snapshot = await mkdtemp(join(root, 'snapshot-'));

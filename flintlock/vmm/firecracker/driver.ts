@@ -1,23 +1,30 @@
 // The Firecracker driver: one process a VM, run by its API. Needs KVM.
-import { writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { TvmError } from '@tvm/api/errors.ts';
+import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
-import { checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
-import { stderrTail, vmNamePrefix } from '../process.ts';
-import { ProcessDriver } from '../process-driver.ts';
+import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
+import { type ChildEnd, stderrTail, vmNamePrefix } from '../process.ts';
+import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
-import { digHoles } from '../sparse.ts';
 import { ask, untilServing } from './api.ts';
-import { makeConsolePipe, readConsolePipe } from './console-pipe.ts';
-import { files, snapshotFiles } from './files.ts';
+import { baseOf, forgetBase, keepBase } from './base-memory.ts';
+import { files, inputFiles, pipes, snapshotFiles } from './files.ts';
 import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
+import { jailedBelow } from './jail.ts';
+import { VmmMessages } from './messages.ts';
+import { makePipes, readConsolePipe } from './pipes.ts';
+import { type Jail, makeJailedPlace, makeOpenPlace, type Place } from './place.ts';
 import {
   type ApiRequest,
   agentPort,
   bootRequests,
   inspectRequest,
+  type MemoryOptions,
   pauseRequest,
   restoreRequest,
   resumeRequest,
@@ -25,40 +32,81 @@ import {
 } from './requests.ts';
 import { dialVsock } from './vsock.ts';
 
-/** The program, its version, and where it is kept whether guests run in it. */
-export type FirecrackerDeps = FirecrackerProbeDeps;
-
-const acceleration = { accelerator: 'kvm', reason: '' } as const;
+/** The program, its version, where it is kept whether guests run in it, and how VMs are made. */
+export interface FirecrackerDeps extends FirecrackerProbeDeps {
+  /** Undefined: VMMs run as flintlock's user, for the reason that `unjailed` tells. */
+  jail: Jail | undefined;
+  unjailed: string;
+  memory: MemoryOptions;
+  log: Logger;
+  /** Told of everything that Firecracker is asked. */
+  onRequest?: (request: ApiRequest) => void;
+}
 
 /** What a VM must have in common with the one that a snapshot is of. */
 const snapshotFacts = z.strictObject({ version: z.string(), cpus: z.int(), memoryMiB: z.int() });
 type SnapshotFacts = z.infer<typeof snapshotFacts>;
 
-const vmmFacts = z.object({ shape: snapshotFacts });
+/** `jailed`: the program that the jail is named after. */
+const vmmFacts = z.object({ shape: snapshotFacts, jailed: z.string().optional(), tracked: z.boolean().default(false) });
 type VmmFacts = z.infer<typeof vmmFacts>;
 
 export function makeFirecrackerDriver(deps: FirecrackerDeps): Driver {
   return new FirecrackerDriver(deps);
 }
 
+const socketPollMs = 3;
+const socketDeadlineMs = 5_000;
+const ownArguments = [
+  ...['--api-sock', files.api, '--log-path', pipes.log, '--level', 'Info', '--metrics-path', pipes.metrics],
+];
+
+const idOf = (vm: Vm) => ['--id', `${vmNamePrefix}${vm.id}`];
+
+function noSnapshotOfHugePages(vm: Vm): TvmError {
+  const message = `cannot snapshot ${vm.id}: memory in huge pages can be written, but not loaded from a file again`;
+  const hint = 'Unset TVM_HUGE_PAGES.';
+  return new TvmError('failed_precondition', message, { object: `vm/${vm.id}`, reason: 'HugePages', hint });
+}
+
+/** Firecracker names disks after their files, and the guest finds them by names of their own. */
+function checkSupported({ id }: Vm, { disks = [] }: VmSpec): void {
+  if (disks.length === 0) return;
+  const hint = 'Set TVM_DRIVER=qemu for machines with persistentStorage.';
+  const about = { object: `vm/${id}`, reason: 'DisksUnsupported', hint };
+  throw new TvmError('failed_precondition', `Firecracker has no disks for ${id}`, about);
+}
+
+async function checkThere({ id }: Vm, paths: string[]): Promise<void> {
+  for (const path of paths) {
+    await access(path, constants.R_OK).catch((cause) => {
+      const message = `Firecracker did not start: ${cause.message}`;
+      throw new TvmError('internal', message, { cause, object: `vm/${id}`, reason: 'VmmStartFailed' });
+    });
+  }
+}
+
 class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   readonly name = 'firecracker';
   readonly #deps: FirecrackerDeps;
+  readonly #messages = new Map<string, VmmMessages>();
   #probing: Promise<void> | undefined;
   constructor(deps: FirecrackerDeps) {
-    const openConsole = async (vm: Vm) => readConsolePipe(join(vm.folder, files.console));
-    super({ facts: vmmFacts, files, openConsole });
+    const openConsole = async (vm: Vm) => readConsolePipe(join(vm.folder, pipes.console));
+    const hiddenBelow = (machinesFolder: string) => jailedBelow(machinesFolder, deps.program);
+    super({ facts: vmmFacts, files, openConsole, hiddenBelow });
     this.#deps = deps;
   }
 
   async probe(boot: Parameters<Driver['probe']>[0]) {
     this.#probing ??= probeFirecracker(this.#deps, boot);
     await this.#probing;
-    return acceleration;
+    return this.acceleration();
   }
 
-  acceleration() {
-    return acceleration;
+  acceleration(): Acceleration {
+    const { jail, unjailed } = this.#deps;
+    return { accelerator: 'kvm', reason: jail ? '' : `not jailed: ${unjailed}` };
   }
 
   fingerprint(): string {
@@ -70,15 +118,24 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   async start(vm: Vm, spec: VmSpec): Promise<void> {
-    if (await this.#launch(vm, spec)) await this.#configure(vm, bootRequests(spec));
+    checkSupported(vm, spec);
+    const { kernelPath, initrdPath } = spec.boot;
+    const inputs = { [inputFiles.kernel]: kernelPath, [inputFiles.initrd]: initrdPath };
+    if (await this.#launch(vm, spec, inputs)) await this.#configure(vm, bootRequests(spec, this.#deps.memory));
   }
 
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
     if (this.alive(vm)) return;
     await checkFacts(join(snapshotFolder, snapshotFiles.about), snapshotFacts, this.#factsOf(spec));
-    if (!(await this.#launch(vm, spec))) return;
-    const [state, memory] = [join(snapshotFolder, snapshotFiles.state), join(snapshotFolder, snapshotFiles.memory)];
-    await this.#configure(vm, [restoreRequest(state, memory)]);
+    const { memory } = this.#deps;
+    const memoryPath = join(snapshotFolder, snapshotFiles.memory);
+    const inputs = {
+      [inputFiles.fromState]: join(snapshotFolder, snapshotFiles.state),
+      [inputFiles.fromMemory]: memoryPath,
+    };
+    if (!(await this.#launch(vm, spec, inputs))) return;
+    await this.#configure(vm, [restoreRequest(memory)]);
+    if (memory.trackDirtyPages) keepBase(vm, memoryPath);
   }
 
   async pause(vm: Vm): Promise<void> {
@@ -90,17 +147,35 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {
-    const { shape } = this.require(vm, 'snapshot');
-    const memory = join(snapshotFolder, snapshotFiles.memory);
+    const { shape, jailed, tracked } = this.require(vm, 'snapshot');
+    if (this.#deps.memory.hugePages) throw noSnapshotOfHugePages(vm);
+    const place = this.#placeOf(jailed);
+    const base = baseOf(vm);
     const wasRunning = await this.isRunning(vm);
     await this.#ask(vm, 'snapshot', pauseRequest);
     try {
-      await this.#ask(vm, 'snapshot', snapshotRequest(join(snapshotFolder, snapshotFiles.state), memory));
+      const { state, memory } = await place.outputs(vm, snapshotFolder, base);
+      forgetBase(vm);
+      await this.#ask(vm, 'snapshot', snapshotRequest(base ? 'Diff' : 'Full', state, memory));
     } finally {
       if (wasRunning) await this.#ask(vm, 'snapshot', resumeRequest);
     }
-    await digHoles(memory);
+    await place.collect(vm, snapshotFolder);
     await writeFile(join(snapshotFolder, snapshotFiles.about), JSON.stringify(shape));
+    if (tracked) keepBase(vm, join(snapshotFolder, snapshotFiles.memory));
+  }
+
+  override async destroy(vm: Vm): Promise<void> {
+    const { jailed = this.#deps.program } = this.known(vm) ?? {};
+    await super.destroy(vm);
+    this.#forgetMessages(vm);
+    forgetBase(vm);
+    this.#placeOf(jailed).remove(vm);
+  }
+
+  override watch(...[vm, onConsole, signal]: Parameters<Driver['watch']>): ReturnType<Driver['watch']> {
+    if (this.alive(vm)) this.#follow(vm);
+    return super.watch(vm, onConsole, signal);
   }
 
   async dial(vm: Vm, signal: AbortSignal) {
@@ -109,17 +184,31 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   /** Starts a process and waits until it answers; false when the VM is there already. */
-  async #launch(vm: Vm, spec: VmSpec): Promise<boolean> {
+  async #launch(vm: Vm, spec: VmSpec, inputs: Record<string, string>): Promise<boolean> {
     if (this.alive(vm)) return false;
+    const { jail, program, memory } = this.#deps;
+    const place = jail ? makeJailedPlace(program, jail) : makeOpenPlace(program);
     // It removes neither of its sockets, and does not start where one is.
     this.clearFolder(vm);
-    using console = makeConsolePipe(join(vm.folder, files.console));
-    const args = ['--id', `${vmNamePrefix}${vm.id}`, '--api-sock', files.api];
-    const logging = ['--log-path', files.stderr, '--level', 'Error'];
+    this.#forgetMessages(vm);
+    forgetBase(vm);
+    place.remove(vm);
+    using console = makePipes(vm.folder);
+    this.#follow(vm);
+    const all = { ...inputs, [inputFiles.root]: spec.rootDiskPath };
     const { memoryMiB } = spec;
-    const facts = { shape: this.#factsOf(spec) };
-    this.launch(vm, { program: this.#deps.program, args: [...args, ...logging], stdout: console.fd, memoryMiB, facts });
+    await checkThere(vm, Object.values(all));
+    const command = place.prepare(
+      vm,
+      all,
+      jail ? ownArguments : [...idOf(vm), ...ownArguments],
+      maxFileBytes(memoryMiB),
+    );
+    const facts = { shape: this.#factsOf(spec), tracked: memory.trackDirtyPages, ...(jail && { jailed: program }) };
+    const ended = this.launch(vm, { ...command, stdout: console.fd, memoryMiB, facts });
     try {
+      if (jail) await this.#untilLeft(vm, place, ended, facts);
+      await this.#untilSocket(vm, place, files.api);
       await untilServing(join(vm.folder, files.api), () => this.alive(vm) !== undefined);
       return true;
     } catch (cause) {
@@ -127,16 +216,32 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     }
   }
 
+  /** The jailer ends as soon as it has started the VMM as the first process of a namespace of its own. */
+  async #untilLeft(vm: Vm, place: Place, ended: Promise<ChildEnd>, facts: VmmFacts): Promise<void> {
+    const { exitCode, signal } = await ended;
+    if (exitCode !== 0) throw new TvmError('internal', `the jailer failed (${signal ?? `exit code ${exitCode}`})`);
+    const pid = place.leftBehind(vm);
+    if (pid !== undefined) this.adopt(vm, pid, facts);
+  }
+
+  async #untilSocket(vm: Vm, place: Place, name: string): Promise<void> {
+    for (const deadline = Date.now() + socketDeadlineMs; !place.takeSocket(vm, name); await sleep(socketPollMs)) {
+      if (!this.alive(vm)) throw new TvmError('unavailable', 'Firecracker ended at once');
+      if (Date.now() > deadline) throw new TvmError('deadline_exceeded', `Firecracker makes no ${name}`);
+    }
+  }
+
   async #configure(vm: Vm, requests: ApiRequest[]): Promise<void> {
     try {
-      for (const request of requests) await ask(join(vm.folder, files.api), request);
+      for (const request of requests) await this.#send(vm, request);
+      await this.#untilSocket(vm, this.#placeOf(this.known(vm)?.jailed), files.vsock);
     } catch (cause) {
       throw await this.#failed(vm, cause);
     }
   }
 
   async #failed(vm: Vm, cause: unknown): Promise<TvmError> {
-    const said = stderrTail(vm);
+    const said = this.said(vm);
     await this.kill(vm);
     const message = `Firecracker did not start: ${TvmError.from(cause).message}${said && `; it says: ${said}`}`;
     return new TvmError('internal', message, { cause, object: `vm/${vm.id}`, reason: 'VmmStartFailed' });
@@ -149,10 +254,40 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   async #ask(vm: Vm, operation: string, request: ApiRequest): Promise<unknown> {
     this.require(vm, operation);
     try {
-      return await ask(join(vm.folder, files.api), request);
+      return await this.#send(vm, request);
     } catch (error) {
       throw error instanceof TvmError && error.code === 'unavailable' ? vmUnreachable(vm, operation, error) : error;
     }
+  }
+
+  async #send(vm: Vm, request: ApiRequest): Promise<unknown> {
+    this.#deps.onRequest?.(request);
+    return await ask(join(vm.folder, files.api), request);
+  }
+
+  #placeOf(jailed: string | undefined): Place {
+    const { jail, program } = this.#deps;
+    // The jailer itself has no part in what is already in a jail.
+    return jailed
+      ? makeJailedPlace(jailed, jail ?? { jailer: '', cgroupVersion: 2, users: { first: 0, last: 0 } })
+      : makeOpenPlace(program);
+  }
+
+  #follow(vm: Vm): void {
+    if (!this.#messages.has(vm.folder)) this.#messages.set(vm.folder, new VmmMessages(vm, this.#deps.log));
+  }
+
+  #forgetMessages(vm: Vm): void {
+    this.#messages.get(vm.folder)?.[Symbol.dispose]();
+    this.#messages.delete(vm.folder);
+  }
+
+  protected override said(vm: Vm): string {
+    return [this.#messages.get(vm.folder)?.said(), stderrTail(vm)].filter(Boolean).join('\n');
+  }
+
+  protected override toldEnd(vm: Vm): ChildEnd | undefined {
+    return this.#messages.get(vm.folder)?.end();
   }
 
   protected async isRunning(vm: Vm): Promise<boolean> {

@@ -17,7 +17,7 @@ export async function firecrackerVersion(program: string): Promise<string> {
     throw new TvmError('failed_precondition', `Firecracker (${program}) cannot be run`, {
       cause,
       reason: 'VmmMissing',
-      hint: 'Install a release of Firecracker and set FIRECRACKER_BIN to its program, or set TVM_DRIVER=qemu.',
+      hint: '"vvm doctor --install-firecracker" installs a release; or set FIRECRACKER_BIN to its program, or TVM_DRIVER=qemu.',
     });
   }
 }

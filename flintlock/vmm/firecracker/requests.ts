@@ -1,7 +1,7 @@
 // What Firecracker is asked, in order: pure functions from what is wanted to API requests.
 // Invariant: everything is configured before InstanceStart; a snapshot is loaded into a process that was asked nothing before.
 import type { VmSpec } from '../driver.ts';
-import { files } from './files.ts';
+import { files, inputFiles } from './files.ts';
 
 export interface ApiRequest {
   method: 'GET' | 'PUT' | 'PATCH';
@@ -9,42 +9,50 @@ export interface ApiRequest {
   body?: unknown;
 }
 
+/** How memory is kept: whether it is known what was written since the last snapshot, and in pages of which size. */
+export interface MemoryOptions {
+  trackDirtyPages: boolean;
+  hugePages: boolean;
+}
+
 /** Port of the agent in the guest. */
 export const agentPort = 1024;
 /** Each VM has a vsock of its own, so that one number does for all. */
 const guestCid = 3;
+/** Bytes of the host's randomness that a guest may take: at once, and a second. */
+const entropyBudget = { size: 64 * 1024, refill_time: 1000, one_time_burst: 1024 * 1024 };
 
-export function bootRequests(spec: VmSpec): ApiRequest[] {
-  const { cpus, memoryMiB, rootDiskPath, boot } = spec;
-  const { kernelPath, initrdPath } = boot;
-  const source = { kernel_image_path: kernelPath, initrd_path: initrdPath, boot_args: kernelCommandLine(spec) };
+export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] {
+  const machine = {
+    ...{ vcpu_count: spec.cpus, mem_size_mib: spec.memoryMiB, track_dirty_pages: memory.trackDirtyPages },
+    ...(memory.hugePages && { huge_pages: '2M' }),
+  };
+  const { kernel, initrd, root } = inputFiles;
+  const source = { kernel_image_path: kernel, initrd_path: initrd, boot_args: kernelCommandLine(spec) };
+  const drive = { drive_id: 'root', path_on_host: root, is_root_device: false, is_read_only: true };
   return [
-    { method: 'PUT', path: '/machine-config', body: { vcpu_count: cpus, mem_size_mib: memoryMiB } },
+    { method: 'PUT', path: '/machine-config', body: machine },
     { method: 'PUT', path: '/boot-source', body: source },
-    {
-      method: 'PUT',
-      path: '/drives/root',
-      body: { drive_id: 'root', path_on_host: rootDiskPath, is_root_device: false, is_read_only: true },
-    },
+    { method: 'PUT', path: '/drives/root', body: drive },
     { method: 'PUT', path: '/vsock', body: { guest_cid: guestCid, uds_path: files.vsock } },
-    { method: 'PUT', path: '/entropy', body: {} },
+    { method: 'PUT', path: '/entropy', body: { rate_limiter: { bandwidth: entropyBudget } } },
     { method: 'PUT', path: '/actions', body: { action_type: 'InstanceStart' } },
   ];
 }
 
 /** Maps the snapshot's memory privately, and lets the VM go on. */
-export function restoreRequest(statePath: string, memoryPath: string): ApiRequest {
-  const memory = { backend_type: 'File', backend_path: memoryPath };
-  return {
-    method: 'PUT',
-    path: '/snapshot/load',
-    body: { snapshot_path: statePath, mem_backend: memory, resume_vm: true },
+export function restoreRequest(memory: MemoryOptions): ApiRequest {
+  const backend = { backend_type: 'File', backend_path: inputFiles.fromMemory };
+  const body = {
+    ...{ snapshot_path: inputFiles.fromState, mem_backend: backend, resume_vm: true },
+    ...(memory.trackDirtyPages && { track_dirty_pages: true }),
   };
+  return { method: 'PUT', path: '/snapshot/load', body };
 }
 
-/** Of a paused VM. */
-export function snapshotRequest(statePath: string, memoryPath: string): ApiRequest {
-  const body = { snapshot_type: 'Full', snapshot_path: statePath, mem_file_path: memoryPath };
+/** Of a paused VM. `Diff`: what was written since the last one, over what the memory file has already. */
+export function snapshotRequest(kind: 'Full' | 'Diff', statePath: string, memoryPath: string): ApiRequest {
+  const body = { snapshot_type: kind, snapshot_path: statePath, mem_file_path: memoryPath };
   return { method: 'PUT', path: '/snapshot/create', body };
 }
 

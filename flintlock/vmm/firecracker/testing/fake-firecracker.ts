@@ -17,7 +17,8 @@ const configures: ReadonlySet<Operation> = new Set<Operation>([
 const { values } = parseArgs({
   options: {
     ...{ id: { type: 'string' }, 'api-sock': { type: 'string' }, version: { type: 'boolean' } },
-    ...{ 'log-path': { type: 'string' }, level: { type: 'string' } },
+    ...{ 'log-path': { type: 'string' }, level: { type: 'string' }, 'metrics-path': { type: 'string' } },
+    'start-time-us': { type: 'string' },
   },
 });
 if (values.version) {

@@ -1,0 +1,94 @@
+// Where a VMM runs: in a jail, or in its VM's folder as flintlock's user. Both give it the same files by the same names.
+import { existsSync, linkSync, rmSync, symlinkSync } from 'node:fs';
+import { chmod, chown } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { UserRange } from '../../confinement/users.ts';
+import type { Vm } from '../driver.ts';
+import { copySparse, digHoles } from '../sparse.ts';
+import { outputFiles, snapshotFiles } from './files.ts';
+import { furnish, jailedPid, jailedUser, removeJail, takeFile, takeSocket } from './jail.ts';
+import { jailCommand, jailRoot } from './jail-command.ts';
+
+/** The jailer, and what of the host it has to know. */
+export interface Jail {
+  jailer: string;
+  cgroupVersion: 1 | 2;
+  users: UserRange;
+}
+
+export interface PlaceCommand {
+  program: string;
+  args: string[];
+}
+
+export interface Place {
+  /** Puts the files there, and gives the command that starts the VMM. The VM's folder has its pipes. */
+  prepare(vm: Vm, inputs: Readonly<Record<string, string>>, args: string[], maxFileBytes: number): PlaceCommand;
+  /** The VMM, when what was started ends and leaves it behind; undefined: it is what was started. */
+  leftBehind(vm: Vm): number | undefined;
+  /** Brings a socket that the VMM has made into the VM's folder; false: it is not there yet. */
+  takeSocket(vm: Vm, name: string): boolean;
+  /** Names that the VMM writes a snapshot to; its memory may be one that there is, to be written over. */
+  outputs(vm: Vm, snapshotFolder: string, baseMemory?: string): Promise<{ state: string; memory: string }>;
+  /** Puts what it wrote into the snapshot's folder. */
+  collect(vm: Vm, snapshotFolder: string): Promise<void>;
+  /** Of a VMM that has ended. */
+  remove(vm: Vm): void;
+}
+
+/** In the VM's folder. */
+export function makeOpenPlace(firecracker: string): Place {
+  const outputsIn = (folder: string) => ({
+    state: join(folder, snapshotFiles.state),
+    memory: join(folder, snapshotFiles.memory),
+  });
+  return {
+    prepare(vm, inputs, args) {
+      for (const [name, path] of Object.entries(inputs)) symlinkSync(path, join(vm.folder, name));
+      return { program: firecracker, args };
+    },
+    leftBehind: () => undefined,
+    takeSocket: (vm, name) => existsSync(join(vm.folder, name)),
+    async outputs(_vm, folder, base) {
+      if (base) {
+        await copySparse(base, outputsIn(folder).memory);
+        await chmod(outputsIn(folder).memory, 0o600);
+      }
+      return outputsIn(folder);
+    },
+    async collect(_vm, folder) {
+      await digHoles(outputsIn(folder).memory);
+      for (const path of Object.values(outputsIn(folder))) await chmod(path, 0o444);
+    },
+    remove: () => undefined,
+  };
+}
+
+export function makeJailedPlace(firecracker: string, { jailer, cgroupVersion, users }: Jail): Place {
+  return {
+    prepare(vm, inputs, args, maxFileBytes) {
+      const uid = furnish(vm, firecracker, users, inputs);
+      return jailCommand({ vm, jailer, firecracker, uid, cgroupVersion, maxFileBytes, args, inputs });
+    },
+    leftBehind: (vm) => jailedPid(vm, firecracker),
+    takeSocket: (vm, name) => takeSocket(vm, firecracker, name),
+    async outputs(vm, _folder, base) {
+      if (base) {
+        const outside = join(vm.folder, outputFiles.memory);
+        await copySparse(base, outside);
+        await chmod(outside, 0o600);
+        await chown(outside, jailedUser(vm), jailedUser(vm));
+        const inside = join(jailRoot(vm, firecracker), outputFiles.memory);
+        rmSync(inside, { force: true, recursive: true });
+        linkSync(outside, inside);
+        rmSync(outside);
+      }
+      return outputFiles;
+    },
+    async collect(vm, folder) {
+      await takeFile(vm, firecracker, outputFiles.state, join(folder, snapshotFiles.state));
+      await takeFile(vm, firecracker, outputFiles.memory, join(folder, snapshotFiles.memory));
+    },
+    remove: removeJail,
+  };
+}
