@@ -2,6 +2,7 @@
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
+import { longestPortUrlSeconds } from '@tvm/api/rest/ports.ts';
 import { inClusterConfig, type KubeConfig, loadKubeConfig } from '@tvm/kit/kube/kube-config.ts';
 import { type ListenAddress, parseListenAddress } from '@tvm/kit/listen.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
@@ -40,6 +41,7 @@ const environment = z.object({
   TVM_PUBLIC_URL: z.string().min(1).optional(),
   TVM_MCP_ORIGINS: z.string().default(''),
   TVM_SESSION_TOKEN_SECONDS: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
+  TVM_PORT_URL_SECONDS: z.coerce.number().int().min(0).max(longestPortUrlSeconds).default(longestPortUrlSeconds),
   TVM_REPLICA_NAME: z.string().default(hostname()),
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
@@ -74,6 +76,8 @@ export interface Config {
   maxQueuedExecutions: number;
   bootDeadlineMs: number;
   leaseNamespace: string;
+  /** The longest life of a URL of a port; 0: none are given out. */
+  portUrlSeconds: number;
   /** Of the MCP gateway. */
   gateway: GatewaySettings;
   /** Unique among replicas and the same after a restart. */
@@ -113,6 +117,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     maxQueuedExecutions: set.TVM_MAX_QUEUED_EXECUTIONS,
     bootDeadlineMs: set.TVM_BOOT_TIMEOUT_SECONDS * 1000,
     leaseNamespace: set.TVM_LEASE_NAMESPACE ?? set.TVM_NAMESPACE ?? 'default',
+    portUrlSeconds: set.TVM_PORT_URL_SECONDS,
     gateway: {
       publicUrl: publicUrlOf(set),
       origins: listOf(set.TVM_MCP_ORIGINS),

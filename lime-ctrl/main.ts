@@ -71,7 +71,8 @@ await runMain(log, async (signal) => {
     activity,
     settings: config.gateway,
     registers: [registry],
-    makeHandlers: (keys) => makeMcpHandlers({ client, fleet, clock, log, version }, keys),
+    makeHandlers: (keys) =>
+      makeMcpHandlers({ client, fleet, clock, log, version, portUrlSeconds: config.portUrlSeconds }, keys),
     clock,
     log,
   });
@@ -173,6 +174,7 @@ await runMain(log, async (signal) => {
       version,
       addGatewayRoutes: gateway.addRoutes,
       sessionTokens: gateway.control.tokens,
+      portUrls: { seal: gateway.seal, clock, portUrlSeconds: config.portUrlSeconds, base: gateway.control.base },
     };
     await using rest = await serveRest(deps, config.listen);
     gateway.serveAt(rest.url);

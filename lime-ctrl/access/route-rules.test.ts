@@ -13,7 +13,7 @@ const plurals = new Set(kinds.map(({ plural }) => plural));
 test('every rule is about a kind of ours or about the path of its route', () => {
   for (const [operation, rules] of Object.entries(routeRules)) {
     const [method, path] = operation.split(' ');
-    assert.match(method ?? '', /^(GET|POST|PUT|DELETE|WATCH|CONNECT)$/);
+    assert.match(method ?? '', /^(GET|POST|PUT|DELETE|WATCH|CONNECT|ANY)$/);
     for (const rule of rules) {
       if ('path' in rule) assert.equal(rule.path, path);
       else assert.ok(plurals.has(rule.resource), rule.resource);

@@ -27,7 +27,7 @@ const createMicroVm: Rule = { verb: 'create', resource: 'microvms' };
 const createSnapshot: Rule = { verb: 'create', resource: 'microvmsnapshots' };
 const execute: Rule = { verb: 'create', resource: 'microvms', subresource: 'execute' };
 
-/** "METHOD /path"; WATCH is a GET of an event stream, CONNECT a WebSocket. */
+/** "METHOD /path"; WATCH is a GET of an event stream, CONNECT a WebSocket, ANY every method and a WebSocket. */
 export const routeRules: Readonly<Record<string, readonly Rule[]>> = {
   'POST /v1/execute': [execute],
   'CONNECT /v1/execute': [execute],
@@ -44,6 +44,9 @@ export const routeRules: Readonly<Record<string, readonly Rule[]>> = {
   'POST /v1/microvms/{name}/pause': [microVm('patch')],
   'POST /v1/microvms/{name}/resume': [microVm('patch')],
   'CONNECT /v1/microvms/{name}/exec': [microVm('create', 'exec')],
+  'ANY /v1/microvms/{name}/ports/{port}/{path}': [microVm('create', 'ports')],
+  'CONNECT /v1/microvms/{name}/tunnels/{port}': [microVm('create', 'ports')],
+  'POST /v1/microvms/{name}/port-urls': [microVm('create', 'ports')],
   'GET /v1/microvms/{name}/processes': [microVm('get', 'processes')],
   'GET /v1/microvms/{name}/logs': [microVm('get', 'log')],
   'GET /v1/microvms/{name}/metrics': [microVm('get', 'metrics')],

@@ -2,6 +2,7 @@
 // Invariant: no request is served with more than its own context; a body is read once, and only so far.
 import { isLegacyRequest, type McpServer, type ServerEventBus } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
+import { longestPortUrlSeconds } from '@tvm/api/rest/ports.ts';
 import { insufficientScopeResponse } from './challenges.ts';
 import type { SessionContext, SessionHandler } from './contract.ts';
 import { makeSeal, type SealKeys } from './seal.ts';
@@ -26,10 +27,13 @@ export interface EndpointExtension {
   changes?: ServerEventBus;
 }
 
-export interface EndpointDeps extends Omit<ServerDeps, 'seal' | 'limit' | 'background' | 'tasks' | 'taskAfterMs'> {
+export interface EndpointDeps
+  extends Omit<ServerDeps, 'seal' | 'limit' | 'background' | 'tasks' | 'taskAfterMs' | 'portUrlSeconds'> {
   keys: SealKeys;
   /** A client that takes tasks gets a plain result when it comes within this. Default: 5 seconds. */
   taskAfterMs?: number;
+  /** The longest life of a URL of a port; 0: none are given out. Default: an hour. */
+  portUrlSeconds?: number;
   extension?: EndpointExtension;
 }
 
@@ -45,7 +49,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
   const { clock, log } = given;
   const background = makeBackground(log);
   const parts = { seal: makeSeal(keys), limit: makeCallLimit(), background, tasks: makeTasks(clock) };
-  const deps: ServerDeps = { taskAfterMs: 5_000, ...given, ...parts };
+  const deps: ServerDeps = { taskAfterMs: 5_000, portUrlSeconds: longestPortUrlSeconds, ...given, ...parts };
   const stop = new AbortController();
 
   async function build(holder: { context: SessionContext }, modern: boolean): Promise<McpServer> {

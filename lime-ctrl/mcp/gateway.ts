@@ -18,6 +18,7 @@ import type { Fleet, ServerHandler, SessionContext, SessionHandler } from './con
 import { measureGateway } from './metrics.ts';
 import { addSessionMount } from './mount.ts';
 import { makeOpenRequests } from './open-requests.ts';
+import { makeSeal, type Seal } from './seal.ts';
 import { makeSessionLimits } from './session-limits.ts';
 import { makeSessionActivity, type SessionActivity } from './sessions/activity.ts';
 import { makeSessionKeys, type SessionKeys } from './sessions/keys.ts';
@@ -55,6 +56,8 @@ export interface SessionControl {
 
 export interface Gateway {
   control: SessionControl;
+  /** With the keys that the tools seal with. */
+  seal: Seal;
   /** The REST server listens there; requests come after that. */
   serveAt(url: string): void;
   addRoutes(app: App): void;
@@ -130,6 +133,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
 
   return {
     control: { tokens, activity, base: base.promise, tokenLifeMs },
+    seal: makeSeal((missed) => keys.derived('mcp', missed)),
     serveAt(url) {
       publicUrl = settings.publicUrl ?? reachable(url);
       rules = originRules(publicUrl, new URL(url).hostname || undefined, settings.origins);

@@ -16,13 +16,15 @@ export interface HandlersDeps {
   log: Logger;
   /** Of this program. */
   version: string;
+  /** The longest life of a URL of a port; 0: none are given out. Default: an hour. */
+  portUrlSeconds?: number;
   /** Tests only. */
   extension?: EndpointExtension;
 }
 
 /** Ends what they hold when they are disposed of. */
 export function makeMcpHandlers(
-  { client, fleet, clock, log, version, extension }: HandlersDeps,
+  { client, fleet, clock, log, version, portUrlSeconds, extension }: HandlersDeps,
   keys: SessionKeys,
 ): GatewayHandlers & AsyncDisposable {
   const endpoint = makeMcpEndpoint({
@@ -33,6 +35,7 @@ export function makeMcpHandlers(
     clientOf: fleet.client,
     machineOf: fleet.machine,
     keys: (missed) => keys.derived('mcp', missed),
+    ...(portUrlSeconds !== undefined && { portUrlSeconds }),
     ...(extension && { extension }),
   });
   const bridge = makeBridge({ clock, log, clientOf: fleet.client });

@@ -12,11 +12,14 @@ import { addFileRoutes } from './file-routes.ts';
 import { addInspectRoutes, type InspectDeps } from './inspect-routes.ts';
 import { addMicroVmRoutes, type MicroVmRouteDeps } from './microvm-routes.ts';
 import { addPoolRoutes } from './pool-routes.ts';
+import { addPortRoutes } from './port-routes.ts';
+import type { PortTargetDeps } from './port-targets.ts';
 import { jsonResponse, problemResponse } from './responses.ts';
+import { loggablePath } from './secret-paths.ts';
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts';
 import { addSnapshotRoutes } from './snapshot-routes.ts';
 
-export interface AppDeps extends MicroVmRouteDeps, InspectDeps, SessionRouteDeps {
+export interface AppDeps extends MicroVmRouteDeps, InspectDeps, SessionRouteDeps, Pick<PortTargetDeps, 'portUrls'> {
   engine: Engine;
   access: Access;
   log: Logger;
@@ -43,12 +46,13 @@ export function makeApp(deps: AppDeps): App {
   app.onError((thrown, context) => {
     const error = TvmError.from(thrown);
     const requestId = context.get('requestId');
-    if (error.code === 'internal') deps.log.error({ err: error, requestId, path: context.req.path }, 'request failed');
+    if (error.code === 'internal')
+      deps.log.error({ err: error, requestId, path: loggablePath(context.req.path) }, 'request failed');
     else if (!goneCodes.has(error.code)) deps.log.debug({ err: error, requestId }, 'request refused');
     return problemResponse(error, requestId);
   });
   app.notFound((context) => {
-    const error = new TvmError('not_found', `${context.req.method} ${context.req.path} is not served`, {
+    const error = new TvmError('not_found', `${context.req.method} ${loggablePath(context.req.path)} is not served`, {
       hint: 'See /docs for what is.',
     });
     return problemResponse(error, context.get('requestId') ?? randomUUID());
@@ -60,6 +64,7 @@ export function makeApp(deps: AppDeps): App {
   addSessionRoutes(app, deps);
   addFileRoutes(app, deps);
   addInspectRoutes(app, deps);
+  addPortRoutes(app, deps);
   deps.addGatewayRoutes?.(app);
   addDescription(app, deps.version);
   return app;

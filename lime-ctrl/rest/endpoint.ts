@@ -61,6 +61,16 @@ export function addEndpoint<Params, Query, Body>(app: App, endpoint: Endpoint<Pa
   });
 }
 
+/** Describes what is served otherwise. `operation` is its entry in route-rules.ts. */
+export function describeRoute(
+  app: App,
+  route: Omit<Endpoint<unknown, unknown, unknown>, 'handle'>,
+  operation: string,
+): void {
+  const rules = rulesOf(operation);
+  app.openAPIRegistry.registerPath(routeOf(route, rules, rules));
+}
+
 const noFields = z.strictObject({}) as z.ZodType;
 
 export function isEventStream({ req }: Context<AppEnv>): boolean {
@@ -89,7 +99,7 @@ export function namespaceOf(
 export const defaultNamespace = 'default';
 
 function routeOf<Params, Query, Body>(
-  endpoint: Endpoint<Params, Query, Body>,
+  endpoint: Omit<Endpoint<Params, Query, Body>, 'handle'>,
   rules: readonly Rule[],
   watchRules: readonly Rule[],
 ): RouteConfig {
@@ -155,7 +165,8 @@ async function readJson(context: Context<AppEnv>): Promise<unknown> {
   }
 }
 
-function goneSignal({ env }: Context<AppEnv>): AbortSignal {
+/** Aborts when the client goes away before all was answered. */
+export function goneSignal({ env }: Context<AppEnv>): AbortSignal {
   const gone = new AbortController();
   const { outgoing } = env;
   outgoing.once('close', () => {

@@ -27,7 +27,11 @@ export async function findMachine(deps: LookupDeps, namespace: string, name: str
 
 /** To be used: one that was paused because nobody used it is resumed. Throws as findMachine, and what resuming throws. */
 export async function findMachineToUse(deps: LookupDeps, namespace: string, name: string): Promise<FoundMachine> {
-  const vm = await deps.client.get(microVms, namespace, name);
+  return machineToUse(deps, await deps.client.get(microVms, namespace, name));
+}
+
+/** The same for a MicroVM that is known. */
+export async function machineToUse(deps: LookupDeps, vm: MicroVm): Promise<FoundMachine> {
   return wake(deps, vm, machineOf(deps, vm));
 }
 

@@ -16,10 +16,12 @@ import { type ExecSocketDeps, serveExecSocket } from './exec-socket.ts';
 import { serveExecuteSocket } from './execute-socket.ts';
 import { findMachineToUse, type LookupDeps } from './machine-lookup.ts';
 import { namespaceQuery } from './microvm-routes.ts';
+import { makePortSockets, tunnelRoute } from './port-sockets.ts';
+import { decoded, type PortTargetDeps } from './port-targets.ts';
 import { problemHeaders } from './responses.ts';
 import { closeSocket, makeSocketSession, type SocketSession } from './socket-session.ts';
 
-export interface SocketServerDeps extends ExecSocketDeps, LookupDeps {
+export interface SocketServerDeps extends ExecSocketDeps, LookupDeps, PortTargetDeps {
   engine: Engine;
   access: Access;
   log: Logger;
@@ -37,10 +39,12 @@ export function acceptSockets(server: Server, deps: SocketServerDeps): Disposabl
     perMessageDeflate: false,
     handleProtocols: (offered) => offered.has(streamSubprotocol) && streamSubprotocol,
   });
+  const ports = makePortSockets(deps, refuseForeignOrigin);
   server.on('upgrade', async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     const requestId = randomUUID();
     socket.on('error', (error) => deps.log.debug({ err: error, requestId }, 'socket'));
     try {
+      if (await ports.take({ request, socket, head })) return;
       const serve = await admit(deps, request);
       sockets.handleUpgrade(request, socket, head, (opened) => void converse(deps.log, opened, serve, requestId));
     } catch (thrown) {
@@ -51,6 +55,7 @@ export function acceptSockets(server: Server, deps: SocketServerDeps): Disposabl
     [Symbol.dispose]() {
       for (const socket of sockets.clients) closeSocket(socket, 1012, 'the service restarts', goingAwayMs);
       sockets.close();
+      ports[Symbol.dispose]();
     },
   };
 }
@@ -73,22 +78,14 @@ async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<
 }
 
 /** Where streams are served. */
-export const socketRoutes = ['/v1/execute', '/v1/microvms/{name}/exec'] as const;
+export const socketRoutes = ['/v1/execute', '/v1/microvms/{name}/exec', tunnelRoute] as const;
 
 /** Throws not_found when no stream is served there. */
-function routeOf(path: string): { route: (typeof socketRoutes)[number]; name: string } {
+function routeOf(path: string): { route: Exclude<(typeof socketRoutes)[number], typeof tunnelRoute>; name: string } {
   if (path === '/v1/execute') return { route: path, name: '' };
   const name = /^\/v1\/microvms\/([^/]+)\/exec$/.exec(path)?.[1];
   if (name !== undefined) return { route: '/v1/microvms/{name}/exec', name: decoded(name) };
   throw new TvmError('not_found', `no stream is served at ${path}`);
-}
-
-function decoded(name: string): string {
-  try {
-    return decodeURIComponent(name);
-  } catch (error) {
-    throw new TvmError('invalid_argument', `the name ${name} is not UTF-8`, { cause: error });
-  }
 }
 
 function refuseForeignOrigin({ headers }: IncomingMessage): void {

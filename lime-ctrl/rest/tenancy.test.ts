@@ -17,6 +17,7 @@ const bodies: Record<string, unknown> = {
   'POST /v1/execute': { code: 'print x' },
   'POST /v1/microvms': { name: 'new', spec: template.spec },
   'POST /v1/microvms/{name}/files': { operation: 'makeDirectory', path: '/x' },
+  'POST /v1/microvms/{name}/port-urls': { port: 80 },
   'POST /v1/microvms/{name}/snapshot': {},
   'POST /v1/microvms/{name}/fork': {},
   'POST /v1/pools': { name: 'new', spec: { template } },
@@ -54,10 +55,13 @@ function ask(harness: Harness, operation: string, namespace: string | undefined,
     ...(namespace !== undefined && !isAboutWhole(operation) && { namespace }),
     ...(path.includes('/files') && method !== 'POST' && { path: '/etc/hostname' }),
   });
-  return harness.fetch(`${path.replace('{name}', 'demo')}?${query}`, {
-    method: method === 'WATCH' ? 'GET' : method,
+  const place = path.replace('{name}', 'demo').replace('{port}', '80').replace('{path}', '');
+  return harness.fetch(`${place}?${query}`, {
+    method: method === 'WATCH' || method === 'ANY' ? 'GET' : method,
     headers: {
       authorization: `Bearer token-of-${user}`,
+      // There the query is the guest's.
+      ...(method === 'ANY' && namespace !== undefined && { 'tvm-namespace': namespace }),
       ...(method === 'WATCH' && { accept: 'text/event-stream' }),
       ...(body !== undefined && { 'content-type': 'application/json' }),
     },
@@ -105,7 +109,11 @@ test('every route: nothing without a token, nothing in the namespace of another'
     assert.equal(elsewhere.status, 403, `${operation} in no namespace is in "default"`);
     await elsewhere.body?.cancel();
   }
-  for (const path of ['/v1/execute?namespace=a', '/v1/microvms/demo/exec?namespace=a']) {
+  for (const path of [
+    '/v1/execute?namespace=a',
+    '/v1/microvms/demo/exec?namespace=a',
+    '/v1/microvms/demo/tunnels/80?namespace=a',
+  ]) {
     assert.equal(await open(harness, path, 'token-of-nobody', {}).end, 401);
     assert.equal(await open(harness, path, 'token-of-bob', {}).end, 403);
     assert.equal(await open(harness, path.replace('=a', '=default'), 'token-of-alice', {}).end, 403);

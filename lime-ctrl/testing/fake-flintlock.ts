@@ -17,6 +17,7 @@ import {
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { FlintlockClient } from '../flintlock/client.ts';
 import { clientOfRoutes } from './client-of-routes.ts';
+import { dialFakePort } from './fake-ports.ts';
 import { runFakeProgram } from './fake-program.ts';
 
 export interface FakeFlintlock {
@@ -35,6 +36,8 @@ export interface FakeFlintlock {
   building: MessageInitShape<typeof TemplateSchema>[];
   /** Machines in which no process can be started any more. */
   deaf: Set<string>;
+  /** Ports of this host that stand for ports of every machine. */
+  ports: Map<number, number>;
   /** The most memory that machines had at once, the most machines that were CREATING at once. */
   mostMiB: number;
   mostMaking: number;
@@ -69,6 +72,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
     templates: false,
     building: [],
     deaf: new Set(),
+    ports: new Map(),
     snapshots: new Map(),
     snapshotError: undefined,
     mostMiB: 0,
@@ -288,6 +292,18 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
           yield create(ExecResponseSchema, { output });
         }
       },
+      dialPort: (requests, context) =>
+        dialFakePort(
+          requests,
+          (uid) => {
+            const machine = find(uid);
+            if (machine.state !== MachineState.RUNNING) {
+              throw new TvmError('failed_precondition', `machine ${uid} does not run`);
+            }
+            return fake.ports;
+          },
+          AbortSignal.any([context.signal, away.signal]),
+        ),
       listProcesses: ({ uid }) => {
         find(uid);
         return { processes: [] };

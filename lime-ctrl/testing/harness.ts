@@ -60,6 +60,7 @@ export async function startHarness(
     quota?: Limits;
     /** Lines of the tokens file beside the one of testToken. */
     tokens?: string[];
+    portUrlSeconds?: number;
     /** Of the MCP gateway. */
     gateway?: Partial<GatewaySettings>;
     /** What answers the requests of MCP sessions instead of the echo. */
@@ -133,6 +134,12 @@ export async function startHarness(
       version: 'test',
       addGatewayRoutes: gateway.addRoutes,
       sessionTokens: sessionControl.tokens,
+      portUrls: {
+        seal: gateway.seal,
+        clock,
+        portUrlSeconds: options.portUrlSeconds ?? 3_600,
+        base: sessionControl.base,
+      },
     },
     { host: '127.0.0.1', port: 0 },
   );

@@ -36,6 +36,7 @@ export function describePorts(name: string, subject: () => PortSuiteSubject): vo
       const { closedPort } = subject();
       await assert.rejects(dial(closedPort), {
         code: 'failed_precondition',
+        reason: 'NothingListens',
         message: new RegExp(`nothing listens on port ${closedPort} of the machine`),
       });
       await assert.rejects(dial(0), { code: 'invalid_argument' });

@@ -93,7 +93,7 @@ export class FakeAgent {
         () => stream.end(),
         (thrown) => {
           const error = TvmError.from(thrown);
-          stream.end(error.code, error.message);
+          stream.end(error.code, error.message, error.reason);
         },
       )
       .finally(() => {

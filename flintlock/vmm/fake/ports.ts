@@ -38,7 +38,10 @@ export function fileServer(readFile: (path: string) => string | undefined): Fake
 export async function dialFakePort(ports: FakePorts, port: number, stream: AgentStream): Promise<void> {
   if (port < 1 || port > 65_535) throw new TvmError('invalid_argument', `${port} is not a port`);
   const server = ports.get(port);
-  if (!server) throw new TvmError('failed_precondition', `nothing listens on port ${port} of the machine`);
+  if (!server) {
+    const message = `nothing listens on port ${port} of the machine`;
+    throw new TvmError('failed_precondition', message, { reason: 'NothingListens' });
+  }
   const [near, far] = duplexPair();
   for (const side of [near, far]) {
     side.on('error', () => side.destroy());

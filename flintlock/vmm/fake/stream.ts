@@ -78,9 +78,9 @@ export class AgentStream {
     return body.case === 'stdin' ? body.value : undefined;
   }
 
-  end(code = '', message = ''): void {
+  end(code = '', message = '', reason = ''): void {
     if (!this.open) return;
-    this.#send({ case: 'end', value: { code, message } });
+    this.#send({ case: 'end', value: { code, message, reason } });
     this.cancelled.abort();
   }
 

@@ -30,6 +30,8 @@ export interface ServerDeps {
   tasks: Tasks;
   /** A client that takes tasks gets a plain result when it comes within this. */
   taskAfterMs: number;
+  /** The longest life of a URL of a port; 0: none are given out. */
+  portUrlSeconds: number;
   /** Of this program. */
   version: string;
 }

@@ -9,6 +9,7 @@ import { readFileTool } from './files/read-file.ts';
 import { searchFilesTool } from './files/search-files.ts';
 import { writeFileTool } from './files/write-file.ts';
 import { installPackages } from './install-packages.ts';
+import { exposePort } from './machine/expose-port.ts';
 import { snapshotRestore } from './machine/snapshot-restore.ts';
 import { snapshotCreate, snapshotList } from './machine/snapshots.ts';
 import { vmExtend } from './machine/vm-extend.ts';
@@ -45,6 +46,7 @@ export const allTools: readonly Tool[] = [
   vmPause,
   vmResume,
   vmReset,
+  exposePort,
   snapshotCreate,
   snapshotList,
   snapshotRestore,
