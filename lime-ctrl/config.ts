@@ -6,6 +6,7 @@ import { longestPortUrlSeconds } from '@tvm/api/rest/ports.ts';
 import { inClusterConfig, type KubeConfig, loadKubeConfig } from '@tvm/kit/kube/kube-config.ts';
 import { type ListenAddress, parseListenAddress } from '@tvm/kit/listen.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
+import { traceRatioOf, tracingVariables } from '@tvm/kit/tracing/settings.ts';
 import { z } from 'zod';
 import { type FlintlockSource, parseFlintlocks, parseScale, type ScaleSetting } from './flintlock-settings.ts';
 import type { GatewaySettings } from './mcp/gateway.ts';
@@ -21,6 +22,7 @@ const environment = z.object({
   TVM_TLS_DIR: z.string().min(1).optional(),
   TVM_TLS_SERVER_NAME: z.string().min(1).default('flintlock.tvm-nodes.svc'),
   TVM_NAMESPACE: z.string().min(1).optional(),
+  TVM_POD_IP: z.string().min(1).optional(),
   TVM_POD_UID: z.string().min(1).optional(),
   TVM_LIME_LISTEN: z.string().default('127.0.0.1:8082'),
   TVM_METRICS_LISTEN: z.string().default('127.0.0.1:8080'),
@@ -43,11 +45,14 @@ const environment = z.object({
   TVM_SESSION_TOKEN_SECONDS: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
   TVM_PORT_URL_SECONDS: z.coerce.number().int().min(0).max(longestPortUrlSeconds).default(longestPortUrlSeconds),
   TVM_REPLICA_NAME: z.string().default(hostname()),
+  ...tracingVariables,
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
 });
 
 export interface Config {
   logLevel: string;
+  /** The share of traces that begin here that is recorded; undefined: nothing is traced. */
+  traceRatio: number | undefined;
   loadKube: () => KubeConfig;
   flintlocks: FlintlockSource;
   /** The flintlocks are scaled by lime-ctrl; undefined: by whoever deployed them. */
@@ -80,6 +85,8 @@ export interface Config {
   portUrlSeconds: number;
   /** Of the MCP gateway. */
   gateway: GatewaySettings;
+  /** Where other replicas reach this one's REST server; undefined: they do not. */
+  replicaUrl: string | undefined;
   /** Unique among replicas and the same after a restart. */
   replica: string;
 }
@@ -94,6 +101,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
   const auth = set.TVM_AUTH ?? (isInCluster(set) ? 'kubernetes' : 'tokens');
   return {
     logLevel: set.TVM_LOG_LEVEL,
+    traceRatio: traceRatioOf(set),
     loadKube: () => kubeConfigOf(set, home),
     flintlocks: parseFlintlocks(set.TVM_FLINTLOCKS ?? `local=unix:${join(home, 'run/flintlock.sock')}`),
     scale: set.TVM_FLINTLOCK_SCALE === undefined ? undefined : parseScale(set.TVM_FLINTLOCK_SCALE),
@@ -124,6 +132,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
       tokenLifeMs: set.TVM_SESSION_TOKEN_SECONDS * 1000,
       keysNamespace: set.TVM_LEASE_NAMESPACE ?? set.TVM_NAMESPACE ?? 'default',
     },
+    replicaUrl: replicaUrlOf(set),
     replica: set.TVM_REPLICA_NAME.replaceAll(/[^\w.-]/g, '-'),
   };
 }
@@ -159,6 +168,12 @@ function publicUrlOf(set: z.output<typeof environment>): string | undefined {
     throw new TvmError('invalid_argument', `TVM_PUBLIC_URL: "${given}" is not a URL such as https://tvm.example.com`);
   }
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+function replicaUrlOf({ TVM_POD_IP: ip, TVM_LIME_LISTEN }: z.output<typeof environment>): string | undefined {
+  const listen = parseListenAddress(TVM_LIME_LISTEN);
+  if (ip === undefined || !('port' in listen) || listen.port === 0) return undefined;
+  return `http://${ip.includes(':') ? `[${ip}]` : ip}:${listen.port}`;
 }
 
 /** Where nobody shares it, one namespace may take all; where tenants do, a quarter is left for the others. */

@@ -50,7 +50,7 @@ await runMain(log, async (signal) => {
   const nodes = openFleet(config, { client, clock, log });
   const { fleet } = nodes;
   const replicas = pod
-    ? makeReplicas({ client, namespace: pod.namespace, own: config.replica, clock, log })
+    ? makeReplicas({ client, namespace: pod.namespace, own: config.replica, url: config.replicaUrl, clock, log })
     : soleReplica(config.replica);
   const reflectors = makeReflectors({ client, clock, log });
   const quotas = config.quotas ? makeReflector({ client, resource: resourceQuotas, clock, log }) : undefined;
@@ -69,10 +69,14 @@ await runMain(log, async (signal) => {
     sessions: reflectors.sessions,
     microVms: reflectors.microVms,
     activity,
+    replicas,
     settings: config.gateway,
     registers: [registry],
     makeHandlers: (keys) =>
-      makeMcpHandlers({ client, fleet, clock, log, version, portUrlSeconds: config.portUrlSeconds }, keys),
+      makeMcpHandlers(
+        { client, fleet, clock, log, version, replica: config.replica, portUrlSeconds: config.portUrlSeconds },
+        keys,
+      ),
     clock,
     log,
   });

@@ -87,7 +87,8 @@ test('2025-11-25: a stream that was lost is resumed', { timeout: 20_000 }, async
     structuredContent: { stdout: string };
   };
   assert.equal(result.structuredContent.stdout, 'one\ntwo\n');
-  assert.ok(rest.every(({ id }) => Number(id) > Number(lastId)));
+  const numberOf = (id: string) => Number(id.split('-')[1]);
+  assert.ok(rest.every(({ id }) => numberOf(id) > numberOf(lastId)));
 });
 
 test('2025-11-25: an event that is not known resumes nothing', { timeout: 20_000 }, async () => {
@@ -106,10 +107,16 @@ test('2025-11-25: another replica, or this one after a restart, goes on with the
   const key = randomBytes(32);
   const given = { local: { ...local, async [Symbol.asyncDispose]() {} }, keys: async () => [key] };
   await using one = await startEndpoint(given);
-  await using two = await startEndpoint(given);
+  let built = 0;
+  await using two = await startEndpoint({ ...given, extension: { extend: () => void (built += 1) } });
   const session = { 'mcp-session-id': await openConnection(one.url) };
-  const answer = await post(two.url, call(3, 'echo there'), session);
-  assert.match(await answer.text(), /there/);
+  const answers = await Promise.all([3, 4, 5].map((id) => post(two.url, call(id, 'echo there'), session)));
+  for (const answer of answers) assert.match(await answer.text(), /there/);
+  assert.equal(built, 1);
+  const gone = { accept: 'text/event-stream', ...session, 'last-event-id': '0123456789ab-3' };
+  const stream = await fetch(two.url, { headers: gone });
+  assert.equal(stream.status, 200, 'an event of a connection that is gone: the client listens anew');
+  await stream.body?.cancel();
   two.context = { ...two.context, caller: 'mallory' };
   assert.equal((await post(two.url, call(4, 'id'), session)).status, 404);
   two.context = { ...two.context, caller: 'alice', scopes: new Set(['vm:read'] as const) };

@@ -30,6 +30,8 @@ export interface EndpointExtension {
 export interface EndpointDeps
   extends Omit<ServerDeps, 'seal' | 'limit' | 'background' | 'tasks' | 'taskAfterMs' | 'portUrlSeconds'> {
   keys: SealKeys;
+  /** The name of this replica among others. */
+  replica: string;
   /** A client that takes tasks gets a plain result when it comes within this. Default: 5 seconds. */
   taskAfterMs?: number;
   /** The longest life of a URL of a port; 0: none are given out. Default: an hour. */
@@ -43,9 +45,11 @@ export interface McpEndpoint extends AsyncDisposable {
   transfer(request: Request, sealed: string): Promise<Response>;
   /** Ends the connections of a session that is over. */
   endSession(sessionUid: string): Promise<void>;
+  /** Lets go of connections that other replicas hold. */
+  release(isOwn: (id: string) => boolean): Promise<void>;
 }
 
-export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): McpEndpoint {
+export function makeMcpEndpoint({ keys, replica, extension, ...given }: EndpointDeps): McpEndpoint {
   const { clock, log } = given;
   const background = makeBackground(log);
   const parts = { seal: makeSeal(keys), limit: makeCallLimit(), background, tasks: makeTasks(clock) };
@@ -58,7 +62,13 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
     return server;
   }
 
-  const legacy = makeLegacySessions({ clock, log, seal: deps.seal, buildServer: (holder) => build(holder, false) });
+  const legacy = makeLegacySessions({
+    clock,
+    log,
+    replica,
+    seal: deps.seal,
+    buildServer: (holder) => build(holder, false),
+  });
   const sweeping = sweepUntil(stop.signal);
 
   async function sweepUntil(signal: AbortSignal): Promise<void> {
@@ -99,6 +109,7 @@ export function makeMcpEndpoint({ keys, extension, ...given }: EndpointDeps): Mc
     },
     transfer: (request, sealed) => serveTransfer(deps, request, sealed),
     endSession: legacy.endSession,
+    release: legacy.release,
     async [Symbol.asyncDispose]() {
       stop.abort();
       await sweeping;

@@ -11,6 +11,7 @@ import { endedAtMs } from '../mcp-session/end.ts';
 import { machineNameOf } from '../mcp-session/names.ts';
 import { generationOf } from '../mcp-session/token-plan.ts';
 import type { Activity } from '../microvm/activity.ts';
+import type { Replicas } from '../replicas/replicas.ts';
 import type { App } from '../rest/endpoint.ts';
 import { originRules } from './allowed-origins.ts';
 import type { Authenticated } from './authenticate.ts';
@@ -18,6 +19,7 @@ import type { Fleet, ServerHandler, SessionContext, SessionHandler } from './con
 import { measureGateway } from './metrics.ts';
 import { addSessionMount } from './mount.ts';
 import { makeOpenRequests } from './open-requests.ts';
+import { holderOf } from './peers/holder.ts';
 import { makeSeal, type Seal } from './seal.ts';
 import { makeSessionLimits } from './session-limits.ts';
 import { makeSessionActivity, type SessionActivity } from './sessions/activity.ts';
@@ -43,6 +45,8 @@ export interface GatewayHandlers {
   transfer(request: Request, sealed: string): Promise<Response>;
   /** The session is over: what is held for it can go. */
   endSession(uid: string): Promise<void>;
+  /** Other replicas came or went: what `isOwn` says of an id of a connection is no longer ours is let go. */
+  release(isOwn: (id: string) => boolean): Promise<void>;
 }
 
 /** What the controller of sessions needs of the gateway. */
@@ -72,6 +76,8 @@ export interface GatewayDeps {
   microVms: Reflector<MicroVm>;
   /** Of machines. */
   activity: Activity;
+  /** This one among others. */
+  replicas: Pick<Replicas, 'own' | 'living' | 'urlOf' | 'subscribe'>;
   settings: GatewaySettings;
   /** Where it is measured. */
   registers: Registry[];
@@ -85,7 +91,7 @@ const keepKeysBeyondMs = 3_600_000;
 const sweepMs = 60_000;
 
 export function makeGateway(deps: GatewayDeps): Gateway {
-  const { client, fleet, sessions, microVms, settings, clock, log } = deps;
+  const { client, fleet, sessions, microVms, replicas, settings, clock, log } = deps;
   const { tokenLifeMs, keysNamespace: namespace } = settings;
   const keys = makeSessionKeys({ client, clock, log, namespace, keepMs: tokenLifeMs + keepKeysBeyondMs });
   const tokens = makeSessionTokens({ keys, clock });
@@ -124,6 +130,11 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     handlers.endSession(uid).catch((error) => log.error({ err: error, session: uid }, 'session not ended'));
   }
 
+  function releaseOthers(): void {
+    const isOwn = (id: string) => holderOf(id, replicas.living()) === replicas.own;
+    handlers.release(isOwn).catch((error) => log.error({ err: error }, 'connections of other replicas not let go'));
+  }
+
   async function endOldRequests(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await clock.sleep(sweepMs, signal);
@@ -140,7 +151,18 @@ export function makeGateway(deps: GatewayDeps): Gateway {
       base.resolve(publicUrl);
     },
     addRoutes(app) {
-      const routes = { client, session: sessions.get, tokens, limits, open, contextOf, onAnswered, ...handlers, log };
+      const routes = {
+        client,
+        session: sessions.get,
+        tokens,
+        limits,
+        open,
+        contextOf,
+        onAnswered,
+        peers: replicas,
+        ...handlers,
+        log,
+      };
       addSessionMount(app, { ...routes, base: () => publicUrl, origins: () => rules });
     },
     async run(signal) {
@@ -149,8 +171,10 @@ export function makeGateway(deps: GatewayDeps): Gateway {
         else if (endedAtMs(object) !== undefined && previous && endedAtMs(previous) === undefined) endSession(object);
         else open.endBelow(object.metadata.uid ?? '', generationOf(object));
       });
+      const unsubscribe = replicas.subscribe(releaseOthers);
       await Promise.all([activity.run(signal), endOldRequests(signal)]);
       stop();
+      unsubscribe();
       await handlers[Symbol.asyncDispose]?.();
     },
   };

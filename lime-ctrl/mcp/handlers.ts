@@ -16,6 +16,8 @@ export interface HandlersDeps {
   log: Logger;
   /** Of this program. */
   version: string;
+  /** Its name among others. */
+  replica: string;
   /** The longest life of a URL of a port; 0: none are given out. Default: an hour. */
   portUrlSeconds?: number;
   /** Tests only. */
@@ -24,13 +26,14 @@ export interface HandlersDeps {
 
 /** Ends what they hold when they are disposed of. */
 export function makeMcpHandlers(
-  { client, fleet, clock, log, version, portUrlSeconds, extension }: HandlersDeps,
+  { client, fleet, clock, log, version, replica, portUrlSeconds, extension }: HandlersDeps,
   keys: SessionKeys,
 ): GatewayHandlers & AsyncDisposable {
   const endpoint = makeMcpEndpoint({
     clock,
     log,
     version,
+    replica,
     client,
     clientOf: fleet.client,
     machineOf: fleet.machine,
@@ -38,7 +41,7 @@ export function makeMcpHandlers(
     ...(portUrlSeconds !== undefined && { portUrlSeconds }),
     ...(extension && { extension }),
   });
-  const bridge = makeBridge({ clock, log, clientOf: fleet.client });
+  const bridge = makeBridge({ clock, log, replica, clientOf: fleet.client });
   return {
     endpoint: endpoint.handle,
     transfer: endpoint.transfer,
@@ -46,6 +49,7 @@ export function makeMcpHandlers(
     async endSession(uid) {
       await Promise.all([endpoint.endSession(uid), bridge.endSession(uid)]);
     },
+    release: endpoint.release,
     async [Symbol.asyncDispose]() {
       await Promise.all([endpoint[Symbol.asyncDispose](), bridge[Symbol.asyncDispose]()]);
     },

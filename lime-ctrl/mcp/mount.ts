@@ -14,6 +14,7 @@ import type { ServerHandler, SessionContext, SessionHandler } from './contract.t
 import { withCors } from './cors.ts';
 import type { OnAnswered } from './metrics.ts';
 import type { OpenRequests } from './open-requests.ts';
+import { elsewhere, type Peers, sendOn } from './peers/send-on.ts';
 import type { SessionLimits } from './session-limits.ts';
 import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
 import { transfersPath } from './transfers.ts';
@@ -31,6 +32,7 @@ export interface MountDeps extends AuthenticateDeps {
   origins: () => OriginRules;
   limits: SessionLimits;
   open: OpenRequests;
+  peers: Peers;
   contextOf: (authenticated: Authenticated, url: string) => SessionContext;
   endpoint: SessionHandler;
   bridge: ServerHandler;
@@ -130,10 +132,29 @@ async function serve(deps: MountDeps, context: Context<AppEnv>, target: Target):
     answered();
     if (!outgoing.writableFinished) gone.abort();
   });
-  const request = requestFor(req.raw, resource, gone.signal);
+  const request = await sentOn(deps, context, target, requestFor(req.raw, resource, gone.signal));
+  if (request instanceof Response) return request;
   const session = deps.contextOf(caller, resource);
   session.touch();
   return server === undefined ? deps.endpoint(request, session) : deps.bridge(request, session, server);
+}
+
+/** The answer of the replica that it belongs to, or the request when it is to be served here. */
+async function sentOn(
+  { peers, base }: MountDeps,
+  { req }: Context<AppEnv>,
+  { uid, server }: Target,
+  request: Request,
+): Promise<Response | Request> {
+  const at = elsewhere(peers, req.raw.headers, uid, server);
+  if (at === undefined) return request;
+  const { method, headers, signal } = request;
+  const body = new Uint8Array(await request.arrayBuffer());
+  const url = new URL(`${new URL(req.url).pathname}`, at);
+  const { host } = new URL(base());
+  const answer = await sendOn({ url, method, headers: req.raw.headers, host, body, signal });
+  const again = method === 'GET' || method === 'HEAD' ? {} : { body };
+  return answer ?? new Request(request.url, { method, headers, signal, ...again });
 }
 
 function refusal(resource: string, error: TvmError): Response {

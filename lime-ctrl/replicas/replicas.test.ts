@@ -35,7 +35,7 @@ function start(t: TestContext, client: KubeClient, clock: ManualClock, own: stri
     (...args: A): Promise<R> =>
       killed ? dead() : call(...args);
   const guarded = { ...client, get: guard(client.get), update: guard(client.update), list: guard(client.list) };
-  const replicas = makeReplicas({ client: guarded as KubeClient, namespace, own, clock, log });
+  const replicas = makeReplicas({ client: guarded as KubeClient, namespace, own, url: `http://${own}:1`, clock, log });
   const running = replicas.run(stop.signal);
   const end = async () => {
     stop.abort();
@@ -62,6 +62,7 @@ test('replicas know of each other; one that is killed is missed, one that ends i
       ['a', 'b', 'c'],
     ],
   );
+  assert.deepEqual([a.urlOf('c'), a.urlOf('nobody')], ['http://c:1', undefined]);
   await b.stop();
   await clock.advance(6_000);
   assert.deepEqual(a.living(), ['a', 'c']);
@@ -134,6 +135,7 @@ test('what a dead replica left is destroyed, what a new one has made is not', as
   const replicas: Replicas = {
     own: 'leader',
     living: () => living,
+    urlOf: () => undefined,
     get readings() {
       return readings;
     },

@@ -8,6 +8,7 @@ import { aborted } from '@tvm/kit/run-main.ts';
 import { lifeMs, makeLiveness } from './liveness.ts';
 
 export const replicaLabel = 'tvm.github.com/replica';
+const urlAnnotation = 'tvm.github.com/url';
 const everyMs = 5_000;
 const firstMs = 1_000;
 
@@ -16,6 +17,8 @@ export interface Replicas {
   readonly own: string;
   /** All that live, this one among them, in the same order everywhere. */
   living(): readonly string[];
+  /** Where another one serves REST, as it says; undefined: it does not say. */
+  urlOf(name: string): string | undefined;
   /** Counts the times that all were read. */
   readonly readings: number;
   /** Called after each reading; returns the way to stop. */
@@ -36,6 +39,7 @@ export function soleReplica(own: string): Replicas {
   return {
     own,
     living: () => [own],
+    urlOf: () => undefined,
     readings: 0,
     subscribe: () => () => {},
     whenListed: Promise.resolve(),
@@ -47,15 +51,18 @@ export interface ReplicasDeps {
   client: KubeClient;
   namespace: string;
   own: string;
+  /** Where this one serves REST to the others. */
+  url?: string | undefined;
   clock: Clock;
   log: Logger;
 }
 
-export function makeReplicas({ client, namespace, own, clock, log }: ReplicasDeps): Replicas {
+export function makeReplicas({ client, namespace, own, url, clock, log }: ReplicasDeps): Replicas {
   const listed = Promise.withResolvers<void>();
   const listeners = new Set<() => void>();
   const liveness = makeLiveness();
   let living: readonly string[] = [own];
+  let urls: ReadonlyMap<string, string> = new Map();
   let readings = 0;
 
   async function renew(holderIdentity: string): Promise<void> {
@@ -66,8 +73,10 @@ export function makeReplicas({ client, namespace, own, clock, log }: ReplicasDep
     };
     const name = leaseNameOf(own);
     const found = await readLease(client, namespace, name);
-    const metadata = { name, namespace, labels: { [replicaLabel]: 'true', 'app.kubernetes.io/part-of': 'tvm' } };
-    if (found) await client.update(leases, { ...found, spec });
+    const labels = { [replicaLabel]: 'true', 'app.kubernetes.io/part-of': 'tvm' };
+    const annotations = { ...found?.metadata.annotations, ...(url !== undefined && { [urlAnnotation]: url }) };
+    const metadata = { name, namespace, labels, annotations };
+    if (found) await client.update(leases, { ...found, metadata: { ...found.metadata, annotations }, spec });
     else await client.create(leases, { apiVersion: leases.apiVersion, kind: leases.kind, metadata, spec });
   }
 
@@ -75,6 +84,9 @@ export function makeReplicas({ client, namespace, own, clock, log }: ReplicasDep
     const { items } = await client.list(leases, { namespace, labelSelector: `${replicaLabel}=true` });
     const others = liveness.observe(items, clock.now()).filter((name) => name !== own);
     living = [own, ...others].toSorted();
+    urls = new Map(
+      items.map(({ metadata, spec }) => [spec?.holderIdentity ?? '', metadata.annotations?.[urlAnnotation] ?? '']),
+    );
     readings += 1;
     for (const listener of listeners) listener();
   }
@@ -82,6 +94,7 @@ export function makeReplicas({ client, namespace, own, clock, log }: ReplicasDep
   return {
     own,
     living: () => living,
+    urlOf: (name) => urls.get(name) || undefined,
     get readings() {
       return readings;
     },

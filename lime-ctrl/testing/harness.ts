@@ -93,6 +93,7 @@ export async function startHarness(
     sessions: reflectors.sessions,
     microVms: reflectors.microVms,
     activity,
+    replicas,
     settings: {
       publicUrl: undefined,
       origins: [],
@@ -102,7 +103,8 @@ export async function startHarness(
     },
     registers: [],
     makeHandlers: (keys) =>
-      options.makeHandlers?.({ client: kube, fleet, clock, log, version: 'test' }, keys) ?? handlers,
+      options.makeHandlers?.({ client: kube, fleet, clock, log, version: 'test', replica: replicas.own }, keys) ??
+      handlers,
     clock,
     log,
   });

@@ -47,6 +47,7 @@ export async function startBridge(given: Partial<BridgeDeps> = {}): Promise<Test
   const bridge = makeBridge({
     clock: systemClock,
     log: makeLogger('test', 'silent'),
+    replica: 'sole',
     clientOf: (node) => (nodes.get(node) ?? local).client,
     ...given,
   });

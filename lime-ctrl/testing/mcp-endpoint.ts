@@ -41,6 +41,7 @@ export async function startEndpoint(
     machineOf: () => ({ node: 'node-a', machine: local.machine }),
     keys: async () => [key],
     version: 'test',
+    replica: 'sole',
     ...given,
   });
   const clients: Client[] = [];

@@ -9,6 +9,7 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { FlintlockClient, ServerHandler, SessionContext } from '../contract.ts';
 import { makeGuest, type Place } from '../machine/guest.ts';
+import { idHeldBy } from '../peers/holder.ts';
 import { readJson } from '../server/transport/json-body.ts';
 import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
 import { type Child, type ChildDeps, startChild } from './child.ts';
@@ -31,6 +32,8 @@ const mostPerSession = 16;
 export interface BridgeDeps {
   clock: Clock;
   log: Logger;
+  /** The name of this replica among others. */
+  replica: string;
   /** Throws not_found for a node that is not there. */
   clientOf(node: string): FlintlockClient;
   childBounds?: ChildDeps['bounds'];
@@ -77,7 +80,7 @@ export function makeBridge(deps: BridgeDeps): Bridge {
 
   async function initialize(request: Request, body: RpcRequest, owner: Owner, place: Place): Promise<Response> {
     const child = await start(place, owner);
-    const id = randomUUID();
+    const id = idHeldBy(deps.replica, randomUUID());
     const opened = openLegacy(child, body, clock);
     const front = makeLegacyFront({ id, child, opened, log, onClosed: () => void endConnection(id) });
     connections.set(id, { owner, machineUid: place.uid, front, usedAtMs: clock.now() });

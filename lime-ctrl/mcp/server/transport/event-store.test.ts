@@ -32,7 +32,11 @@ test('what is replayed is what came after on the same stream, as far as it is he
 
 test('bytes are bounded too', async () => {
   const store = makeEventStore({ events: 1_000, bytes: 500 });
-  for (let at = 0; at < 20; at += 1) await store.storeEvent('a', message(at));
-  assert.equal(store.holds('1'), false);
-  assert.equal(store.holds('20'), true);
+  const ids: string[] = [];
+  for (let at = 0; at < 20; at += 1) ids.push(await store.storeEvent('a', message(at)));
+  const [first = '', last = ''] = [ids[0], ids.at(-1)];
+  assert.deepEqual([store.holds(first), store.holds(last)], [false, true]);
+  const another = makeEventStore({ events: 1_000, bytes: 500 });
+  await another.storeEvent('a', message(1));
+  assert.deepEqual([store.isOfAnother(first), another.isOfAnother(first), another.holds(first)], [false, true, false]);
 });

@@ -1,5 +1,6 @@
 // What was sent on the streams of one 2025-11-25 connection, so that a client that lost a stream resumes it.
 // Invariant: bounded in events and bytes; the oldest are forgotten first, and an event that was forgotten resumes nothing.
+import { randomBytes } from 'node:crypto';
 import type { JSONRPCMessage, EventStore as ReplayStore } from '@modelcontextprotocol/server';
 
 export interface EventStoreBounds {
@@ -10,6 +11,8 @@ export interface EventStoreBounds {
 /** It names no streams to the library, which then lets a client that comes back take over a stream from its former self. */
 export interface EventStore extends ReplayStore {
   holds(eventId: string): boolean;
+  /** Whether it is an event of another store: of the same connection before it was opened again. */
+  isOfAnother(eventId: string): boolean;
 }
 
 interface StoredEvent {
@@ -20,6 +23,7 @@ interface StoredEvent {
 
 export function makeEventStore(bounds: EventStoreBounds): EventStore {
   const stored = new Map<number, StoredEvent>();
+  const mark = `${randomBytes(6).toString('hex')}-`;
   let next = 1;
   let heldBytes = 0;
 
@@ -31,7 +35,9 @@ export function makeEventStore(bounds: EventStoreBounds): EventStore {
     }
   }
 
-  const find = (eventId: string) => (/^\d{1,15}$/.test(eventId) ? stored.get(Number(eventId)) : undefined);
+  const isOwn = (eventId: string) => eventId.startsWith(mark) && /^\d{1,15}$/.test(eventId.slice(mark.length));
+  const numberOf = (eventId: string) => Number(eventId.slice(mark.length));
+  const find = (eventId: string) => (isOwn(eventId) ? stored.get(numberOf(eventId)) : undefined);
 
   return {
     async storeEvent(stream, message) {
@@ -41,16 +47,17 @@ export function makeEventStore(bounds: EventStoreBounds): EventStore {
       stored.set(at, { stream, message, bytes });
       heldBytes += bytes;
       trim();
-      return String(at);
+      return mark + at;
     },
+    isOfAnother: (eventId) => /^[0-9a-f]{12}-\d{1,15}$/.test(eventId) && !isOwn(eventId),
     holds: (eventId) => find(eventId) !== undefined,
     async replayEventsAfter(lastEventId, { send }) {
       const last = find(lastEventId);
       if (!last) throw new Error('the event was forgotten');
       for (const [at, { stream, message }] of [...stored]) {
         // An event without content only says where a stream began.
-        if (at > Number(lastEventId) && stream === last.stream && Object.keys(message).length > 0) {
-          await send(String(at), message);
+        if (at > numberOf(lastEventId) && stream === last.stream && Object.keys(message).length > 0) {
+          await send(mark + at, message);
         }
       }
       return last.stream;

@@ -11,6 +11,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { SessionContext } from '../../contract.ts';
+import { idHeldBy, withoutHolder } from '../../peers/holder.ts';
 import type { Seal } from '../../seal.ts';
 import { type EventStore, makeEventStore } from './event-store.ts';
 import { rpcErrorResponse } from './rpc-error.ts';
@@ -34,6 +35,8 @@ export interface LegacyDeps {
   clock: Clock;
   log: Logger;
   seal: Seal;
+  /** The name of this replica among others. */
+  replica: string;
   buildServer(holder: ContextHolder): Promise<McpServer>;
 }
 
@@ -59,12 +62,15 @@ export interface LegacySessions {
   endSession(sessionUid: string): Promise<void>;
   /** Ends connections that nobody has used for long. */
   sweep(): Promise<void>;
+  /** Lets go of connections that other replicas hold: their clients come back there. */
+  release(isOwn: (id: string) => boolean): Promise<void>;
   closeAll(): Promise<void>;
 }
 
 export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
   const { clock, log, seal } = deps;
   const connections = new Map<string, Connection>();
+  const opening = new Map<string, Promise<Connection>>();
   const ended = new Set<string>();
 
   async function connect(id: string, context: SessionContext): Promise<Connection> {
@@ -127,7 +133,8 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
 
   async function initialize(request: Request, body: unknown, context: SessionContext): Promise<Response> {
     const { params } = body as { params: unknown };
-    const id = await seal.close(purpose, bindingOf(context), { nonce: randomUUID(), params } satisfies Handshake);
+    const handshake: Handshake = { nonce: randomUUID(), params };
+    const id = idHeldBy(deps.replica, await seal.close(purpose, bindingOf(context), handshake));
     if (id.length > maxIdLength) return rpcErrorResponse(400, -32600, 'the client says too much of itself');
     const response = await answer(await connect(id, context), request, body);
     if (!response.ok) await end(id);
@@ -136,12 +143,19 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
 
   /** The connection of this id, opened again when it is not here. Undefined when the id is not the caller's. */
   async function find(id: string, context: SessionContext, url: string): Promise<Connection | undefined> {
-    const handshake = (await seal.open(purpose, bindingOf(context), id)) as Handshake | undefined;
+    const handshake = (await seal.open(purpose, bindingOf(context), withoutHolder(id))) as Handshake | undefined;
     if (!handshake || ended.has(id)) return undefined;
-    const open = connections.get(id) ?? (await reopen(id, handshake, context, url));
+    const open = connections.get(id) ?? (await reopenOnce(id, handshake, context, url));
     open.usedAtMs = clock.now();
     open.holder.context = context;
     return open;
+  }
+
+  /** Clients send several requests at once. */
+  function reopenOnce(id: string, handshake: Handshake, context: SessionContext, url: string): Promise<Connection> {
+    const underWay = opening.get(id) ?? reopen(id, handshake, context, url).finally(() => opening.delete(id));
+    opening.set(id, underWay);
+    return underWay;
   }
 
   async function reopen(id: string, { params }: Handshake, context: SessionContext, url: string): Promise<Connection> {
@@ -171,10 +185,12 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       const connection = id.length <= maxIdLength ? await find(id, context, request.url) : undefined;
       if (!connection) return rpcErrorResponse(404, -32001, 'Session not found');
       const lastEventId = request.headers.get('last-event-id');
-      if (lastEventId !== null && !connection.events.holds(lastEventId)) {
+      if (lastEventId === null || connection.events.holds(lastEventId)) return answer(connection, request, body);
+      if (!connection.events.isOfAnother(lastEventId)) {
         return rpcErrorResponse(400, -32000, 'Bad Request: there is no such event any more');
       }
-      return answer(connection, request, body);
+      // Of the connection as it was before it was opened again: what comes from now on is what there is.
+      return answer(connection, withoutLastEvent(request), body);
     },
     async endSession(sessionUid) {
       const own = [...connections].filter(([, { holder }]) => holder.context.session.uid === sessionUid);
@@ -184,10 +200,23 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       const before = clock.now() - idleMs;
       for (const [id, { usedAtMs, open }] of connections) if (open === 0 && usedAtMs < before) await end(id);
     },
+    async release(isOwn) {
+      for (const [id, { open, transport }] of connections) {
+        if (isOwn(id)) continue;
+        if (open === 0) await end(id);
+        else transport.closeStandaloneSSEStream();
+      }
+    },
     async closeAll() {
       for (const id of [...connections.keys()]) await end(id);
     },
   };
+}
+
+function withoutLastEvent(request: Request): Request {
+  const headers = new Headers(request.headers);
+  headers.delete('last-event-id');
+  return new Request(request, { headers });
 }
 
 /** Revision 2026-07-28 has no GET and no DELETE. */
