@@ -43,6 +43,11 @@ export interface RootImage {
   config: ImageConfig;
 }
 
+export interface ListedImage extends RootImage {
+  /** A machine, a template or a snapshot of a node needs it. */
+  inUse: boolean;
+}
+
 /** Who asks for an image. */
 export interface ImageAccess {
   /** Texts of docker's config.json with what the registry may ask for, tried in turn. Secret. */
@@ -65,9 +70,16 @@ export interface ImageStore {
    */
   ensure(reference: string, onProgress: Progress, signal?: AbortSignal, access?: ImageAccess): Promise<RootImage>;
   /** What the cache holds, by reference. */
-  list(): Promise<RootImage[]>;
-  /** Forgets the reference, and the file with the last reference to it. `not_found` when unknown. */
+  list(): Promise<ListedImage[]>;
+  /** Forgets the reference, and the file when nothing refers to it or uses it any more. `not_found` when unknown. */
   remove(reference: string): Promise<void>;
+  /**
+   * Removes images that nothing uses, the least recently used first, until they take `keepBytes` at most (default: the
+   * budget). What was asked for within the last minutes stays.
+   */
+  prune(keepBytes?: number): Promise<{ references: string[]; bytes: number }>;
+  /** From now on the owner, an absolute folder, uses these digests and no others; they are kept while the folder is there. */
+  declareUses(owner: string, digests: Iterable<string>): Promise<void>;
   /** Builds the project's own kernel (about ten minutes of processor time); from then on `bootFiles` uses it. */
   buildKernel(onProgress: Progress, signal?: AbortSignal): Promise<BootFiles>;
 }

@@ -25,6 +25,7 @@ async function add(reference: string, key = 'k', content = 'root') {
   return await makeRootCatalog(cache).add({ reference, key, digest, createdAtMs: 1, config }, staging);
 }
 
+const none = new Set<string>();
 const catalog = () => makeRootCatalog(makeCache(folder));
 
 it('finds what was added, by reference and key', async () => {
@@ -44,11 +45,11 @@ it('finds what was added, by reference and key', async () => {
 it('keeps a file until its last reference is removed', async () => {
   const { path } = await add('a:1');
   await add('b:1');
-  await catalog().remove('a:1');
+  await catalog().remove('a:1', none);
   assert.ok(existsSync(path));
-  await catalog().remove('b:1');
+  await catalog().remove('b:1', none);
   assert.ok(!existsSync(path));
-  await assert.rejects(catalog().remove('b:1'), (error: TvmError) => error.code === 'not_found');
+  await assert.rejects(catalog().remove('b:1', none), (error: TvmError) => error.code === 'not_found');
 });
 
 it('takes a damaged file or record for none, and mends it when it is made again', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import * as z from 'zod';
 import type { Cache, Staging } from './cache.ts';
+import type { KeptRoot } from './collection-plan.ts';
 import type { ImageConfig, RootImage } from './contract.ts';
 
 export const rootFileName = 'root.squashfs';
@@ -45,13 +46,19 @@ export interface RootCatalog {
   /** Publishes the staged folder, which holds `root.squashfs`, and points the reference to it. */
   add(root: NewRoot, staging: Staging): Promise<RootImage>;
   list(): Promise<RootImage[]>;
-  remove(reference: string): Promise<void>;
+  /** Forgets the reference, and its file unless it is used or another reference has it. `not_found` when unknown. */
+  remove(reference: string, used: ReadonlySet<string>): Promise<void>;
+  /** The files, with the references to each. */
+  roots(): Promise<KeptRoot[]>;
+  /** Removes a file with its references unless they were used after `idleSinceMs`. False: it stays. */
+  removeRoot(root: KeptRoot, used: ReadonlySet<string>, idleSinceMs: number): Promise<boolean>;
   /** It is used now. Unknown references are fine. */
   touch(reference: string): Promise<void>;
 }
 
 export function makeRootCatalog(cache: Cache): RootCatalog {
   const referencesDir = cache.path('images', 'references');
+  const rootsDir = cache.path('images', 'roots');
   const rootFolder = (digest: string) => ['images', 'roots', digest.replace(':', '-')];
   const recordPath = (reference: string) => join(referencesDir, `${sha256(reference)}.json`);
   const imageOf = ({ key: _, ...record }: RootRecord): RootImage => ({
@@ -66,8 +73,40 @@ export function makeRootCatalog(cache: Cache): RootCatalog {
     return size === image.sizeBytes ? image : undefined;
   }
 
+  async function keptRoot(digest: string, all: RootRecord[]): Promise<KeptRoot> {
+    const folder = cache.path(...rootFolder(digest));
+    const own = all.filter((record) => record.digest === digest);
+    const madeAtMs = await stat(folder).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Date.now(),
+    );
+    return {
+      digest,
+      sizeBytes: (await sizeOf(join(folder, rootFileName))) ?? 0,
+      lastUsedAtMs: Math.max(madeAtMs, ...own.map(({ lastUsedAtMs }) => lastUsedAtMs)),
+      references: own.map(({ reference }) => reference),
+    };
+  }
+
+  /** Out of the way first, so that whoever comes in between finds nothing or is seen; what was used meanwhile comes back. */
+  async function takeAway(reference: string, digest: string, idleSinceMs: number): Promise<void> {
+    const path = recordPath(reference);
+    const aside = `${path}.going`;
+    if ((await rename(path, aside).catch(codeWhenMissing)) !== undefined) return;
+    const record = await readRecord(aside);
+    if (record && (record.digest !== digest || record.lastUsedAtMs > idleSinceMs)) await rename(aside, path);
+    else await rm(aside);
+  }
+
+  /** Under the lock. */
+  async function removeRootUnless(digest: string, used: ReadonlySet<string>): Promise<boolean> {
+    if (used.has(digest) || (await records()).some((record) => record.digest === digest)) return false;
+    await rm(cache.path(...rootFolder(digest)), { recursive: true, force: true });
+    return true;
+  }
+
   async function records(): Promise<RootRecord[]> {
-    const names = await readdir(referencesDir).catch(() => []);
+    const names = await readdir(referencesDir).catch(emptyWhenMissing);
     const read = await Promise.all(names.filter(isRecordName).map((name) => readRecord(join(referencesDir, name))));
     return read.filter((record) => record !== undefined);
   }
@@ -111,15 +150,26 @@ export function makeRootCatalog(cache: Cache): RootCatalog {
         .sort((a, b) => (a.reference < b.reference ? -1 : Number(a.reference > b.reference)));
     },
 
-    remove: (reference) =>
+    remove: (reference, used) =>
       cache.locked('references', undefined, async () => {
         const all = await records();
         const record = all.find((candidate) => candidate.reference === reference);
         if (!record)
           throw new TvmError('not_found', `no image ${reference} in the cache`, { object: `image/${reference}` });
         await rm(recordPath(reference));
-        const shared = all.some(({ digest, reference: other }) => digest === record.digest && other !== reference);
-        if (!shared) await rm(cache.path(...rootFolder(record.digest)), { recursive: true, force: true });
+        await removeRootUnless(record.digest, used);
+      }),
+
+    async roots() {
+      const [all, names] = await Promise.all([records(), readdir(rootsDir).catch(emptyWhenMissing)]);
+      const folders = names.filter((name) => /^sha256-[0-9a-f]{64}$/.test(name));
+      return await Promise.all(folders.map((name) => keptRoot(name.replace('-', ':'), all)));
+    },
+
+    removeRoot: ({ digest, references }, used, idleSinceMs) =>
+      cache.locked('references', undefined, async () => {
+        for (const reference of references) await takeAway(reference, digest, idleSinceMs);
+        return await removeRootUnless(digest, used);
       }),
   };
 }
@@ -144,6 +194,16 @@ async function readRecord(path: string): Promise<RootRecord | undefined> {
   } catch {
     return undefined;
   }
+}
+
+function emptyWhenMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return [];
+  throw error;
+}
+
+function codeWhenMissing(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ENOENT') return error.code;
+  throw error;
 }
 
 function unlessMissing(error: NodeJS.ErrnoException): void {

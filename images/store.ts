@@ -3,10 +3,12 @@
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '@tvm/kit/log.ts';
 import { makeCache } from './cache.ts';
+import { makeCollector } from './collector.ts';
 import { type ImageSettings, readImageSettings } from './config.ts';
-import type { BootFiles, ImageStore, Progress, RootImage } from './contract.ts';
-import { makeDebianRoots } from './debian/debian-root.ts';
+import type { BootFiles, ImageAccess, ImageStore, Progress, RootImage } from './contract.ts';
+import { makeDebianRoots, type RootSource } from './debian/debian-root.ts';
 import { keyOf } from './digest.ts';
+import { makeImageUses } from './image-uses.ts';
 import { makeAgents } from './kernel/agent.ts';
 import { makeBootFilesMaker } from './kernel/boot-files.ts';
 import { buildGuestKernel } from './kernel/built-kernel.ts';
@@ -36,8 +38,11 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
   const cache = makeCache(deps.cacheDir);
   const catalog = makeRootCatalog(cache);
   const debianRoots = makeDebianRoots({ cache, catalog });
-  const { limits, registries } = deps.settings ?? readImageSettings();
-  const ociRoots = makeOciRoots({ cache, catalog, limits, registries });
+  const { limits, registries, cacheBytes } = deps.settings ?? readImageSettings();
+  const uses = makeImageUses(cache);
+  const collector = makeCollector(catalog, uses);
+  const makeRoom = async (bytes: number) => void (await collector.free(bytes));
+  const ociRoots = makeOciRoots({ cache, catalog, limits, registries, makeRoom });
   const guestSourceDir = deps.guestSourceDir ?? fileURLToPath(new URL('../guest', import.meta.url));
   const ensureAgent = makeAgents(cache, guestSourceDir);
   const chooseKernel = makeKernelChoice(cache, deps.kernel);
@@ -56,6 +61,13 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
     return await makeBootFiles(kernel, await ensureAgent(onProgress, signal));
   }
 
+  async function makeRoot(roots: RootSource, reference: string, say: Progress, stop: AbortSignal, access: ImageAccess) {
+    const image = await roots.ensure(reference, say, stop, access);
+    if (cacheBytes > 0)
+      await collector.shrinkTo(cacheBytes).catch((err) => deps.log.warn({ err }, 'collecting images failed'));
+    return image;
+  }
+
   return {
     bootFiles: (onProgress, signal) =>
       sharedBoot('boot files', onProgress, signal, async (announce, stop) => {
@@ -68,6 +80,8 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
     async ensure(text, onProgress, signal, access = {}) {
       const { normalised, kind } = parseReference(text);
       const roots = kind === 'default' ? debianRoots : ociRoots;
+      // First, so that what is about to be collected is either spared or not found.
+      await catalog.touch(normalised);
       const found = await roots.find(normalised);
       // Those who may not share an image do not share the work: what one is refused says nothing to another.
       const key = keyOf(normalised, JSON.stringify(access.credentials ?? []));
@@ -76,16 +90,22 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
         (await sharedRoots(key, onProgress, signal, async (announce, stop) => {
           await sweepOnce();
           using progress = timedProgress(normalised, announce);
-          return await roots.ensure(normalised, progress.say, stop, access);
+          return await makeRoot(roots, normalised, progress.say, stop, access);
         }));
       await roots.admit?.(image, access, signal ?? new AbortController().signal);
-      await catalog.touch(normalised);
       return image;
     },
 
-    list: () => catalog.list(),
+    async list() {
+      const [images, used] = await Promise.all([catalog.list(), uses.digests()]);
+      return images.map((image) => ({ ...image, inUse: used.has(image.digest) }));
+    },
 
-    remove: (text) => catalog.remove(parseReference(text).normalised),
+    remove: async (text) => await catalog.remove(parseReference(text).normalised, await uses.digests()),
+
+    prune: (keepBytes = cacheBytes || Number.POSITIVE_INFINITY) => collector.shrinkTo(keepBytes),
+
+    declareUses: (owner, digests) => uses.declare(owner, digests),
 
     buildKernel: (onProgress, signal) =>
       sharedBoot('build kernel', onProgress, signal, async (announce, stop) => {

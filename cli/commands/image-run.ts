@@ -1,7 +1,9 @@
 // The runs of vvm image: the image store of this machine, without the service.
+import { readFile } from 'node:fs/promises';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import type { Context } from '../context.ts';
+import { usageError } from '../exit-codes.ts';
 import { age, parseOutputFormat, table, toJson, toYaml } from '../output/table.ts';
 
 function storeOf({ config }: Context) {
@@ -9,8 +11,9 @@ function storeOf({ config }: Context) {
   return makeImageStore({ cacheDir: config.cache, log, kernel: config.environment.TVM_KERNEL });
 }
 
-export async function pull(context: Context, reference: string): Promise<void> {
-  const image = await storeOf(context).ensure(reference, context.progress.say);
+export async function pull(context: Context, reference: string, options: { authfile?: string }): Promise<void> {
+  const credentials = options.authfile === undefined ? [] : [await readCredentials(options.authfile)];
+  const image = await storeOf(context).ensure(reference, context.progress.say, undefined, { credentials });
   await context.progress.clear();
   await context.stdout.write(`${image.reference} ${image.digest}\n`);
 }
@@ -22,14 +25,42 @@ export async function list(context: Context, output: string): Promise<void> {
   if (format === 'yaml') return await context.stdout.write(await toYaml({ items: images }));
   if (format === 'name') return await context.stdout.write(images.map(({ reference }) => `${reference}\n`).join(''));
   const now = Date.now();
-  const rows = images.map(({ reference, digest, sizeBytes, createdAtMs, path }) => [
+  const ageOf = (atMs: number) => age(new Date(atMs).toISOString(), now);
+  const rows = images.map(({ reference, digest, sizeBytes, createdAtMs, lastUsedAtMs, inUse, path }) => [
     reference,
     digest.slice(0, 'sha256:'.length + 12),
-    `${Math.ceil(sizeBytes / 1_048_576)} MiB`,
-    age(new Date(createdAtMs).toISOString(), now),
+    megabytes(sizeBytes),
+    ageOf(createdAtMs),
+    inUse ? 'now' : ageOf(lastUsedAtMs),
     ...(format === 'wide' ? [path] : []),
   ]);
-  await context.stdout.write(table(['IMAGE', 'DIGEST', 'SIZE', 'AGE', ...(format === 'wide' ? ['FILE'] : [])], rows));
+  const header = ['IMAGE', 'DIGEST', 'SIZE', 'AGE', 'LAST-USED', ...(format === 'wide' ? ['FILE'] : [])];
+  await context.stdout.write(table(header, rows));
+}
+
+export async function remove(context: Context, references: string[]): Promise<void> {
+  const store = storeOf(context);
+  for (const reference of references) await store.remove(reference);
+}
+
+export async function prune(context: Context, { all }: { all?: boolean }): Promise<void> {
+  const store = storeOf(context);
+  const { references, bytes } = await (all ? store.prune(0) : store.prune());
+  await context.stdout.write(references.map((reference) => `${reference}\n`).join(''));
+  context.progress.say(`${megabytes(bytes)} were freed`);
+  await context.progress.clear();
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1_048_576)} MiB`;
+}
+
+async function readCredentials(path: string): Promise<string> {
+  try {
+    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+  } catch (error) {
+    throw usageError(`credentials cannot be read from ${path}: ${(error as Error).message}`, 'Write --authfile FILE.');
+  }
 }
 
 export async function buildKernel(context: Context): Promise<void> {

@@ -13,14 +13,41 @@ export function defineImage(program: Command, context: () => Context): void {
     .command('pull')
     .description('Makes sure that an image is in the cache.')
     .argument('<REFERENCE>', 'tvm/python, tvm/node, or an OCI image')
-    .addHelpText('after', '\nExamples:\n  vvm image pull tvm/node\n  vvm image pull ubuntu:20.04')
-    .action(async (reference: string) => (await run()).pull(context(), reference));
+    .option('--authfile <path>', 'credentials for its registry, as in docker’s config.json, - for standard input')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  vvm image pull tvm/node
+  vvm image pull ubuntu:20.04
+  vvm image pull ghcr.io/owner/private:1 --authfile ~/.docker/config.json`,
+    )
+    .action(async (reference: string, options: { authfile?: string }) => {
+      await (await run()).pull(context(), reference, options);
+    });
   image
     .command('list')
     .description('Shows the images in the cache.')
     .option('-o, --output <format>', 'table, wide, json, yaml or name', 'table')
-    .addHelpText('after', '\nExamples:\n  vvm image list')
-    .action(async (options: { output: string }) => (await run()).list(context(), options.output));
+    .option('--json', 'the same as -o json')
+    .addHelpText('after', '\nExamples:\n  vvm image list\n  vvm image list --json | jq .items[].digest')
+    .action(async (options: { output: string; json?: boolean }) => {
+      await (await run()).list(context(), options.json ? 'json' : options.output);
+    });
+  image
+    .command('rm')
+    .description('Forgets images: the next use pulls anew. A machine that uses one keeps it.')
+    .argument('<REFERENCE...>', 'images, as the list names them')
+    .addHelpText('after', '\nExamples:\n  vvm image rm ubuntu:20.04')
+    .action(async (references: string[]) => (await run()).remove(context(), references));
+  image
+    .command('prune')
+    .description(
+      'Removes what nothing uses, the least recently used first, until the budget (TVM_IMAGE_CACHE_MIB) is kept.',
+    )
+    .option('--all', 'all that no machine, template or snapshot uses')
+    .addHelpText('after', '\nExamples:\n  vvm image prune\n  vvm image prune --all')
+    .action(async (options: { all?: boolean }) => (await run()).prune(context(), options));
   image
     .command('build-kernel')
     .description('Builds the guest kernel from source (10 to 30 minutes), which boots faster than the ready-made one.')

@@ -7,6 +7,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Cache } from '../cache.ts';
 import type { Progress } from '../contract.ts';
 import { withFreshAptLists } from '../debian/fresh-apt-lists.ts';
+import { keyOf } from '../digest.ts';
 import { runChecked, runCommand } from '../run-command.ts';
 import { requireTool } from '../tools.ts';
 import { type Kernel, modulesFolder, namesIn, readKernel, vmlinuxFile, writeKernelDescription } from './kernel.ts';
@@ -17,9 +18,10 @@ const downloadTimeoutMs = 15 * 60_000;
 const unpackTimeoutMs = 5 * 60_000;
 // Below 6.12 nothing has been tried.
 const oldestVersion = '6.12';
+const keyLength = 8;
 
 export interface CloudKernelOptions {
-  /** Where it is kept in the cache; another one for other modules. */
+  /** Where it is kept in the cache, beside others with other modules. */
   folder: string;
   /** Names as in lsmod; what they depend on comes with them. */
   modules: string[];
@@ -32,8 +34,10 @@ export async function ensureCloudKernel(
   cache: Cache,
   onProgress: Progress,
   signal: AbortSignal,
-  { folder, modules }: CloudKernelOptions = forGuests,
+  { folder: purpose, modules }: CloudKernelOptions = forGuests,
 ): Promise<Kernel> {
+  // One that was taken apart for fewer modules is not enough.
+  const folder = `${purpose}-${keyOf(...modules).slice(0, keyLength)}`;
   const cached = (await namesIn(cache.path('kernels', folder))).at(-1);
   if (cached) return await readKernel(cache.path('kernels', folder, cached));
   await using staging = await cache.staging();

@@ -4,6 +4,7 @@
 export const guestModules = [
   'virtio_mmio',
   'virtio_blk',
+  'virtio_net',
   'squashfs',
   'overlay',
   'virtio_rng',

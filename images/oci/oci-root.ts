@@ -5,6 +5,7 @@ import type { Cache } from '../cache.ts';
 import type { Progress, RootImage } from '../contract.ts';
 import type { RootSource } from '../debian/debian-root.ts';
 import { keyOf } from '../digest.ts';
+import { type MakeRoom, requireSpace } from '../disk-space.ts';
 import { type OciReference, parseReference } from '../reference.ts';
 import { type RootCatalog, rootFileName } from '../root-catalog.ts';
 import { makeSquashfs } from '../squashfs.ts';
@@ -12,7 +13,7 @@ import { requireRoot, requireTool } from '../tools.ts';
 import { makeAccess } from './access.ts';
 import { credentialsFor } from './credentials.ts';
 import { defaultLimits, type OciLimits } from './limits.ts';
-import { fetchImage, type Puller, type ResolvedImage, resolveImage } from './registry.ts';
+import { declaredBytes, fetchImage, type Puller, type ResolvedImage, resolveImage } from './registry.ts';
 import type { RegistrySettings } from './registry-settings.ts';
 import { makeSkopeo } from './skopeo.ts';
 import { readLayout, unpackLayout } from './unpack.ts';
@@ -26,11 +27,13 @@ interface Deps {
   catalog: RootCatalog;
   limits?: OciLimits;
   registries?: RegistrySettings;
+  makeRoom?: MakeRoom;
 }
 
 const plainSettings: RegistrySettings = { mirrors: {}, insecure: [] };
 
-export function makeOciRoots({ cache, catalog, limits = defaultLimits, registries = plainSettings }: Deps): RootSource {
+export function makeOciRoots(deps: Deps): RootSource {
+  const { cache, catalog, limits = defaultLimits, registries = plainSettings, makeRoom = async () => {} } = deps;
   const skopeo = makeSkopeo(registries, (key) => cache.path('registries', `${key}.conf`));
   const access = makeAccess();
 
@@ -41,6 +44,7 @@ export function makeOciRoots({ cache, catalog, limits = defaultLimits, registrie
     const image = await resolveImage(reference, puller);
     await using scratch = await cache.staging();
     const layoutDir = join(scratch.path, 'layout');
+    await requireSpace(scratch.path, declaredBytes(image.manifest), makeRoom);
     await fetchImage(reference, image, layoutDir, puller, onProgress);
     const folders = { scratch: scratch.path, layout: layoutDir };
     const root = await makeRoot(reference.normalised, image, folders, onProgress, puller.signal);
@@ -58,7 +62,7 @@ export function makeOciRoots({ cache, catalog, limits = defaultLimits, registrie
     await using staging = await cache.staging();
     onProgress('unpacking');
     const layout = await readLayout(folders.layout);
-    const root = await unpackLayout(layout, folders.scratch, limits, signal);
+    const root = await unpackLayout(layout, folders.scratch, limits, makeRoom, signal);
     onProgress('packing the root filesystem');
     await makeSquashfs(root, join(staging.path, rootFileName), [], signal);
     const facts = { reference, key: recipeVersion, digest, createdAtMs: Date.now(), config: layout.config };

@@ -1,12 +1,13 @@
 // An OCI layout on disk to a root folder, with umoci. Invariant: nothing is unpacked whose size and number of files have
 // not been counted before.
 import { createReadStream } from 'node:fs';
-import { readFile, statfs } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { ImageConfig } from '../contract.ts';
+import { diskFull, type MakeRoom, requireSpace, saysDiskFull } from '../disk-space.ts';
 import { runConfined } from './confined.ts';
 import type { OciLimits } from './limits.ts';
 import { type Descriptor, type Manifest, parseImageConfig, parseManifest } from './manifest.ts';
@@ -37,10 +38,11 @@ export async function unpackLayout(
   layout: Layout,
   folder: string,
   limits: OciLimits,
+  makeRoom: MakeRoom,
   signal: AbortSignal,
 ): Promise<string> {
   const totals = await scanLayers(layout, limits, signal);
-  await requireSpace(folder, totals.bytes * copiesOnDisk);
+  await requireSpace(folder, totals.bytes * copiesOnDisk, makeRoom);
   const layoutName = relative(folder, layout.dir);
   const result = await runConfined({
     program: 'umoci',
@@ -51,7 +53,7 @@ export async function unpackLayout(
   });
   if (result.exitCode === 0) return join(folder, 'root');
   const words = result.stderr.trim().split('\n').at(-1) ?? '';
-  if (/no space left|disk quota exceeded/i.test(words)) throw diskFull(words);
+  if (saysDiskFull(words)) throw diskFull(words);
   throw new TvmError('data_loss', `the image cannot be unpacked: ${words}`, { reason: 'ImagePullFailed' });
 }
 
@@ -81,19 +83,6 @@ function layerError(cause: unknown, signal: AbortSignal): TvmError {
   return new TvmError('data_loss', `a layer of the image cannot be read: ${words}`, {
     cause,
     reason: 'ImagePullFailed',
-  });
-}
-
-async function requireSpace(folder: string, neededBytes: number): Promise<void> {
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize > neededBytes) return;
-  throw diskFull(`it needs ${neededBytes} bytes and ${bavail * bsize} are free`);
-}
-
-function diskFull(words: string): TvmError {
-  return new TvmError('resource_exhausted', `there is no space left on the disk for the image: ${words}`, {
-    reason: 'NoSpace',
-    hint: 'Make room with "vvm image prune", or move the cache with TVM_CACHE_DIR.',
   });
 }
 

@@ -28,7 +28,7 @@ export function makeFakeImages(): FakeImages {
       images.set(reference, image);
       return image;
     },
-    list: async () => [...images.values()],
+    list: async () => [...images.values()].map((image) => ({ ...image, inUse: false })),
     async remove(reference) {
       if (!images.delete(reference)) throw new TvmError('not_found', `image ${reference} is not here`);
     },
