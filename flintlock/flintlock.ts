@@ -7,6 +7,7 @@ import type { Registry } from '@tvm/kit/metrics.ts';
 import type { Config } from './config.ts';
 import { noNetworks } from './network/no-networks.ts';
 import type { Networks } from './network/networks.ts';
+import { watchImageUses } from './image-uses.ts';
 import { makeDiskStore } from './disks/disk-store.ts';
 import { makeDrain } from './drain.ts';
 import { showMachineUse } from './machine-metrics.ts';
@@ -82,6 +83,10 @@ export async function openFlintlock({
   const working = [
     buildTemplates({ ...shared, machines, templates, store }, stop.signal),
     watchLiveness({ ...shared, machines }, stop.signal),
+    watchImageUses(
+      { ...shared, machines, images, stores: [snapshots, store], stateFolder: config.stateFolder },
+      stop.signal,
+    ),
     watchSuspension({ ...shared, machines, suspendAfterMs: config.suspendAfterMs ?? 0 }, stop.signal),
     registry && measure(registry, { machines, limits }, stop.signal),
   ];

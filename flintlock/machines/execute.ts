@@ -17,7 +17,8 @@ import { type Action, up } from './plan.ts';
 import { guestIdOf, type MachineRecord } from './record.ts';
 import { readSuspendedSpec, removeSuspended, suspendedFolder, writeSuspended } from './suspension.ts';
 
-export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'>;
+export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'> &
+  Partial<Pick<ImageStore, 'declareUses'>>;
 
 export interface ExecutorDeps {
   driver: Driver;
