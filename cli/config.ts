@@ -4,6 +4,7 @@ import { hostname, userInfo } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TvmError } from '@tvm/api/errors.ts';
+import { firecrackerRelease } from '@tvm/kit/firecracker-release.ts';
 import { pathsFrom } from '@tvm/kit/paths.ts';
 
 export interface Config {
@@ -15,6 +16,8 @@ export interface Config {
   source: string;
   /** A server elsewhere, with its token, instead of this machine's service (TVM_SERVER, TVM_TOKEN or TVM_TOKEN_FILE). */
   remote?: { url: string; token: string; remote: true };
+  /** Where releases of Firecracker are (TVM_FIRECRACKER_URL): a mirror has the same layout. */
+  firecrackerUrl: string;
   nodeName: string;
   userName: string;
   listen: { apiserver: string; flintlock: string; lime: string; metrics: string; health: string };
@@ -33,6 +36,7 @@ export function readConfig(environment: Environment = process.env): Config {
     cache: resolve(paths.cache),
     source: fileURLToPath(new URL('..', import.meta.url)),
     ...(remote && { remote }),
+    firecrackerUrl: (environment.TVM_FIRECRACKER_URL || firecrackerRelease.baseUrl).replace(/\/+$/, ''),
     nodeName: environment.TVM_NODE_NAME || hostname(),
     userName: userInfo().username,
     listen: {

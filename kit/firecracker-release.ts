@@ -1,5 +1,6 @@
-// The release of Firecracker that TVM installs and finds: pinned here alone, by version and checksum of its archive.
-import { join } from 'node:path';
+// The release of Firecracker that TVM installs, pinned here alone by version and checksum of its archive, and which one is used.
+import { existsSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
 
 export const firecrackerRelease = {
   version: '1.16.1',
@@ -12,4 +13,24 @@ export const firecrackerRelease = {
 /** Where `firecracker` and `jailer` of the pinned release are once they are installed. */
 export function firecrackerFolder(cacheDir: string): string {
   return join(cacheDir, 'firecracker', firecrackerRelease.version);
+}
+
+/** The Firecracker to use: the one that was named, the one that "vvm doctor" installed, or one in PATH as a path. */
+export function findFirecracker(named: string | undefined, cacheDir: string, path: string): string {
+  if (named?.includes('/')) return named;
+  const installed = join(firecrackerFolder(cacheDir), 'firecracker');
+  if (named === undefined && existsSync(installed)) return installed;
+  const name = named ?? 'firecracker';
+  return (
+    path
+      .split(delimiter)
+      .map((folder) => join(folder, name))
+      .find(existsSync) ?? name
+  );
+}
+
+/** Its jailer: the one that was named, else the one beside it, else what PATH has. */
+export function findJailer(named: string | undefined, firecracker: string): string {
+  const beside = join(dirname(firecracker), 'jailer');
+  return named ?? (firecracker.includes('/') && existsSync(beside) ? beside : 'jailer');
 }

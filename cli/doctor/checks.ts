@@ -10,6 +10,7 @@ import { checkPortFree, listenSettings } from '../service/ports.ts';
 import { runningService } from '../service/start.ts';
 import { readToken } from '../service/tokens.ts';
 import type { Check } from './check.ts';
+import { checkFirecracker } from './firecracker.ts';
 import { checkKvm } from './kvm.ts';
 import { qemuVersion } from './qemu.ts';
 import { checkServer } from './server.ts';
@@ -35,6 +36,7 @@ export async function runChecks(config: Config): Promise<Check[]> {
     checkRoot(),
     await accelerator(config),
     await checkQemu(config),
+    await checkFirecracker(config, checkKvm().state === 'ok'),
     ...tools.map((tool) => checkTool(tool, config)),
     checkMemory(),
     checkDisk('state', config.home),

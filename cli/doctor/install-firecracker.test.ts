@@ -68,7 +68,7 @@ test('both programs are installed, with progress, and only once', async () => {
   const folder = await install(cache);
   assert.deepEqual(readdirSync(folder).sort(), ['firecracker', 'jailer']);
   assert.equal(execFileSync(join(folder, 'firecracker')).toString(), 'v1\n');
-  assert.match(said.join('\n'), /downloading Firecracker 1\.16\.1: 0\.0 of 0\.0 MiB\n.*unpacking/s);
+  assert.match(said.join('\n'), /downloading Firecracker 1\.16\.1 \(0\.0 MiB\): 100%\n.*unpacking/s);
   assert.equal(await install(cache, { baseUrl: 'http://127.0.0.1:9' }), folder);
   assert.deepEqual(readdirSync(join(cache, 'firecracker')), [version]);
 });

@@ -80,7 +80,8 @@ async function download({ release, say, idleMs = patienceMs }: InstallDeps, targ
         bytes += data.length;
         if (bytes > release.sizeBytes) throw notTheArchive(url, `it is larger than ${release.sizeBytes} bytes`);
         hash.update(data);
-        say(`downloading Firecracker ${release.version}: ${inMib(bytes)} of ${inMib(release.sizeBytes)} MiB`);
+        const tenths = Math.floor((bytes / release.sizeBytes) * 10);
+        say(`downloading Firecracker ${release.version} (${inMib(release.sizeBytes)} MiB): ${tenths * 10}%`);
         yield data;
       }
     };

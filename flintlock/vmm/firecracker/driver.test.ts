@@ -2,39 +2,21 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
-import { makeLogger } from '@tvm/kit/log.ts';
+import { after, before, test } from 'node:test';
 import { describeDriver } from '../conformance.ts';
 import type { VmSpec } from '../driver.ts';
-import { type FirecrackerDeps, makeFirecrackerDriver } from './driver.ts';
+import type { FirecrackerDeps } from './driver.ts';
 import { files, snapshotFiles } from './files.ts';
 import { bootRequests, pauseRequest, restoreRequest, resumeRequest, snapshotRequest } from './requests.ts';
 import { bodies, operationOf } from './testing/api-bodies.ts';
+import { makeFakedDriver } from './testing/faked-driver.ts';
 
 const boot = { kernelPath: '/dev/null', initrdPath: '/dev/null', kernelArgs: [], needsAcpi: false };
 const spec: VmSpec = { cpus: 1, memoryMiB: 64, rootDiskPath: '/dev/null', boot };
 let root: string;
 
-/** A program that starts a fake with this Node. */
-async function writeProgram(name: string): Promise<string> {
-  const fake = join(import.meta.dirname, `testing/fake-${name}.ts`);
-  const program = join(root, name);
-  await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${fake}' "$@"\n`, { mode: 0o755 });
-  return program;
-}
-
 const memory = { trackDirtyPages: false, hugePages: false };
-const users = { first: 200_000, last: 299_999 };
-const about = () => ({
-  ...{ version: '1.16.1', cachePath: join(root, 'kvm.json'), jail: undefined, unjailed: 'a test', memory },
-  log: makeLogger('test', 'silent'),
-});
-const driverOf = async (over: Partial<FirecrackerDeps> = {}) =>
-  makeFirecrackerDriver({ ...about(), program: await writeProgram('firecracker'), ...over });
-const jailedDriver = async (over: Partial<FirecrackerDeps> = {}) =>
-  driverOf({ jail: { jailer: await writeProgram('jailer'), cgroupVersion: 2, users }, unjailed: '', ...over });
-/** Mounts, and users other than this one. */
-const wantsRoot = { skip: process.getuid?.() !== 0 && 'wants root' };
+const driverOf = (over: Partial<FirecrackerDeps> = {}) => makeFakedDriver(root, over);
 
 before(async () => {
   root = await mkdtemp(join(tmpdir(), 'tvm-fc-'));
@@ -46,11 +28,6 @@ describeDriver('firecracker, a fake one', () => ({
   spec: async () => spec,
   bootTimeoutMs: 10_000,
 }));
-
-describe('jailed', wantsRoot, () => {
-  const harness = { driver: () => jailedDriver(), spec: async () => spec, bootTimeoutMs: 10_000 };
-  describeDriver('firecracker, a fake one in a jail', () => harness);
-});
 
 test('every request is one that the API takes', () => {
   const requests = [
@@ -102,7 +79,7 @@ test('a program that ends at once is told with its own words', async () => {
   const program = join(root, 'no-firecracker');
   await writeFile(program, '#!/bin/sh\necho "no such option" >&2\nexit 3\n', { mode: 0o755 });
   const vm = { id: 'none', folder: join(root, 'none') };
-  const driver = makeFirecrackerDriver({ ...about(), program });
+  const driver = await driverOf({ program });
   await assert.rejects(driver.start(vm, spec), { message: /it says: no such option/ });
   await driver.destroy(vm);
   await assert.rejects(readFile(join(vm.folder, files.process)), { code: 'ENOENT' });

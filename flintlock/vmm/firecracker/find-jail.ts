@@ -1,15 +1,14 @@
 // Whether VMs can be jailed on this host, and if not, why.
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { ConfinementSettings } from '../../confinement/confinement.ts';
 import type { Jail } from './place.ts';
 
 export interface FindJailDeps {
-  /** A path, or a name to look for in PATH; undefined: beside Firecracker, else in PATH. */
-  jailer: string | undefined;
+  /** A path, or a name to look for in PATH. */
+  jailer: string;
   firecracker: string;
   /** Of Firecracker. */
   version: string;
@@ -20,11 +19,9 @@ export interface FindJailDeps {
 
 /** A jail, or why there is none. Throws `failed_precondition` when one is required. */
 export async function findJail(deps: FindJailDeps): Promise<{ jail: Jail | undefined; unjailed: string }> {
-  const { firecracker } = deps;
+  const { jailer } = deps;
   const { mode, users } = deps.confinement;
   if (mode === 'off') return { jail: undefined, unjailed: 'TVM_CONFINEMENT=off' };
-  const beside = join(dirname(firecracker), 'jailer');
-  const jailer = deps.jailer ?? (firecracker.includes('/') && existsSync(beside) ? beside : 'jailer');
   const unjailed = await whyNot(jailer, deps);
   if (unjailed === '') return { jail: { jailer, cgroupVersion: cgroupVersion(), users }, unjailed };
   if (mode === 'auto') return { jail: undefined, unjailed };

@@ -1,6 +1,6 @@
 // A program that behaves at its API, its sockets and its end as Firecracker does, with a fake guest in it. For fast tests of
 // the driver: order of calls, bodies of errors, sockets that are left behind, exit when a snapshot cannot be loaded.
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
@@ -68,11 +68,15 @@ function setPaused(wanted: boolean): void {
   else running.resume();
 }
 
-function createSnapshot({ snapshot_path, mem_file_path }: { snapshot_path: string; mem_file_path: string }): void {
+function createSnapshot({
+  snapshot_type: kind,
+  snapshot_path,
+  mem_file_path,
+}: z.infer<(typeof bodies)['PUT /snapshot/create']>): void {
   const { memory } = started();
   if (!paused) throw new Refusal('Cannot create snapshot: the microVM is running');
   const { uds_path } = configured.get('PUT /vsock') as { uds_path: string };
-  writeFileSync(snapshot_path, JSON.stringify({ uds_path }));
+  writeFileSync(snapshot_path, JSON.stringify({ uds_path, kind }));
   writeFileSync(mem_file_path, JSON.stringify({ bootId: memory.bootId }));
 }
 
@@ -109,7 +113,17 @@ function run(memory: FakeVm['memory']): void {
     memory,
   );
   process.stdout.write('fake guest: booting\n');
-  vm.onEnd.push(() => process.exit(0));
+  vm.onEnd.push(() => end());
+}
+
+/** Its last words are in its log: whoever it was left to by its jailer learns of its end from there. */
+function end(): never {
+  const line = `2026-01-01T00:00:00.000000000 [${values.id}:main:INFO] Firecracker exiting successfully. exit_code=0\n`;
+  if (values['log-path']) {
+    const log = openSync(values['log-path'], constants.O_RDWR | constants.O_NONBLOCK);
+    writeSync(log, line);
+  }
+  process.exit(0);
 }
 
 function serveVsock(path: string): void {
