@@ -22,6 +22,7 @@ const commands: Record<string, () => Promise<Define>> = {
   fork: async () => (await import('./commands/fork.ts')).defineFork,
   exec: async () => (await import('./commands/exec.ts')).defineExec,
   cp: async () => (await import('./commands/copy.ts')).defineCopy,
+  port: async () => (await import('./commands/port.ts')).definePort,
   logs: async () => (await import('./commands/logs.ts')).defineLogs,
   snapshot: async () => (await import('./commands/snapshot.ts')).defineSnapshot,
   session: async () => (await import('./commands/session.ts')).defineSession,

@@ -39,11 +39,8 @@ export class ConnectionLost extends TvmError {
 
 /** Opens the conversation with its first message. Throws TvmError, the server's own when it refused. */
 export async function openStream(endpoint: Endpoint, path: string, first: unknown): Promise<StreamConnection> {
-  const socket = new WebSocket(`${endpoint.url.replace(/^http/, 'ws')}${path}`, streamSubprotocol, {
-    headers: { authorization: `Bearer ${endpoint.token}` },
-    maxPayload: maxStreamMessageBytes,
-    perMessageDeflate: false,
-  });
+  const limits = { subprotocol: streamSubprotocol, maxMessageBytes: maxStreamMessageBytes };
+  const socket = connectSocket(endpoint, path, limits);
   const queue = makeQueue(socket);
   await opened(socket, endpoint, path);
   socket.send(JSON.stringify(first));
@@ -62,7 +59,20 @@ export async function openStream(endpoint: Endpoint, path: string, first: unknow
   };
 }
 
-function opened(socket: WebSocket, endpoint: Endpoint, path: string): Promise<void> {
+export function connectSocket(
+  endpoint: Endpoint,
+  path: string,
+  { subprotocol, maxMessageBytes }: { subprotocol: string; maxMessageBytes: number },
+): WebSocket {
+  return new WebSocket(`${endpoint.url.replace(/^http/, 'ws')}${path}`, subprotocol, {
+    headers: { authorization: `Bearer ${endpoint.token}` },
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
+  });
+}
+
+/** Resolves when it is open. Throws TvmError, the server's own when it refused. */
+export function opened(socket: WebSocket, endpoint: Endpoint, path: string): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('open', resolve);
     socket.once('error', (cause) => reject(unreachable(endpoint, cause)));
