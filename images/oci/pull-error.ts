@@ -15,11 +15,13 @@ const hints: Partial<Record<ErrorCode, string>> = {
   unavailable: 'Check that the registry can be reached from this host.',
 };
 
+const plainHint = 'It has no TLS: to use it all the same, name it in TVM_INSECURE_REGISTRIES.';
+
 /** `stderr` is skopeo's. Whatever is not recognised is `unavailable`: the registry did not serve the image. */
 export function pullError(reference: string, stderr: string, cause?: unknown): TvmError {
   const words = registryWords(stderr);
   const code = codes.find(([pattern]) => pattern.test(withoutNames(words)))?.[1] ?? 'unavailable';
-  const hint = hints[code];
+  const hint = /server gave HTTP response to HTTPS client/.test(words) ? plainHint : hints[code];
   return new TvmError(code, `pulling ${reference} failed: ${words}`, {
     cause,
     object: `image/${reference}`,
