@@ -2,6 +2,7 @@
 import type { Place } from '../../machine/guest.ts';
 import { leave } from '../../machine/run-process.ts';
 import { type Answer, type Escalated, resultOf, type ToolCall } from '../tool.ts';
+import type { CellWork } from '../tools/code/cell-work.ts';
 import { writeTask } from './task-record.ts';
 import { createdTask } from './task-view.ts';
 
@@ -10,9 +11,10 @@ const maxTtlMs = 7 * 86_400_000;
 
 export interface Work {
   place: Place;
-  /** The execution that does it. */
+  /** Of the task, and of the execution that does it unless that is a cell of a context. */
   id: string;
   tool: string;
+  cell?: CellWork;
 }
 
 /** `run` is given a signal that aborts when nobody wants the work any more, or with reason `leave` when it may go on alone. */
@@ -58,14 +60,14 @@ async function earlyResult<T>(
 
 async function escalate<Output>(
   { deps, taskWish }: ToolCall,
-  { place, id, tool }: Work,
+  { place, id, tool, cell }: Work,
   running: Promise<Answer<Output>>,
   given: AbortController,
 ) {
   const nowMs = deps.clock.now();
   const asked = taskWish.kind === 'asked' ? taskWish.ttlMs : undefined;
   const ttlMs = Math.min(Math.round(asked ?? defaultTtlMs), maxTtlMs);
-  const record = { tool, createdAtMs: nowMs, updatedAtMs: nowMs, ttlMs, cancelled: false };
+  const record = { tool, createdAtMs: nowMs, updatedAtMs: nowMs, ttlMs, cancelled: false, ...(cell && { cell }) };
   await writeTask(place, id, record);
   deps.background.run(`task ${id}`, async (signal) => {
     signal.addEventListener('abort', () => given.abort(leave), { once: true });

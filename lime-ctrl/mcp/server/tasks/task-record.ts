@@ -6,6 +6,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import { listFiles, operate, readFile, writeFile } from '../../machine/files.ts';
 import type { Place } from '../../machine/guest.ts';
+import { cellWork } from '../tools/code/cell-work.ts';
 
 const folder = '/run/tvm/tasks';
 const maxRecordBytes = 1_048_576;
@@ -16,6 +17,8 @@ const taskRecord = z.object({
   updatedAtMs: z.int().min(0),
   ttlMs: z.int().min(0),
   cancelled: z.boolean(),
+  /** When it is a cell of a context that does the work. */
+  cell: cellWork.optional(),
   /** Once it is over. */
   result: z.looseObject({ content: z.array(z.looseObject({ type: z.string() })) }).optional(),
 });

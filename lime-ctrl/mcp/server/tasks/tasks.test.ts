@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { Client } from '@modelcontextprotocol/client';
@@ -81,6 +81,29 @@ test('2026-07-28: what takes long becomes a task', { timeout: 60_000 }, async (t
       [over.result.structuredContent.stdout, over.result.structuredContent.exit_code],
       ['begin\nend\n', 2],
     );
+  });
+
+  await t.test('a cell of code too; another replica tells of it when the one that began it is gone', async () => {
+    const code = { name: 'run_code', arguments: { code: 'import time\nprint("a")\ntime.sleep(1.5)\nx = 7\nx' } };
+    const borrowed = { ...local, async [Symbol.asyncDispose]() {} };
+    const one = await startEndpoint({ local: borrowed, keys, taskAfterMs: 300 });
+    const { result: task } = await post(one.url, 'tools/call', code);
+    assert.deepEqual([task.resultType, task.status], ['task', 'working']);
+    await one[Symbol.asyncDispose]();
+    const { out } = { out: (await until(url, task.taskId, 'completed')).result.structuredContent };
+    assert.deepEqual([out.stdout, out.results, out.context_lost], ['a\n', [{ text: '7' }], false]);
+    const { result: next } = await post(url, 'tools/call', { name: 'run_code', arguments: { code: 'x + 1' } });
+    assert.equal(next.structuredContent.results[0].text, '8', 'the context goes on');
+    assert.deepEqual(readdirSync(join(local.root, 'run/tvm/code/cells')), []);
+  });
+
+  await t.test('a cell is interrupted when its task is cancelled, and its context goes on', async () => {
+    const sleep = { name: 'run_code', arguments: { code: 'time.sleep(100)' } };
+    const { result: task } = await post(url, 'tools/call', sleep);
+    await post(url, 'tasks/cancel', { taskId: task.taskId });
+    assert.equal((await until(url, task.taskId, 'cancelled')).result, undefined);
+    const { result: next } = await post(url, 'tools/call', { name: 'run_code', arguments: { code: 'x' } });
+    assert.equal(next.structuredContent.results[0].text, '7');
   });
 
   await t.test('cancelled, and its process is gone', async () => {

@@ -7,6 +7,7 @@ import { attachProcess, killProcess, listProcesses, noInput } from '../../machin
 import { followToEnd } from '../../machine/run-process.ts';
 import { executionContent, executionViewOf } from '../execution-view.ts';
 import { resultOf } from '../tool.ts';
+import { type CellWork, cellEnd, interruptCell } from '../tools/code/cell-work.ts';
 import { readTask, type TaskRecord, writeTask } from './task-record.ts';
 import type { TaskState } from './task-view.ts';
 
@@ -29,10 +30,11 @@ export function makeTasks(clock: Clock): Tasks {
     const facts = { id, createdAtMs, updatedAtMs, ttlMs };
     if (record.cancelled) return { ...facts, status: 'cancelled' };
     if (record.result) return { ...facts, status: 'completed', result: record.result as CallToolResult };
-    const process = (await listProcesses(place)).find((each) => each.id === id);
-    if (!process) return { ...facts, status: 'failed', error: forgotten };
-    if (!process.exited) return { ...facts, status: 'working' };
-    const result = await collect(place, id);
+    const result = record.cell
+      ? await resultOfCell(place, record.cell, clock.now() - createdAtMs)
+      : await resultOfProcess(place, id);
+    if (result === 'forgotten') return { ...facts, status: 'failed', error: forgotten };
+    if (result === 'working') return { ...facts, status: 'working' };
     await finish(place, id, result);
     return { ...facts, updatedAtMs: clock.now(), status: 'completed', result };
   }
@@ -56,8 +58,9 @@ export function makeTasks(clock: Clock): Tasks {
     async cancel(place, id) {
       const now = await state(place, id);
       if (now?.status !== 'working') return;
-      await update(place, id, (record) => ({ ...record, cancelled: true }));
-      await killProcess(place, id);
+      const record = await update(place, id, (found) => ({ ...found, cancelled: true }));
+      if (record?.cell) await interruptCell(place, record.cell);
+      else await killProcess(place, id);
     },
   };
 }
@@ -66,6 +69,19 @@ const forgotten = {
   code: -32603,
   message: 'the machine has forgotten what came of it: too many others have ended since',
 };
+
+type Came = CallToolResult | 'working' | 'forgotten';
+
+async function resultOfProcess(place: Place, id: string): Promise<Came> {
+  const process = (await listProcesses(place)).find((each) => each.id === id);
+  if (!process) return 'forgotten';
+  return process.exited ? collect(place, id) : 'working';
+}
+
+async function resultOfCell(place: Place, cell: CellWork, ranForMs: number): Promise<Came> {
+  const end = await cellEnd(place, cell, ranForMs);
+  return end ? resultOf(end) : 'working';
+}
 
 /** What its process printed and how it ended, as the machine still has it. */
 async function collect(place: Place, id: string): Promise<CallToolResult> {

@@ -1,5 +1,5 @@
 // One cell of code in its context. Invariants: its time is bounded; when it is up, or the caller gives up, the cell is interrupted,
-// and when that does not help the context is ended.
+// and when that does not help the context is ended; one that is left to itself goes on, and its files stay.
 import { randomBytes } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
@@ -7,7 +7,7 @@ import { makeCapture } from '../../../machine/capture.ts';
 import { operate, readFile, writeFile } from '../../../machine/files.ts';
 import type { Place } from '../../../machine/guest.ts';
 import { attachProcess, fromNow, type InputBody, killProcess } from '../../../machine/processes.ts';
-import { maxOutputBytes } from '../../../machine/run-process.ts';
+import { leave, maxOutputBytes } from '../../../machine/run-process.ts';
 import { makeCellOutput } from './cell-output.ts';
 import { type CellEnd, type CellOutcome, cellOutcome } from './cell-result.ts';
 import { codeFolder } from './code-context.ts';
@@ -17,6 +17,8 @@ const maxOutcomeBytes = 16_777_216;
 
 export interface Cell {
   place: Place;
+  /** Names its files. */
+  name: string;
   /** The process of the context. */
   contextId: string;
   code: string;
@@ -26,17 +28,25 @@ export interface Cell {
 }
 
 export async function runCell(cell: Cell, signal: AbortSignal): Promise<CellEnd> {
-  const name = randomBytes(16).toString('base64url');
-  const path = `${codeFolder}/cells/${name}`;
+  const { name } = cell;
+  const path = pathOf(name);
   await writeFile(cell.place, path, Buffer.from(cell.code), { makeParents: true, mode: 0o600 }, signal);
   try {
     const end = await followCell(cell, name, signal);
     if (signal.aborted) throw new TvmError('canceled', 'the call was cancelled');
-    return { ...end, outcome: end.contextLost ? undefined : await readOutcome(cell.place, path) };
+    return { ...end, outcome: end.contextLost ? undefined : await readOutcome(cell.place, name) };
   } finally {
-    await removeAll(cell.place, [path, `${path}.json`]);
+    if (signal.reason !== leave) await removeCell(cell.place, name);
   }
 }
+
+export function newCellName(): string {
+  return randomBytes(16).toString('base64url');
+}
+
+const pathOf = (name: string) => `${codeFolder}/cells/${name}`;
+/** Written when the cell has ended. */
+export const outcomePathOf = (name: string) => `${pathOf(name)}.json`;
 
 async function followCell(cell: Cell, name: string, signal: AbortSignal): Promise<Omit<CellEnd, 'outcome'>> {
   const { place, contextId, timeoutMs, clock } = cell;
@@ -47,7 +57,7 @@ async function followCell(cell: Cell, name: string, signal: AbortSignal): Promis
   const inputs = async function* (): AsyncIterable<InputBody> {
     yield { case: 'stdin', value: Buffer.from(`${name} ${timeoutMs}\n`) };
     await interrupt.due;
-    if (!over.signal.aborted) yield { case: 'signal', value: 'SIGINT' };
+    if (!over.signal.aborted && signal.reason !== leave) yield { case: 'signal', value: 'SIGINT' };
   };
   let contextLost = true;
   try {
@@ -74,6 +84,7 @@ async function followCell(cell: Cell, name: string, signal: AbortSignal): Promis
     });
     const settled = due.then(async () => {
       if (ended.aborted) return;
+      if (gone.reason === leave) return over.abort();
       await clock.sleep(interruptGraceMs, ended);
       if (!ended.aborted) await killProcess(place, contextId);
     });
@@ -82,8 +93,8 @@ async function followCell(cell: Cell, name: string, signal: AbortSignal): Promis
 }
 
 /** Whoever is root in the machine may have written it. */
-async function readOutcome(place: Place, path: string): Promise<CellOutcome> {
-  const { bytes } = await readFile(place, `${path}.json`, { offset: 0, limit: maxOutcomeBytes });
+export async function readOutcome(place: Place, name: string): Promise<CellOutcome> {
+  const { bytes } = await readFile(place, outcomePathOf(name), { offset: 0, limit: maxOutcomeBytes });
   try {
     return cellOutcome.parse(JSON.parse(bytes.toString()));
   } catch (cause) {
@@ -91,8 +102,8 @@ async function readOutcome(place: Place, path: string): Promise<CellOutcome> {
   }
 }
 
-async function removeAll(place: Place, paths: string[]): Promise<void> {
-  for (const path of paths) {
+export async function removeCell(place: Place, name: string): Promise<void> {
+  for (const path of [pathOf(name), outcomePathOf(name)]) {
     // One that is not there, or a machine that is gone, leaves nothing to remove.
     await operate(place, { case: 'remove', value: { path } }).catch(() => {});
   }

@@ -1,10 +1,12 @@
 // run_code: code in a context that keeps its state.
 import { z } from 'zod';
+import { mintExecutionId } from '../../executions.ts';
 import { timeoutSeconds } from '../../process-options.ts';
+import { runAsTaskWhenLong } from '../../tasks/run-as-task.ts';
 import { defineTool } from '../../tool.ts';
 import { cellAnswer, cellView } from './cell-result.ts';
 import { endContext, languages, obtainContext } from './code-context.ts';
-import { runCell } from './run-cell.ts';
+import { newCellName, runCell } from './run-cell.ts';
 
 export const runCodeTool = defineTool({
   name: 'run_code',
@@ -25,13 +27,19 @@ export const runCodeTool = defineTool({
   }),
   output: cellView,
   annotations: { readOnlyHint: false, destructiveHint: true, idempotentHint: false, openWorldHint: false },
-  async run({ code, language, context: name, restart, timeout_seconds }, { guest, deps, context, report, signal }) {
+  tasks: true,
+  async run({ code, language, context: name, restart, timeout_seconds }, call) {
+    const { guest, deps, context, report } = call;
     const place = await guest.place();
     if (restart) await endContext(place, deps.seal, context, { language, name });
     const contextId = await obtainContext(place, deps.seal, context, { language, name });
     const timeoutMs = Math.ceil(timeout_seconds * 1000);
     const onOutput = (channel: 'stdout' | 'stderr', bytes: Buffer) => report.output(channel, bytes.toString());
-    const end = await runCell({ place, contextId, code, timeoutMs, onOutput, clock: deps.clock }, signal);
-    return cellAnswer(language, name, end);
+    const cell = { name: newCellName(), contextId, language, context: name, timeoutMs };
+    const work = { place, id: await mintExecutionId(deps.seal, context), tool: 'run_code', cell };
+    return runAsTaskWhenLong(call, work, async (signal) => {
+      const end = await runCell({ ...cell, place, code, onOutput, clock: deps.clock }, signal);
+      return cellAnswer(language, name, end);
+    });
   },
 });
