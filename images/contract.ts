@@ -48,6 +48,18 @@ export interface ListedImage extends RootImage {
   inUse: boolean;
 }
 
+/** What an image is built from. */
+export interface BuildRequest {
+  /** A folder with a Dockerfile; an OCI layout; an archive of an image; a root filesystem as a folder or tar archive. */
+  source: string;
+  /** `demo`, `localhost/demo:1`. */
+  name: string;
+  /** A Dockerfile that is not in the source. */
+  buildFile?: string;
+  /** In place of what the source says. */
+  config?: Partial<ImageConfig>;
+}
+
 /** Who asks for an image. */
 export interface ImageAccess {
   /** Texts of docker's config.json with what the registry may ask for, tried in turn. Secret. */
@@ -69,6 +81,8 @@ export interface ImageStore {
    * pulled with credentials is given to those alone whose own ones the registry accepts (`permission_denied`).
    */
   ensure(reference: string, onProgress: Progress, signal?: AbortSignal, access?: ImageAccess): Promise<RootImage>;
+  /** Builds an image on this host; `localhost/NAME` names it from then on, here alone. */
+  build(request: BuildRequest, onProgress: Progress, signal?: AbortSignal): Promise<RootImage>;
   /** What the cache holds, by reference. */
   list(): Promise<ListedImage[]>;
   /** Forgets the reference, and the file when nothing refers to it or uses it any more. `not_found` when unknown. */

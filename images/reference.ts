@@ -26,6 +26,8 @@ const grammar = new RegExp(
   `^(?:(${domain})/)?(${component}(?:/${component})*)(?::([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}))?(?:@(sha256:[0-9a-f]{64}))?$`,
 );
 const maxLength = 512;
+/** In the place of a registry: images that were built on this host. */
+export const builtHere = 'localhost';
 
 /**
  * Reads a reference as docker does: no registry means docker.io, no namespace there means `library/`, no tag means `latest`; a

@@ -2,11 +2,12 @@
 // Invariant: what it returns is complete and immutable.
 import { fileURLToPath } from 'node:url';
 import type { Logger } from '@tvm/kit/log.ts';
+import { makeBuilder } from './build/build.ts';
 import { makeCache } from './cache.ts';
 import { makeCollector } from './collector.ts';
 import { type ImageSettings, readImageSettings } from './config.ts';
-import type { BootFiles, ImageAccess, ImageStore, Progress, RootImage } from './contract.ts';
-import { makeDebianRoots, type RootSource } from './debian/debian-root.ts';
+import type { BootFiles, ImageStore, Progress, RootImage } from './contract.ts';
+import { makeDebianRoots } from './debian/debian-root.ts';
 import { keyOf } from './digest.ts';
 import { makeImageUses } from './image-uses.ts';
 import { makeAgents } from './kernel/agent.ts';
@@ -42,6 +43,7 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
   const uses = makeImageUses(cache);
   const collector = makeCollector(catalog, uses);
   const makeRoom = async (bytes: number) => void (await collector.free(bytes));
+  const buildImage = makeBuilder({ cache, catalog, limits, makeRoom });
   const ociRoots = makeOciRoots({ cache, catalog, limits, registries, makeRoom });
   const guestSourceDir = deps.guestSourceDir ?? fileURLToPath(new URL('../guest', import.meta.url));
   const ensureAgent = makeAgents(cache, guestSourceDir);
@@ -61,10 +63,12 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
     return await makeBootFiles(kernel, await ensureAgent(onProgress, signal));
   }
 
-  async function makeRoot(roots: RootSource, reference: string, say: Progress, stop: AbortSignal, access: ImageAccess) {
-    const image = await roots.ensure(reference, say, stop, access);
-    if (cacheBytes > 0)
-      await collector.shrinkTo(cacheBytes).catch((err) => deps.log.warn({ err }, 'collecting images failed'));
+  /** With what has just been made, older ones may have to go. */
+  async function withinBudget(image: RootImage): Promise<RootImage> {
+    if (cacheBytes > 0) {
+      const collecting = collector.shrinkTo(cacheBytes);
+      await collecting.catch((err) => deps.log.warn({ err }, 'collecting images failed'));
+    }
     return image;
   }
 
@@ -90,10 +94,16 @@ export function makeImageStore(deps: ImageStoreDeps): ImageStore {
         (await sharedRoots(key, onProgress, signal, async (announce, stop) => {
           await sweepOnce();
           using progress = timedProgress(normalised, announce);
-          return await makeRoot(roots, normalised, progress.say, stop, access);
+          return await withinBudget(await roots.ensure(normalised, progress.say, stop, access));
         }));
       await roots.admit?.(image, access, signal ?? new AbortController().signal);
       return image;
+    },
+
+    async build(request, onProgress, signal = new AbortController().signal) {
+      await sweepOnce();
+      using progress = timedProgress(request.name, onProgress);
+      return await withinBudget(await buildImage(request, progress.say, signal));
     },
 
     async list() {

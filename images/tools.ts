@@ -8,6 +8,7 @@ const packageOfTool: Record<string, string> = {
   'apt-cache': 'apt',
   'apt-config': 'apt',
   'apt-get': 'apt',
+  buildah: 'buildah',
   'dpkg-deb': 'dpkg',
   flock: 'util-linux',
   make: 'make',

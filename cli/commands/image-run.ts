@@ -2,9 +2,11 @@
 import { readFile } from 'node:fs/promises';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
+import { z } from 'zod';
 import type { Context } from '../context.ts';
 import { usageError } from '../exit-codes.ts';
 import { age, parseOutputFormat, table, toJson, toYaml } from '../output/table.ts';
+import { parseVariables } from './parse-options.ts';
 
 function storeOf({ config }: Context) {
   const log = makeLogger('vvm', config.environment.TVM_LOG_LEVEL ?? 'warn');
@@ -60,6 +62,40 @@ async function readCredentials(path: string): Promise<string> {
     return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
   } catch (error) {
     throw usageError(`credentials cannot be read from ${path}: ${(error as Error).message}`, 'Write --authfile FILE.');
+  }
+}
+
+export interface BuildOptions {
+  tag: string;
+  file?: string;
+  env?: string[];
+  user?: string;
+  workdir?: string;
+  entrypoint?: string;
+  cmd?: string;
+}
+
+export async function build(context: Context, source: string, options: BuildOptions): Promise<void> {
+  const { tag: name, file, env, user, workdir, entrypoint, cmd } = options;
+  const config = {
+    ...(env && { env: parseVariables(env, context.config.environment) }),
+    ...(user !== undefined && { user }),
+    ...(workdir !== undefined && { workdir }),
+    ...(entrypoint !== undefined && { entrypoint: wordsOf('--entrypoint', entrypoint) }),
+    ...(cmd !== undefined && { cmd: wordsOf('--cmd', cmd) }),
+  };
+  const request = { source, name, config, ...(file !== undefined && { buildFile: file }) };
+  const image = await storeOf(context).build(request, context.progress.say);
+  await context.progress.clear();
+  await context.stdout.write(`${image.reference} ${image.digest}\n`);
+}
+
+function wordsOf(option: string, text: string): string[] {
+  if (!text.trim().startsWith('[')) return [text];
+  try {
+    return z.array(z.string()).parse(JSON.parse(text));
+  } catch {
+    throw usageError(`${option} ${text} is no JSON array of texts`, `Write ${option} '["/bin/server", "--quiet"]'.`);
   }
 }
 

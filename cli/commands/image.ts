@@ -1,6 +1,8 @@
 // vvm image: root filesystems and kernels in the cache.
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
+import type { BuildOptions } from './image-run.ts';
+import { collect } from './parse-options.ts';
 
 const run = () => import('./image-run.ts');
 
@@ -48,6 +50,28 @@ Examples:
     .option('--all', 'all that no machine, template or snapshot uses')
     .addHelpText('after', '\nExamples:\n  vvm image prune\n  vvm image prune --all')
     .action(async (options: { all?: boolean }) => (await run()).prune(context(), options));
+  image
+    .command('build')
+    .description(
+      'Builds an image on this host: from a folder with a Dockerfile (with buildah), an OCI layout, an archive of an ' +
+        'image, or a root filesystem as a folder or tar archive.',
+    )
+    .argument('<SOURCE>', 'the folder or archive; of a layout with several images LAYOUT:TAG')
+    .requiredOption('-t, --tag <name>', 'its name; localhost/NAME:TAG is what machines ask for')
+    .option('-f, --file <path>', 'a Dockerfile that is not in the folder')
+    .option('-e, --env <name=value>', 'environment of its programs; may be repeated', collect)
+    .option('--user <name>', 'user of its programs')
+    .option('--workdir <path>', 'folder that its programs start in')
+    .option('--entrypoint <json>', 'a program, or a JSON array of one and its arguments')
+    .option('--cmd <json>', 'arguments of the entrypoint, one or a JSON array')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  vvm image build . -t demo && vvm create --image localhost/demo
+  vvm image build rootfs.tar.gz -t tools:1 --workdir /srv --user app`,
+    )
+    .action(async (source: string, options: BuildOptions) => (await run()).build(context(), source, options));
   image
     .command('build-kernel')
     .description('Builds the guest kernel from source (10 to 30 minutes), which boots faster than the ready-made one.')

@@ -63,7 +63,8 @@ export function parseImageConfig(raw: Uint8Array): ImageConfig {
   return found;
 }
 
-function checkConfig(config: ImageConfig): void {
+/** Throws for what no process can be started with. */
+export function checkConfig(config: ImageConfig): void {
   const { env, user, workdir, entrypoint, cmd } = config;
   const texts = [...Object.entries(env).flat(), user, workdir, ...entrypoint, ...cmd];
   if (texts.some((text) => text.includes('\0')))

@@ -6,21 +6,17 @@ import type { Progress, RootImage } from '../contract.ts';
 import type { RootSource } from '../debian/debian-root.ts';
 import { keyOf } from '../digest.ts';
 import { type MakeRoom, requireSpace } from '../disk-space.ts';
-import { type OciReference, parseReference } from '../reference.ts';
-import { type RootCatalog, rootFileName } from '../root-catalog.ts';
-import { makeSquashfs } from '../squashfs.ts';
-import { requireRoot, requireTool } from '../tools.ts';
+import { builtHere, type OciReference, parseReference } from '../reference.ts';
+import type { RootCatalog } from '../root-catalog.ts';
+import { requireTool } from '../tools.ts';
 import { makeAccess } from './access.ts';
 import { credentialsFor } from './credentials.ts';
+import { addLayoutRoot, recipeVersion, requireUnpacking } from './layout-root.ts';
 import { defaultLimits, type OciLimits } from './limits.ts';
-import { declaredBytes, fetchImage, type Puller, type ResolvedImage, resolveImage } from './registry.ts';
+import { declaredBytes, fetchImage, type Puller, resolveImage } from './registry.ts';
 import type { RegistrySettings } from './registry-settings.ts';
 import { makeSkopeo } from './skopeo.ts';
-import { readLayout, unpackLayout } from './unpack.ts';
-
-/** Raised when roots are made differently from the same image. */
-const recipeVersion = 'oci-1';
-const tools = ['skopeo', 'umoci', 'mksquashfs', 'prlimit', 'setpriv'];
+import { readLayout } from './unpack.ts';
 
 interface Deps {
   cache: Cache;
@@ -38,35 +34,27 @@ export function makeOciRoots(deps: Deps): RootSource {
   const access = makeAccess();
 
   async function pull(reference: OciReference, puller: Puller, onProgress: Progress): Promise<RootImage> {
-    for (const tool of tools) requireTool(tool);
-    requireRoot(`unpacking ${reference.normalised}`);
+    requireTool('skopeo');
+    requireUnpacking(reference.normalised);
     onProgress('asking the registry');
     const image = await resolveImage(reference, puller);
     await using scratch = await cache.staging();
     const layoutDir = join(scratch.path, 'layout');
     await requireSpace(scratch.path, declaredBytes(image.manifest), makeRoom);
     await fetchImage(reference, image, layoutDir, puller, onProgress);
-    const folders = { scratch: scratch.path, layout: layoutDir };
-    const root = await makeRoot(reference.normalised, image, folders, onProgress, puller.signal);
+    const { digest, credential } = image;
+    const layout = await readLayout(layoutDir);
+    const facts = { reference: reference.normalised, digest, config: layout.config };
+    const restricted = credential !== undefined;
+    const root = await addLayoutRoot(
+      { cache, catalog, limits, makeRoom },
+      { ...facts, restricted },
+      { layout, folder: scratch.path },
+      onProgress,
+      puller.signal,
+    );
     access.remember(root, puller);
     return root;
-  }
-
-  async function makeRoot(
-    reference: string,
-    { digest, credential }: ResolvedImage,
-    folders: { scratch: string; layout: string },
-    onProgress: Progress,
-    signal: AbortSignal,
-  ): Promise<RootImage> {
-    await using staging = await cache.staging();
-    onProgress('unpacking');
-    const layout = await readLayout(folders.layout);
-    const root = await unpackLayout(layout, folders.scratch, limits, makeRoom, signal);
-    onProgress('packing the root filesystem');
-    await makeSquashfs(root, join(staging.path, rootFileName), [], signal);
-    const facts = { reference, key: recipeVersion, digest, createdAtMs: Date.now(), config: layout.config };
-    return await catalog.add({ ...facts, restricted: credential !== undefined }, staging);
   }
 
   const find = (reference: string) => catalog.find(reference, recipeVersion);
@@ -83,6 +71,7 @@ export function makeOciRoots(deps: Deps): RootSource {
         const found = await find(text);
         if (found) return found;
         const reference = ociReference(text);
+        if (reference.registry === builtHere) throw notBuilt(text);
         return await pull(reference, puller(reference, credentials, signal), onProgress);
       }),
   };
@@ -90,6 +79,14 @@ export function makeOciRoots(deps: Deps): RootSource {
   function puller(reference: OciReference, texts: readonly string[], signal: AbortSignal): Puller {
     return { skopeo, limits, credentials: credentialsFor(reference, texts), signal };
   }
+}
+
+function notBuilt(reference: string): TvmError {
+  return new TvmError('not_found', `${reference} was not built on this host`, {
+    object: `image/${reference}`,
+    reason: 'ImageNotBuilt',
+    hint: `Build it with: vvm image build SOURCE -t ${reference}`,
+  });
 }
 
 function ociReference(text: string): OciReference {

@@ -18,6 +18,8 @@ const copiesOnDisk = 2;
 
 export interface Layout {
   dir: string;
+  /** Of the manifest. */
+  digest: string;
   manifest: Manifest;
   config: ImageConfig;
 }
@@ -30,7 +32,7 @@ export async function readLayout(dir: string): Promise<Layout> {
   const parsed = parseManifest(await readFile(blobPath(dir, entry)));
   if (parsed.kind !== 'manifest') throw new TvmError('data_loss', 'the image layout holds an index');
   const config = parseImageConfig(await readFile(blobPath(dir, parsed.manifest.config)));
-  return { dir, manifest: parsed.manifest, config };
+  return { dir, digest: entry.digest, manifest: parsed.manifest, config };
 }
 
 /** Unpacks all layers of the layout in `folder` into its folder `root`, which must not exist. */

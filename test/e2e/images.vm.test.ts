@@ -1,6 +1,9 @@
 // Images by their names: what is asked for is what runs, or the registry's own words say why not.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { Problem } from '@tvm/api/rest/stream.ts';
 import { makeImageStore } from '@tvm/images/store.ts';
@@ -165,4 +168,25 @@ test('a private image is for those whose Secret opens it, cached or not', async 
   const executed = await failureOf(name);
   assert.deepEqual([executed.code, executed.reason], ['permission_denied', 'ImageAccessDenied']);
   for (const machine of ['alone', 'mine', 'other']) await service.ok(['delete', machine]);
+});
+
+test('an image that was built here is run by its name, and told to be in use', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tvm-built-'));
+  const name = `localhost/${randomUUID()}`;
+  try {
+    writeFileSync(join(folder, 'root.tar'), busyboxLayer(osRelease));
+    await service.ok(['image', 'build', join(folder, 'root.tar'), '-t', name, '--workdir', '/srv', '--env', 'A=built']);
+    await service.ok(['create', 'built', '--image', name, '--memory', '128']);
+    assert.equal(await service.ok(['exec', 'built', '--', 'sh', '-c', 'echo $A $(pwd)']), 'built /srv\n');
+    await until('the store knows that it is used', async () => {
+      const { items } = JSON.parse(await service.ok(['image', 'list', '--json']));
+      return items.find(({ reference }: { reference: string }) => reference === `${name}:latest`).inUse;
+    });
+    await service.ok(['delete', 'built']);
+    await service.ok(['image', 'rm', name]);
+    const { reason } = await failureOf(name);
+    assert.equal(reason, 'ImageNotBuilt');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });
