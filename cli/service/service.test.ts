@@ -1,6 +1,7 @@
 // The service as processes: started once by many, restarted part by part, nothing left behind by any kind of end.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -130,6 +131,23 @@ test('a part that cannot start is named, and nothing is left running', async (t)
   assert.deepEqual(
     started.filter((pid) => identityOf(Number(pid)) !== undefined),
     [],
+  );
+});
+
+test('a lock that is held by a process that tells nothing of itself is named, with what to do', async (t) => {
+  const config = configOf(t, {});
+  mkdirSync(config.home, { recursive: true });
+  const lock = join(config.home, 'service.lock');
+  const holder = spawn('flock', ['--no-fork', lock, 'sleep', '60']);
+  t.after(() => holder.kill());
+  await until('the lock is held', () => spawnSync('flock', ['--nonblock', lock, 'true']).status === 1);
+  await assert.rejects(
+    ensureService(config, () => {}, undefined, 50),
+    {
+      code: 'unavailable',
+      message: /another process holds .*service\.lock/,
+      hint: /fuser -v/,
+    },
   );
 });
 

@@ -9,6 +9,9 @@ import { readServiceFile, type ServiceState } from './service-file.ts';
 
 const startDeadlineMs = 120_000;
 const pollMs = 30;
+/** So long may whoever holds the lock say nothing of itself: it starts or ends. */
+const defaultSilenceMs = 10_000;
+const retryMs = 500;
 const supervisorProgram = join(import.meta.dirname, 'supervisor-main.ts');
 /** flock's exit code when another holds the lock. */
 const lockTakenCode = 75;
@@ -28,6 +31,7 @@ export async function ensureService(
   config: Config,
   say: (message: string) => void,
   program = supervisorProgram,
+  silenceMs = defaultSilenceMs,
 ): Promise<ServiceState> {
   const running = runningService(config);
   if (running) return running;
@@ -36,6 +40,7 @@ export async function ensureService(
   const deadline = performance.now() + startDeadlineMs;
   let said = '';
   let attempt = launch(config, program);
+  let heardAt = performance.now();
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, pollMs));
     const file = readServiceFile(config.home);
@@ -46,10 +51,14 @@ export async function ensureService(
     }
     if (attempt.pid !== undefined && file?.state.pid === attempt.pid && file.state.failure) throw failed(file.state);
     const ended = attempt.ended();
+    if (file?.alive) heardAt = performance.now();
     // Another start holds the lock: its outcome is ours, and when it leaves none, we try ourselves.
-    if (ended === lockTakenCode) {
-      if (!file?.alive) attempt = launch(config, program);
-    } else if (ended !== undefined) throw neverServed(config, attempt.logStart, `ended with code ${ended}`);
+    if (ended === lockTakenCode && !file?.alive) {
+      if (performance.now() > heardAt + silenceMs) throw heldInSilence(config.home);
+      await new Promise((resolve) => setTimeout(resolve, retryMs));
+      attempt = launch(config, program);
+    } else if (ended !== undefined && ended !== lockTakenCode)
+      throw neverServed(config, attempt.logStart, `ended with code ${ended}`);
     if (performance.now() > deadline)
       throw neverServed(config, attempt.logStart, `not ready after ${startDeadlineMs / 1000} s`);
   }
@@ -65,13 +74,7 @@ function launch(config: Config, program: string): Attempt {
   const logFile = logFilePath(config.home);
   const fd = openLog(logFile);
   const logStart = statSync(logFile).size;
-  const lock = [
-    '--no-fork',
-    '--nonblock',
-    '--conflict-exit-code',
-    String(lockTakenCode),
-    join(config.home, 'service.lock'),
-  ];
+  const lock = ['--no-fork', '--nonblock', '--conflict-exit-code', String(lockTakenCode), lockPath(config.home)];
   const child = spawn('flock', [...lock, process.execPath, program], {
     cwd: '/',
     detached: true,
@@ -88,6 +91,18 @@ function launch(config: Config, program: string): Attempt {
   });
   child.unref();
   return { pid: child.pid, ended: () => ended, logStart };
+}
+
+function lockPath(home: string): string {
+  return join(home, 'service.lock');
+}
+
+function heldInSilence(home: string): TvmError {
+  const lock = lockPath(home);
+  const message = `the service does not start: another process holds ${lock}, and ${join(home, 'service.json')} tells of none`;
+  return new TvmError('unavailable', message, {
+    hint: `See which with "fuser -v ${lock}" and end it, or set TVM_HOME to another folder.`,
+  });
 }
 
 function failed(state: ServiceState): TvmError {
