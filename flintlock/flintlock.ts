@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { systemClock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Registry } from '@tvm/kit/metrics.ts';
+import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { Config } from './config.ts';
-import { noNetworks } from './network/no-networks.ts';
-import type { Networks } from './network/networks.ts';
-import { watchImageUses } from './image-uses.ts';
 import { makeDiskStore } from './disks/disk-store.ts';
 import { makeDrain } from './drain.ts';
+import { watchImageUses } from './image-uses.ts';
 import { showMachineUse } from './machine-metrics.ts';
 import type { Images } from './machines/execute.ts';
 import { watchLiveness } from './machines/liveness.ts';
@@ -19,6 +18,8 @@ import { recoverMachines } from './machines/recover.ts';
 import { watchSuspension } from './machines/suspension.ts';
 import { makeUsageSweep } from './machines/usage-sweep.ts';
 import { measure } from './metrics.ts';
+import type { Networks } from './network/networks.ts';
+import { noNetworks } from './network/no-networks.ts';
 import { claimAddress, parseAddress } from './rpc/address.ts';
 import { serve } from './rpc/server.ts';
 import { makeSnapshotStore } from './snapshots/snapshot-store.ts';
@@ -26,6 +27,7 @@ import { claimState } from './state-claim.ts';
 import { buildTemplates } from './templates/template-builder.ts';
 import { Templates } from './templates/templates.ts';
 import type { Driver } from './vmm/driver.ts';
+import { traceDriver } from './vmm/traced-driver.ts';
 
 export interface FlintlockDeps {
   config: Pick<Config, 'listen' | 'limits' | 'bootTimeoutMs' | 'nodeName' | 'stateFolder' | 'templates'> &
@@ -37,6 +39,8 @@ export interface FlintlockDeps {
   log: Logger;
   /** Where its measures go; undefined: nothing is measured. */
   registry?: Registry | undefined;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
 }
 
 export interface RunningFlintlock extends AsyncDisposable {
@@ -47,16 +51,18 @@ export interface RunningFlintlock extends AsyncDisposable {
   drain(deadlineMs: number): Promise<void>;
 }
 
-const version = '0.1.0';
+export const version = '0.1.0';
 
 export async function openFlintlock({
   config,
-  driver,
+  driver: bareDriver,
   images,
   networks = noNetworks,
   log,
   registry,
+  tracing,
 }: FlintlockDeps): Promise<RunningFlintlock> {
+  const driver = tracing ? traceDriver(bareDriver, tracing) : bareDriver;
   await using opened = new AsyncDisposableStack();
   const address = parseAddress(config.listen, config.tlsFolder !== undefined);
   opened.use(await claimState(config.stateFolder));
@@ -69,7 +75,7 @@ export async function openFlintlock({
   const disks = makeDiskStore(join(config.stateFolder, 'disks'));
   await Promise.all([snapshots.sweep(), store.sweep()]);
   const { limits, bootTimeoutMs } = config;
-  const shared = { driver, clock: systemClock, log };
+  const shared = { driver, clock: systemClock, log, tracing };
   const templates = new Templates({ ...shared, store, enabled: config.templates });
   await templates.sweep();
   opened.use(networks);
@@ -97,7 +103,7 @@ export async function openFlintlock({
   const drain = makeDrain({ machines, clock: systemClock, log });
   const node = { name: config.nodeName, version, limits, drain, tlsFolder: config.tlsFolder };
   const server = opened.use(
-    await serve({ ...node, driver, images, machines, snapshots, templates, disks, log }, address),
+    await serve({ ...node, driver, images, machines, snapshots, templates, disks, log, tracing }, address),
   );
   const kept = opened.move();
   return {

@@ -9,6 +9,8 @@ import { makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { makeRegistry, serveMetrics } from '@tvm/kit/metrics.ts';
 import { aborted, notifyReady, runMain } from '@tvm/kit/run-main.ts';
+import { tracedCalls } from '@tvm/kit/tracing/rpc.ts';
+import { openTracing } from '@tvm/kit/tracing/tracing.ts';
 import { makeKubernetesAccess } from './access/kubernetes.ts';
 import { makeTokenFileAccess } from './access/token-file.ts';
 import { loadConfig } from './config.ts';
@@ -17,6 +19,7 @@ import { makeAdmission } from './engine/admission.ts';
 import { makeEngine } from './engine/engine.ts';
 import { interpreterOfImage } from './engine/languages.ts';
 import { makePool } from './engine/pool.ts';
+import { traceEngine, tracePool } from './engine/traced-engine.ts';
 import { openFleet } from './flintlock/open-fleet.ts';
 import { lead } from './lead.ts';
 import { makeGateway } from './mcp/gateway.ts';
@@ -47,7 +50,13 @@ await runMain(log, async (signal) => {
   const recorder = makeEventRecorder({ client, clock, log, component: 'lime-ctrl', instance: hostname() });
   const { pod } = config;
   const tell = makeTell(recorder, pod);
-  const nodes = openFleet(config, { client, clock, log });
+  const { traceRatio } = config;
+  await using tracing =
+    traceRatio === undefined
+      ? undefined
+      : await openTracing({ service: 'lime-ctrl', version: manifest.version, ratio: traceRatio });
+  const interceptors = tracing ? [tracedCalls(tracing)] : [];
+  const nodes = openFleet(config, { client, clock, log, interceptors });
   const { fleet } = nodes;
   const replicas = pod
     ? makeReplicas({ client, namespace: pod.namespace, own: config.replica, url: config.replicaUrl, clock, log })
@@ -92,15 +101,16 @@ await runMain(log, async (signal) => {
     interpreter: interpreterOfImage(image),
   }));
   const pool = makePool({ fleet, clock, log, replica: config.replica, warm, keepUsed: config.pool });
-  const engine = makeEngine({
+  const untracedEngine = makeEngine({
     fleet,
-    pool,
+    pool: tracing ? tracePool(pool, tracing) : pool,
     admission,
     quota,
     clock,
     bootDeadlineMs: config.bootDeadlineMs,
     onExecuted: metrics.onExecuted,
   });
+  const engine = tracing ? traceEngine(untracedEngine, tracing) : untracedEngine;
   watchEngine([registry], pool, admission);
   watchFleet([registry], fleet, () => pendingDemand({ microVms: reflectors.microVms, pool }));
 
@@ -173,6 +183,7 @@ await runMain(log, async (signal) => {
     const parts = { client, fleet, pool, engine, activity, microVms: reflectors.microVms, access, kept };
     const deps = {
       ...parts,
+      tracing,
       clock,
       log,
       version,

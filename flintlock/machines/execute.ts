@@ -3,16 +3,20 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { type ErrorCode, TvmError } from '@tvm/api/errors.ts';
 import type { ImageStore, RootImage } from '@tvm/images/contract.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
+import { inSpan, type Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { DiskStore } from '../disks/disk-store.ts';
 import { connect } from '../guest/connect.ts';
 import type { GuestConnection } from '../guest/connection.ts';
 import { configure, ping, shutDown } from '../guest/machine.ts';
+import type { guestNetwork } from '../network/commands.ts';
+import type { Networks } from '../network/networks.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { Templates } from '../templates/templates.ts';
 import type { Driver, VmSpec } from '../vmm/driver.ts';
 import { followCommand, startCommand } from './command.ts';
 import { exercise } from './exercise.ts';
 import type { Machine, RunFiles } from './machine.ts';
+import { connectNetwork, disconnectNetwork, networkOf } from './network.ts';
 import { type Action, up } from './plan.ts';
 import { guestIdOf, type MachineRecord } from './record.ts';
 import { readSuspendedSpec, removeSuspended, suspendedFolder, writeSuspended } from './suspension.ts';
@@ -26,8 +30,11 @@ export interface ExecutorDeps {
   snapshots: SnapshotStore;
   templates: Templates;
   disks: DiskStore;
+  networks: Networks;
   clock: Clock;
   bootTimeoutMs: number;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
   /** Removes the machine's record and folder. */
   forget: (machine: Machine) => void;
 }
@@ -81,8 +88,10 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
         return await driver.kill(machine.vm);
       case 'removeVmm':
         await driver.destroy(machine.vm);
+        await disconnectNetwork(deps, machine);
         return forgetRun(machine);
       case 'forget':
+        await disconnectNetwork(deps, machine);
         return deps.forget(machine);
       case 'settle':
         return await settle(deps, machine, action.outcome);
@@ -90,7 +99,9 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
   };
   return async (machine, action, signal) => {
     try {
-      await carryOut(machine, action, signal);
+      await inSpan(deps.tracing, `machine.${action.do}`, () => carryOut(machine, action, signal), {
+        attributes: { 'tvm.machine': machine.record.uid },
+      });
     } catch (error) {
       if (!signal.aborted) await blameTemplate(deps, machine);
       throw error;
@@ -128,23 +139,27 @@ async function startVmm(deps: ExecutorDeps, machine: Machine): Promise<void> {
   const { run, vm, record } = machine;
   if (!run.files) throw new TvmError('internal', `no files to start ${record.uid} from`);
   machine.progress('starting the VMM');
-  const spec = vmSpecOf(deps, record, run.files);
+  const spec = { ...vmSpecOf(deps, record, run.files), ...(await connectNetwork(deps, machine)) };
   deps.disks.markUsed(record);
   run.vmmStartedAt = performance.now();
   if (!run.files.snapshotFolder) await driver.start(vm, spec);
   else if (!run.files.template) await driver.restore(vm, spec, run.files.snapshotFolder);
-  else await restoreOrBoot(deps, machine, run.files.template, run.files.snapshotFolder);
+  else await restoreOrBoot(deps, machine, spec, { key: run.files.template, folder: run.files.snapshotFolder });
   run.startedForRun = true;
   if (run.files.snapshotFolder) machine.change({ restored: true });
   watchVmm(driver, machine);
 }
 
 /** A template that cannot be loaded is only a loss of time. */
-async function restoreOrBoot(deps: ExecutorDeps, machine: Machine, key: string, folder: string) {
+async function restoreOrBoot(
+  deps: ExecutorDeps,
+  machine: Machine,
+  spec: VmSpec,
+  { key, folder }: { key: string; folder: string },
+) {
   const { driver, templates } = deps;
-  const { run, vm, record } = machine;
+  const { run, vm } = machine;
   if (!run.files) return;
-  const spec = vmSpecOf(deps, record, run.files);
   try {
     await driver.restore(vm, spec, folder);
   } catch (err) {
@@ -157,6 +172,7 @@ async function restoreOrBoot(deps: ExecutorDeps, machine: Machine, key: string, 
   }
 }
 
+/** But for its network, which is made anew each time. */
 function vmSpecOf({ disks }: ExecutorDeps, record: MachineRecord, files: Pick<RunFiles, 'image' | 'boot'>): VmSpec {
   const { cpus, memoryMiB } = record.spec;
   const attached = record.spec.disks && { disks: disks.attachments(record) };
@@ -183,7 +199,8 @@ async function revive(deps: ExecutorDeps, machine: Machine, signal: AbortSignal)
   const { driver } = deps;
   const { vm } = machine;
   try {
-    await driver.restore(vm, await readSuspendedSpec(vm), suspendedFolder(vm));
+    const spec = { ...(await readSuspendedSpec(vm)), ...(await connectNetwork(deps, machine)) };
+    await driver.restore(vm, spec, suspendedFolder(vm));
   } catch (thrown) {
     const error = TvmError.from(thrown);
     if (!lossCodes.has(error.code)) throw error;
@@ -191,7 +208,7 @@ async function revive(deps: ExecutorDeps, machine: Machine, signal: AbortSignal)
     await settle(deps, machine, { state: 'failed', reason: 'ResumeFailed', message, errorCode });
     return;
   }
-  await giveIdentity(deps, machine, signal, {});
+  await giveIdentity(deps, machine, signal, networkOf(machine.record));
   machine.change({ suspended: false });
   watchVmm(driver, machine);
   await removeSuspended(vm);
@@ -237,7 +254,12 @@ async function introduce(deps: ExecutorDeps, machine: Machine, signal: AbortSign
   const own = snapshotFolder ? { bootId: randomUUID() } : {};
   const defaults = image && defaultsOf(image, machine);
   const disks = disksOf(deps, machine.record);
-  const { bootId } = await giveIdentity(deps, machine, signal, { ...own, ...defaults, disks });
+  const { bootId } = await giveIdentity(deps, machine, signal, {
+    ...own,
+    ...defaults,
+    ...networkOf(machine.record),
+    disks,
+  });
   machine.env = {};
   machine.run.guest = 'configured';
   machine.change({ bootId });
@@ -250,6 +272,7 @@ interface Own {
   defaultUser?: string;
   defaultCwd?: string;
   disks?: { serial: string; mountPath: string }[];
+  network?: typeof guestNetwork;
 }
 
 /** What its processes have when nobody says otherwise: as the image says, and over that the machine's own environment. */
@@ -276,7 +299,7 @@ async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortS
   // One restore in some thousands loses the interrupt of the first message under emulation; the next one brings both.
   const nudging = setInterval(() => void ping(connection, deadline).catch(() => undefined), nudgeMs);
   try {
-    return await configure(connection, identity, deadline);
+    return await inSpan(deps.tracing, 'guest.configure', () => configure(connection, identity, deadline));
   } finally {
     clearInterval(nudging);
   }
@@ -346,6 +369,7 @@ async function settle(
   const isUp = state === 'running' || state === 'paused';
   const comesUp = isUp && record.state === 'creating';
   if (!isUp && record.suspended) await removeSuspended(machine.vm);
+  if (!isUp) await disconnectNetwork(deps, machine);
   if (!isUp && outcome.reason !== 'Requested') await blameTemplate(deps, machine);
   if (comesUp && run.files?.template) templates.praise(run.files.template);
   if (comesUp && run.files && !run.files.snapshotFolder && !record.spec.template && !record.spec.disks) {

@@ -6,10 +6,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { DiskSpec } from '../disks/disk.ts';
 import type { DiskStore } from '../disks/disk-store.ts';
 import { checkDiskRoom, checkUnattached, type DiskOwner, grown, sized } from '../disks/plan.ts';
 import type { GuestConnection } from '../guest/connection.ts';
+import type { Networks } from '../network/networks.ts';
+import { checkPolicy } from '../network/policy.ts';
 import type { SnapshotManifest, SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { Templates } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
@@ -31,11 +34,14 @@ export interface MachinesDeps {
   records: RecordStore;
   snapshots: SnapshotStore;
   templates: Templates;
+  networks: Networks;
   disks: DiskStore;
   clock: Clock;
   log: Logger;
   limits: NodeLimits;
   bootTimeoutMs: number;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
   /** Measures a boot that succeeded. */
   onBoot?: (seconds: number) => void;
 }
@@ -92,6 +98,10 @@ export class Machines implements AsyncDisposable {
     const existing = this.#machines.get(declared.uid);
     if (existing) return this.#createAgain(existing, declared);
     const whole = { ...declared, spec: await completeSpec(declared.spec, this.#deps.snapshots) };
+    if (whole.spec.network) {
+      checkPolicy(whole.spec.network);
+      await this.#deps.networks.check();
+    }
     const meanwhile = this.#machines.get(declared.uid);
     if (meanwhile) return this.#createAgain(meanwhile, whole);
     checkDeclaration(whole, this.#deps.limits);

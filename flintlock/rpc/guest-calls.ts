@@ -10,6 +10,7 @@ import type {
   WriteFileRequest,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { FileInfo } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
+import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { GuestConnection } from '../guest/connection.ts';
 import {
   listFiles,
@@ -31,9 +32,13 @@ const maxListedFiles = 10_000;
 
 type Calls = 'exec' | 'readFile' | 'writeFile' | 'fileOperation' | 'watchFiles' | 'listProcesses' | 'getUsage';
 
-export function makeGuestCalls(machines: Machines, driver: Driver): Pick<ServiceImpl<typeof Flintlock>, Calls> {
+export function makeGuestCalls(
+  machines: Machines,
+  driver: Driver,
+  tracing?: Tracing,
+): Pick<ServiceImpl<typeof Flintlock>, Calls> {
   return {
-    exec: (requests, context) => exec(machines, requests, context),
+    exec: (requests, context) => exec(machines, requests, context, tracing),
 
     async *readFile({ uid, file }, { signal }) {
       try {
@@ -90,7 +95,12 @@ export function makeGuestCalls(machines: Machines, driver: Driver): Pick<Service
   };
 }
 
-async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, { signal }: HandlerContext) {
+async function* exec(
+  machines: Machines,
+  requests: AsyncIterable<ExecRequest>,
+  { signal }: HandlerContext,
+  tracing: Tracing | undefined,
+) {
   const messages = requests[Symbol.asyncIterator]();
   const first = await messages.next();
   const body = first.done ? undefined : first.value.body;
@@ -98,6 +108,8 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
     throw misordered('the first message of Exec must have start or attach');
   }
   using call = await machines.openUse(body.value.uid, signal);
+  const attributes = { 'tvm.machine': body.value.uid, 'tvm.attached': body.case === 'attach' };
+  const span = tracing?.begin('guest.process', { attributes });
   const stream = begin(call.connection, body, signal);
   let misuse: unknown;
   const keeps = body.case === 'attach' || (body.value.process?.keep ?? false);
@@ -109,13 +121,17 @@ async function* exec(machines: Machines, requests: AsyncIterable<ExecRequest>, {
   try {
     for await (const body of stream) {
       exited = body.case === 'exited';
+      if (body.case === 'exited') span?.set({ 'tvm.exit_code': body.value.code, 'tvm.timed_out': body.value.timedOut });
       yield { output: { body } };
     }
   } catch (thrown) {
     // What came after the exit, such as input that was still under way, does not matter to the caller.
     if (exited) return;
+    span?.end(thrown);
     // The caller's input may still be open: its end is not waited for.
     throw misuse ?? (await machines.explain(body.value.uid, thrown));
+  } finally {
+    span?.end();
   }
 }
 

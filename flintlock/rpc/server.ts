@@ -5,6 +5,8 @@ import type { ConnectRouter } from '@connectrpc/connect';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { makeHttp2Handler } from '@tvm/kit/http2-handler.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import { tracedHandlers } from '@tvm/kit/tracing/rpc.ts';
+import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { type Address, listen } from './address.ts';
 import { makeDiskCalls } from './disk-calls.ts';
@@ -20,6 +22,8 @@ export interface ServerDeps extends NodeCallsDeps {
   /** With the certificates to serve with; undefined: cleartext. */
   tlsFolder: string | undefined;
   log: Logger;
+  /** Undefined: nothing is traced. */
+  tracing?: Tracing | undefined;
 }
 
 export interface RpcServer extends AsyncDisposable {
@@ -35,12 +39,13 @@ export async function serve(deps: ServerDeps, address: Address): Promise<RpcServ
     router.service(Flintlock, {
       ...makeNodeCalls(deps),
       ...makeMachineCalls(machines, snapshots, deps.drain),
-      ...makeGuestCalls(machines, driver),
+      ...makeGuestCalls(machines, driver, deps.tracing),
       ...makePortCalls(machines),
       ...makeDiskCalls(machines, deps.disks),
     });
   };
-  const options = { interceptors: [errorInterceptor], readMaxBytes: maxMessageBytes, acceptCompression: [] };
+  const interceptors = [errorInterceptor, ...(deps.tracing ? [tracedHandlers(deps.tracing)] : [])];
+  const options = { interceptors, readMaxBytes: maxMessageBytes, acceptCompression: [] };
   await using opened = new AsyncDisposableStack();
   const handle = makeHttp2Handler(routes, options, deps.log);
   const server = deps.tlsFolder ? opened.use(makeTlsServer(deps.tlsFolder, deps.log)) : createServer();

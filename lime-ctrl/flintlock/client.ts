@@ -1,7 +1,7 @@
 // The RPC client of one flintlock. Invariant: what it throws is a TvmError with the node's own code, reason and hint.
 import { connect, Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { type CallOptions, type Client, createClient, type Transport } from '@connectrpc/connect';
+import { type CallOptions, type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 import { TvmError } from '@tvm/api/errors.ts';
 import { Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
@@ -27,9 +27,13 @@ export interface FlintlockConnection {
 
 /**
  * `address` is unix:/PATH or HOST:PORT; without `tls` cleartext. Connects when first used, and anew when a connection was
- * lost.
+ * lost. `interceptors` see each call.
  */
-export function connectFlintlock(address: string, tls?: FlintlockTls): FlintlockConnection {
+export function connectFlintlock(
+  address: string,
+  tls?: FlintlockTls,
+  interceptors: Interceptor[] = [],
+): FlintlockConnection {
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
   const secure = tls !== undefined && path === undefined;
   let socket: Socket | undefined;
@@ -41,7 +45,7 @@ export function connectFlintlock(address: string, tls?: FlintlockTls): Flintlock
   const baseUrl = `${secure ? 'https' : 'http'}://${path ? 'localhost' : address}`;
   const pings = { pingIntervalMs: 10_000, pingTimeoutMs: 10_000 };
   const sessionManager = makeSessionManager(baseUrl, pings, { createConnection });
-  const transport = createGrpcTransport({ baseUrl, acceptCompression: [], sessionManager });
+  const transport = createGrpcTransport({ baseUrl, acceptCompression: [], sessionManager, interceptors });
   return {
     client: flintlockClientOver(transport),
     close() {

@@ -1,5 +1,6 @@
 // The fleet as the settings want it: from a list, or found in the cluster. Invariant: a flintlock that is reached over a
 // network is always called over TLS when certificates are set up.
+import type { Interceptor } from '@connectrpc/connect';
 import { readTlsFolder } from '@tvm/kit/certificates/folder.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { KubeClient } from '@tvm/kit/kube/client.ts';
@@ -25,6 +26,8 @@ interface Deps {
   client: KubeClient;
   clock: Clock;
   log: Logger;
+  /** See each call of a flintlock. */
+  interceptors?: Interceptor[];
 }
 
 export function openFleet(config: Pick<Config, 'flintlocks' | 'pod' | 'scale' | 'tls'>, deps: Deps): OpenFleet {
@@ -33,9 +36,15 @@ export function openFleet(config: Pick<Config, 'flintlocks' | 'pod' | 'scale' | 
   return discoveredFleet(flintlocks, config, deps);
 }
 
-function listedFleet(addresses: ReadonlyMap<string, string>, tls: Config['tls'], { clock, log }: Deps): OpenFleet {
+function listedFleet(
+  addresses: ReadonlyMap<string, string>,
+  tls: Config['tls'],
+  { clock, log, interceptors }: Deps,
+): OpenFleet {
   const proof = tls && { material: () => readTlsFolder(tls.folder), serverName: tls.serverName };
-  const connections = [...addresses].map(([name, address]) => [name, connectFlintlock(address, proof)] as const);
+  const connections = [...addresses].map(
+    ([name, address]) => [name, connectFlintlock(address, proof, interceptors)] as const,
+  );
   const fleet = makeFleet(new Map(connections.map(([name, { client }]) => [name, client])), { clock, log });
   return {
     fleet,
@@ -53,7 +62,7 @@ function discoveredFleet(
   { pod, scale }: Pick<Config, 'pod' | 'scale'>,
   deps: Deps,
 ): OpenFleet {
-  const { client, clock, log } = deps;
+  const { client, clock, log, interceptors } = deps;
   const names = { namespace: pod?.namespace ?? '', nodeNamespace: namespace, service };
   const certificate = makeClientCertificate({ ...deps, namespace: names.namespace });
   const proof = { material: certificate.material, serverName: serverNameOf(names) };
@@ -61,7 +70,7 @@ function discoveredFleet(
   const discovery = makeDiscovery({
     ...{ client, clock, log, namespace, service, fleet },
     nameBy: scale ? 'pod' : 'node',
-    connect: (address) => connectFlintlock(address, proof),
+    connect: (address) => connectFlintlock(address, proof, interceptors),
     whenReady: certificate.whenThere,
   });
   const none = `no pod of Service ${namespace}/${service} is there: does a node offer what flintlock asks for?`;

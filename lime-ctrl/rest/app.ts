@@ -3,8 +3,10 @@ import { randomUUID } from 'node:crypto';
 import { OpenAPIHono } from '@hono/zod-openapi';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { Access } from '../access/access.ts';
 import type { Engine } from '../engine/engine.ts';
+import { addDiskRoutes } from './disk-routes.ts';
 import { docsPage } from './docs-page.ts';
 import type { App, AppEnv } from './endpoint.ts';
 import { addExecuteRoutes } from './execute-routes.ts';
@@ -18,11 +20,14 @@ import { jsonResponse, problemResponse } from './responses.ts';
 import { loggablePath } from './secret-paths.ts';
 import { addSessionRoutes, type SessionRouteDeps } from './session-routes.ts';
 import { addSnapshotRoutes } from './snapshot-routes.ts';
+import { traceRequests } from './traced-requests.ts';
 
 export interface AppDeps extends MicroVmRouteDeps, InspectDeps, SessionRouteDeps, Pick<PortTargetDeps, 'portUrls'> {
   engine: Engine;
   access: Access;
   log: Logger;
+  /** Undefined: requests are not traced. */
+  tracing?: Tracing | undefined;
   /** Adds the routes of MCP sessions, whose callers have tokens of their own. */
   addGatewayRoutes?: (app: App) => void;
 }
@@ -31,6 +36,7 @@ const goneCodes = new Set(['canceled']);
 
 export function makeApp(deps: AppDeps): App {
   const app = new OpenAPIHono<AppEnv>();
+  if (deps.tracing) app.use(traceRequests(deps.tracing));
   app.use(async (context, next) => {
     const given = context.req.header('x-request-id');
     const requestId = given && /^[\w.-]{1,64}$/.test(given) ? given : randomUUID();
@@ -60,6 +66,7 @@ export function makeApp(deps: AppDeps): App {
   addExecuteRoutes(app, deps);
   addMicroVmRoutes(app, deps);
   addSnapshotRoutes(app, deps);
+  addDiskRoutes(app, deps);
   addPoolRoutes(app, deps);
   addSessionRoutes(app, deps);
   addFileRoutes(app, deps);

@@ -7,6 +7,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import { toProblem } from '@tvm/api/rest/problem.ts';
 import { maxStreamMessageBytes, streamSubprotocol } from '@tvm/api/rest/stream.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import { runInSpan, type Span, type Tracing } from '@tvm/kit/tracing/tracing.ts';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Access } from '../access/access.ts';
 import { questionsOf, rulesOf } from '../access/route-rules.ts';
@@ -20,11 +21,14 @@ import { makePortSockets, tunnelRoute } from './port-sockets.ts';
 import { decoded, type PortTargetDeps } from './port-targets.ts';
 import { problemHeaders } from './responses.ts';
 import { closeSocket, makeSocketSession, type SocketSession } from './socket-session.ts';
+import { beginUpgrade } from './traced-requests.ts';
 
 export interface SocketServerDeps extends ExecSocketDeps, LookupDeps, PortTargetDeps {
   engine: Engine;
   access: Access;
   log: Logger;
+  /** Undefined: streams are not traced. */
+  tracing?: Tracing | undefined;
 }
 
 const goingAwayMs = 1_000;
@@ -45,7 +49,7 @@ export function acceptSockets(server: Server, deps: SocketServerDeps): Disposabl
     socket.on('error', (error) => deps.log.debug({ err: error, requestId }, 'socket'));
     try {
       if (await ports.take({ request, socket, head })) return;
-      const serve = await admit(deps, request);
+      const serve = await admitTraced(deps, request);
       sockets.handleUpgrade(request, socket, head, (opened) => void converse(deps.log, opened, serve, requestId));
     } catch (thrown) {
       refuse(socket, TvmError.from(thrown), requestId);
@@ -60,8 +64,21 @@ export function acceptSockets(server: Server, deps: SocketServerDeps): Disposabl
   };
 }
 
+/** The span of a stream lasts as long as the stream. */
+async function admitTraced(deps: SocketServerDeps, request: IncomingMessage): Promise<Serve> {
+  if (!deps.tracing) return await admit(deps, request);
+  const span = beginUpgrade(deps.tracing, request);
+  try {
+    const serve = await span.in(() => admit(deps, request, span));
+    return (session) => runInSpan(span, () => serve(session));
+  } catch (error) {
+    span.end(error);
+    throw error;
+  }
+}
+
 /** What to serve. Throws when the caller may not have it. */
-async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<Serve> {
+async function admit(deps: SocketServerDeps, request: IncomingMessage, span?: Span): Promise<Serve> {
   refuseForeignOrigin(request);
   const caller = await deps.access.authenticate(request.headers.authorization);
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim());
@@ -70,6 +87,7 @@ async function admit(deps: SocketServerDeps, request: IncomingMessage): Promise<
   }
   const url = new URL(request.url ?? '/', 'http://localhost');
   const { route, name } = routeOf(url.pathname);
+  span?.rename(`CONNECT ${route}`);
   const namespace = namespaceOf(check(namespaceQuery, Object.fromEntries(url.searchParams), 'query'), {});
   await deps.access.authorize(caller, questionsOf(rulesOf(`CONNECT ${route}`), { namespace, name }));
   if (route === '/v1/execute') return (session) => serveExecuteSocket(deps.engine, session, namespace);

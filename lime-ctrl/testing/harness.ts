@@ -9,6 +9,7 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import { makeEventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import { type MemoryKube, makeMemoryKube } from '@tvm/kit/kube/memory-client.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
+import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { Access } from '../access/access.ts';
 import { makeTokenFileAccess } from '../access/token-file.ts';
 import { runControllers } from '../controllers.ts';
@@ -16,6 +17,8 @@ import { makeAdmission } from '../engine/admission.ts';
 import { type Engine, makeEngine } from '../engine/engine.ts';
 import { makePool, type Pool } from '../engine/pool.ts';
 import type { Shape } from '../engine/shape.ts';
+import { traceEngine, tracePool } from '../engine/traced-engine.ts';
+import type { FlintlockClient } from '../flintlock/client.ts';
 import { type Fleet, makeFleet } from '../flintlock/fleet.ts';
 import { type Gateway, type GatewayHandlers, type GatewaySettings, makeGateway } from '../mcp/gateway.ts';
 import type { HandlersDeps } from '../mcp/handlers.ts';
@@ -52,6 +55,9 @@ export async function startHarness(
     maxExecutions?: number;
     maxQueued?: number;
     flintlock?: FakeFlintlock;
+    /** Of another flintlock, instead. */
+    client?: FlintlockClient;
+    tracing?: Tracing;
     kube?: MemoryKube;
     /** This replica among others; none: the only one. */
     replicas?: Replicas;
@@ -77,7 +83,7 @@ export async function startHarness(
   const kube = options.kube ?? makeMemoryKube();
   const replicas = options.replicas ?? soleReplica('test');
   const flintlock = options.flintlock ?? makeFakeFlintlock();
-  const fleet = makeFleet(new Map([['node-a', flintlock.client]]), { clock, log });
+  const fleet = makeFleet(new Map([['node-a', options.client ?? flintlock.client]]), { clock, log });
   const reflectors = makeReflectors({ client: kube, clock, log });
   const limits = { quotas: () => [], fallback: options.quota ?? {} };
   const quota = makeQuota({ microVms: reflectors.microVms, pools: reflectors.pools.list, ...limits, clock });
@@ -85,7 +91,10 @@ export async function startHarness(
   const activity = makeActivity({ fleet, clock });
   const running = options.maxExecutions ?? 8;
   const admission = makeAdmission({ running, runningPerNamespace: running, queued: options.maxQueued ?? 8 });
-  const engine = makeEngine({ fleet, pool, admission, quota, clock, bootDeadlineMs: 5_000 });
+  const { tracing } = options;
+  const enginePool = tracing ? tracePool(pool, tracing) : pool;
+  const bareEngine = makeEngine({ fleet, pool: enginePool, admission, quota, clock, bootDeadlineMs: 5_000 });
+  const engine = tracing ? traceEngine(bareEngine, tracing) : bareEngine;
   const handlers = makeEchoHandlers();
   const gateway = makeGateway({
     client: kube,
@@ -131,6 +140,7 @@ export async function startHarness(
   const rest = await serveRest(
     {
       ...parts,
+      tracing,
       clock,
       log,
       version: 'test',
