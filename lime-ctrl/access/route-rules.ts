@@ -58,6 +58,8 @@ export const routeRules: Readonly<Record<string, readonly Rule[]>> = {
   'DELETE /v1/microvms/{name}/files': [microVm('delete', 'files')],
   'POST /v1/microvms/{name}/snapshot': [microVm('get'), createSnapshot],
   'POST /v1/microvms/{name}/fork': [microVm('get'), createSnapshot, createMicroVm],
+  'GET /v1/disks': [{ verb: 'list', resource: 'microvms', subresource: 'disks' }],
+  'DELETE /v1/disks/{name}/{disk}': [microVm('delete', 'disks')],
   'GET /v1/snapshots': [{ verb: 'list', resource: 'microvmsnapshots' }],
   'GET /v1/snapshots/{name}': [{ verb: 'get', resource: 'microvmsnapshots', named: true }],
   'DELETE /v1/snapshots/{name}': [{ verb: 'delete', resource: 'microvmsnapshots', named: true }],

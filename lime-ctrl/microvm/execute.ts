@@ -5,6 +5,7 @@ import type { Machine } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type MicroVm, type MicroVmStatus, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
+import { disksFor, hasRetainedDisks } from './disks.ts';
 import type { SecretInputs } from './secret-inputs.ts';
 import { type Action, ownerLabel } from './world.ts';
 
@@ -55,7 +56,7 @@ export async function executeAction(
       return told(action.node, fleet.client(action.node).createMachine(request, options));
     }
     case 'startMachine': {
-      const request = { ...change, env: envOf(vm, secretEnv), registryCredentials };
+      const request = { ...change, env: envOf(vm, secretEnv), registryCredentials, disks: disksFor(vm) };
       return told(action.node, fleet.client(action.node).startMachine(request, options));
     }
     case 'pauseMachine':
@@ -68,6 +69,8 @@ export async function executeAction(
     }
     case 'destroyMachine':
       await destroyMachine(fleet, action);
+      // A MicroVM of the same name that is made at once must find them.
+      if (hasRetainedDisks(vm)) await fleet.refresh();
       return vm;
   }
 }
@@ -98,7 +101,8 @@ async function ignoreNotFound(call: Promise<void>): Promise<void> {
   }
 }
 
-function machineSpec({ spec, metadata }: MicroVm, snapshot: string) {
+function machineSpec(vm: MicroVm, snapshot: string) {
+  const { spec, metadata } = vm;
   return {
     image: spec.image,
     cpus: spec.cpu,
@@ -108,6 +112,7 @@ function machineSpec({ spec, metadata }: MicroVm, snapshot: string) {
     args: spec.command?.length ? [] : (spec.args ?? []),
     hostname: metadata.name,
     snapshot,
+    disks: disksFor(vm),
   };
 }
 

@@ -3,8 +3,10 @@
 //
 //   node is about to end ──▶ machine stopped and destroyed (NodeDrained) ──▶ placed anew
 //   node has ended ──▶ machine lost (NodeGone) ──▶ placed anew
+//   with disks: stopped, and waits for the node that has them
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { ObservedNode } from '../placement/place.ts';
+import { hasDisks } from './disks.ts';
 import type { Action, ObservedMachine } from './world.ts';
 
 export interface Move {
@@ -25,6 +27,7 @@ export function moveFrom(host: string | undefined, nodes: readonly ObservedNode[
 export function evictionOf(vm: MicroVm, machine: ObservedMachine): Action[] | undefined {
   const { node, uid, state } = machine;
   if (state === 'Destroying' || hasFinished(vm, machine)) return undefined;
+  if (hasDisks(vm)) return state === 'Stopped' || state === 'Failed' ? undefined : [{ type: 'stopMachine', node }];
   const destroy: Action = { type: 'destroyMachine', node, uid };
   return state === 'Running' ? [{ type: 'stopMachine', node }, destroy] : [destroy];
 }

@@ -11,8 +11,9 @@
 //   any ──deleted──▶ Terminating ──machine destroyed, or its node gone for good──▶ (no object)
 import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { backoffMs } from '@tvm/kit/backoff.ts';
-import { place } from '../placement/place.ts';
+import { type ObservedNode, place } from '../placement/place.ts';
 import { quotaExceeded } from '../quota/quota.ts';
+import { diskPlaces, hasDisks } from './disks.ts';
 import { eventsBetween } from './events.ts';
 import { idleLeftMs } from './idleness.ts';
 import { evictionOf, hadFinished, type Move, moveFrom } from './moving.ts';
@@ -112,7 +113,12 @@ function bringUp(vm: MicroVm, { nodes, missingSecrets, from }: Observed): Step {
     const { reason, message } = from;
     return { actions: [], situation: { type: 'unplaced', reason, message }, requeueAfterMs: placementPollMs };
   }
-  const usable = from.type === 'snapshot' ? nodes.filter(({ name }) => from.hosts.includes(name)) : nodes;
+  const places = diskPlaces(vm, nodes);
+  if (!places.nodes) {
+    const situation: Situation = { type: 'unplaced', reason: 'DisksAway', message: places.message };
+    return { actions: [], situation, requeueAfterMs: placementPollMs };
+  }
+  const usable = usableNodes(vm, from, places.nodes);
   const placement = place(vm.spec, usable, host);
   if (placement.node === undefined) {
     const { reason, message } = usable.length === 0 && from.type === 'snapshot' ? filesAway(from.hosts) : placement;
@@ -123,6 +129,12 @@ function bringUp(vm: MicroVm, { nodes, missingSecrets, from }: Observed): Step {
   const lost = lossOf(vm, move);
   const create: Action = { type: 'createMachine', node, snapshot: from.type === 'snapshot' ? from.nameOnNode : '' };
   return { actions: [...assign, create], situation: { type: 'making', node, lost } };
+}
+
+/** Of a machine with disks only the first start continues a snapshot. */
+function usableNodes(vm: MicroVm, from: Observed['from'], nodes: readonly ObservedNode[]): readonly ObservedNode[] {
+  const isFirst = !hasDisks(vm) || vm.status?.startedAt === undefined;
+  return from.type === 'snapshot' && isFirst ? nodes.filter(({ name }) => from.hosts.includes(name)) : nodes;
 }
 
 function filesAway(hosts: string[]): { reason: string; message: string } {
@@ -143,7 +155,12 @@ function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): St
   const { node } = machine;
   const move = moveFrom(node, observed.nodes);
   const eviction = move && evictionOf(vm, machine);
-  if (move && eviction) return { actions: eviction, situation: { type: 'moving', move } };
+  if (move && eviction) {
+    return { actions: eviction, situation: hasDisks(vm) ? { type: 'machine' } : { type: 'moving', move } };
+  }
+  if (move && hasDisks(vm) && isDown(machine)) {
+    return { actions: [], situation: { type: 'machine' }, requeueAfterMs: placementPollMs };
+  }
   const steady: Step = { actions: [], situation: { type: 'machine' } };
   const wanted = vm.spec.desiredState ?? 'Running';
   switch (machine.state) {
@@ -162,6 +179,10 @@ function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): St
     default:
       return wanted === 'Stopped' ? { ...steady, situation: { type: 'stopped' } } : startAgain(vm, machine, observed);
   }
+}
+
+function isDown({ state }: ObservedMachine): boolean {
+  return state === 'Stopped' || state === 'Failed';
 }
 
 /** A machine that should run, and runs or is paused: it may rest while nobody uses it. */

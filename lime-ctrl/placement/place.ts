@@ -20,6 +20,8 @@ export interface ObservedNode {
   images: string[];
   /** What it can start without a boot. */
   templates: Required<Demand>[];
+  /** Keys of disks that outlive their machines. */
+  retainedDisks?: string[];
 }
 
 export interface Demand {

@@ -40,13 +40,17 @@ export async function forkMicroVm(
 
 /** Its command goes on in the memory that the child continues: it must not be started again. */
 function childOf({ metadata, spec }: MicroVm, named: MicroVm['metadata'], snapshot: string): MicroVm {
-  const { command, args, ...copied } = spec;
+  const { command, args, persistentStorage, ...copied } = spec;
+  // Copies for the time of the fork: nobody asked for them to stay.
+  const disks = persistentStorage && {
+    persistentStorage: persistentStorage.map((disk) => ({ ...disk, retain: false })),
+  };
   const labels = metadata.labels && { labels: metadata.labels };
   return {
     apiVersion,
     kind: 'MicroVM',
     metadata: { ...named, ...labels },
-    spec: { ...copied, desiredState: 'Running', snapshot },
+    spec: { ...copied, ...disks, desiredState: 'Running', snapshot },
   };
 }
 

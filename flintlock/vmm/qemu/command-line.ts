@@ -1,5 +1,5 @@
 // The arguments of QEMU for one VM: a pure function. Invariant: source and destination of a snapshot get the same devices.
-import type { Accelerator, VmSpec } from '../driver.ts';
+import type { Accelerator, VmDisk, VmSpec } from '../driver.ts';
 import { vmNamePrefix } from '../process.ts';
 import { files } from './files.ts';
 
@@ -38,7 +38,18 @@ export function qemuArguments(input: CommandLineInput): string[] {
     ...['-device', 'virtserialport,chardev=agent,name=tvm.agent'],
     ...['-blockdev', `raw,node-name=root,read-only=on,file.driver=file,file.filename=${escaped(spec.rootDiskPath)}`],
     ...['-device', 'virtio-blk-device,drive=root'],
+    ...(spec.disks ?? []).flatMap(diskArguments),
     ...(input.boots ? bootArguments(input) : ['-incoming', 'defer']),
+  ];
+}
+
+/** QEMU locks the image for as long as it runs; when the host's disk is full the guest gets an error, and does not halt. */
+function diskArguments({ name, path }: VmDisk): string[] {
+  const image = `raw,node-name=disk-${name},discard=unmap,file.driver=file,file.locking=on`;
+  const onErrors = 'werror=report,rerror=report';
+  return [
+    ...['-blockdev', `${image},file.filename=${escaped(path)}`],
+    ...['-device', `virtio-blk-device,drive=disk-${name},serial=${name},${onErrors}`],
   ];
 }
 
@@ -59,6 +70,7 @@ function kernelCommandLine({ spec, accelerator, tscKhz }: CommandLineInput): str
     ...(accelerator === 'kvm' ? [] : emulated),
     ...['tvm.root=/dev/vda', 'tvm.rootfs=squashfs', 'tvm.channel=virtio-serial'],
     ...['tvm.overlay_percent=50', 'tvm.pids=1024'],
+    ...(spec.disks && spec.disks.length > 0 ? ['tvm.disks=1'] : []),
     ...spec.boot.kernelArgs,
   ].join(' ');
 }

@@ -21,6 +21,8 @@ export const snapshotFacts = z.strictObject({
   cpus: z.int(),
   memoryMiB: z.int(),
   needsAcpi: z.boolean(),
+  /** Names and sizes in their order. */
+  disks: z.string().default(''),
   /** Memory is a file beside the state, or (of a VM that was restored, until it is separated) in it. */
   memory: z.enum(['file', 'state']),
 });
@@ -70,12 +72,13 @@ export async function checkSnapshot(folder: string, machine: Omit<SnapshotFacts,
 }
 
 export function factsOf(
-  spec: Pick<VmSpec, 'cpus' | 'memoryMiB' | 'boot'>,
+  spec: Pick<VmSpec, 'cpus' | 'memoryMiB' | 'boot' | 'disks'>,
   accelerator: Accelerator,
   qemuVersion: string,
 ) {
-  const { cpus, memoryMiB, boot } = spec;
-  return { qemuVersion, accelerator, cpus, memoryMiB, needsAcpi: boot.needsAcpi };
+  const { cpus, memoryMiB, boot, disks = [] } = spec;
+  const named = disks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`).join();
+  return { qemuVersion, accelerator, cpus, memoryMiB, needsAcpi: boot.needsAcpi, disks: named };
 }
 
 async function leaveMemoryOut(qmp: Qmp, state: boolean): Promise<void> {

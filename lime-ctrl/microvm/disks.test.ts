@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MicroVm, MicroVmStatus } from '@tvm/api/kinds/microvm.ts';
+import type { ObservedNode } from '../placement/place.ts';
+import { diskPlaces, disksFor } from './disks.ts';
+import { evictionOf } from './moving.ts';
+
+const disk = { name: 'data', sizeMB: 64, mountPath: '/data', retain: true };
+
+function microVm(persistentStorage: MicroVm['spec']['persistentStorage'], status: MicroVmStatus = {}): MicroVm {
+  return {
+    apiVersion: 'vvm.tvm.github.com/v1alpha1',
+    kind: 'MicroVM',
+    metadata: { name: 'box', namespace: 'team', uid: 'u' },
+    spec: { image: 'tvm/python', cpu: 1, memory: 256, desiredState: 'Running', persistentStorage },
+    status,
+  };
+}
+
+function node(name: string, more: Partial<ObservedNode> = {}): ObservedNode {
+  return {
+    ...{ name, reachable: true, sinceMs: 0, cordoned: false, draining: false, cpus: 4, memoryMiB: 1024 },
+    ...{ memoryFreeMiB: 1024, machines: 0, machinesAlike: 0, machineLimit: 10, images: [], templates: [], ...more },
+  };
+}
+
+const names = (vm: MicroVm, nodes: ObservedNode[]) => diskPlaces(vm, nodes).nodes?.map(({ name }) => name);
+
+test('a retained disk has a key of its namespace, MicroVM and name; another goes with its machine', () => {
+  const other = { ...disk, name: 'work', mountPath: '/work', retain: false };
+  assert.deepEqual(
+    disksFor(microVm([disk, other])).map(({ retainedAs }) => retainedAs),
+    ['team/box/data', ''],
+  );
+});
+
+test('a machine with disks stays where it ran, and waits for that node', () => {
+  const nodes = [node('one'), node('two')];
+  const ran = { host: 'two', startedAt: '2026-01-01T00:00:00Z' };
+  assert.deepEqual(names(microVm([disk]), nodes), ['one', 'two']);
+  assert.deepEqual(names(microVm([disk], { host: 'two' }), nodes), ['one', 'two']);
+  assert.deepEqual(names(microVm([disk], ran), nodes), ['two']);
+  assert.equal(names(microVm([disk], ran), [node('one')]), undefined);
+  assert.equal(names(microVm([disk], ran), [node('one'), node('two', { draining: true })]), undefined);
+  assert.deepEqual(names(microVm(undefined, ran), [node('one')]), ['one']);
+});
+
+test('a new MicroVM goes where a disk was retained for its name', () => {
+  const holder = node('two', { retainedDisks: ['team/box/data', 'team/other/data'] });
+  assert.deepEqual(names(microVm([disk]), [node('one'), holder]), ['two']);
+  assert.deepEqual(names(microVm([{ ...disk, retain: false }]), [node('one'), holder]), ['one', 'two']);
+  assert.equal(names(microVm([disk]), [node('one', { retainedDisks: ['team/box/data'] }), holder]), undefined);
+});
+
+test('a machine with disks is stopped on a node that ends, not destroyed', () => {
+  const machine = { uid: 'u', node: 'one', state: 'Running', reason: '' } as Parameters<typeof evictionOf>[1];
+  assert.deepEqual(evictionOf(microVm([disk]), machine), [{ type: 'stopMachine', node: 'one' }]);
+  assert.equal(evictionOf(microVm([disk]), { ...machine, state: 'Failed' }), undefined);
+  assert.equal(evictionOf(microVm(undefined), machine)?.at(-1)?.type, 'destroyMachine');
+});

@@ -1,0 +1,50 @@
+// The disks of a MicroVM, as its node knows them, and where a machine with disks may be: pure. Invariant: a machine is never
+// made on another node than the one that has what was written on its disks.
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { ObservedNode } from '../placement/place.ts';
+
+/** The nodes that may have its machine, or why none may. */
+export type DiskPlaces = { nodes: readonly ObservedNode[] } | { nodes: undefined; message: string };
+
+export function hasDisks({ spec }: MicroVm): boolean {
+  return (spec.persistentStorage ?? []).length > 0;
+}
+
+export function hasRetainedDisks({ spec }: MicroVm): boolean {
+  return (spec.persistentStorage ?? []).some(({ retain }) => retain);
+}
+
+/** As flintlock is asked for them. */
+export function disksFor({ metadata, spec }: MicroVm) {
+  return (spec.persistentStorage ?? []).map(({ name, sizeMB, mountPath, retain }) => ({
+    name,
+    sizeMib: sizeMB,
+    mountPath,
+    retainedAs: retain ? retainedKey(metadata.namespace ?? '', metadata.name, name) : '',
+  }));
+}
+
+/** What a retained disk is called on its node. */
+export function retainedKey(namespace: string, microVm: string, disk: string): string {
+  return `${namespace}/${microVm}/${disk}`;
+}
+
+/** Once it has run, its disks are where it ran; before, retained ones of the same name may be somewhere. */
+export function diskPlaces(vm: MicroVm, nodes: readonly ObservedNode[]): DiskPlaces {
+  if (!hasDisks(vm)) return { nodes };
+  const { host, startedAt } = vm.status ?? {};
+  if (host !== undefined && startedAt !== undefined) {
+    const home = nodes.filter(({ name, draining }) => name === host && !draining);
+    if (home.length > 0) return { nodes: home };
+    return {
+      nodes: undefined,
+      message: `its disks are on ${host}, which is not there: it starts again when that is back`,
+    };
+  }
+  const keys = disksFor(vm).map(({ retainedAs }) => retainedAs);
+  const kept = (node: ObservedNode) => node.retainedDisks?.some((key) => keys.includes(key)) ?? false;
+  const holders = nodes.filter(kept);
+  if (holders.length <= 1) return { nodes: holders.length === 1 ? holders : nodes };
+  const names = holders.map(({ name }) => name).join(', ');
+  return { nodes: undefined, message: `disks that were retained for it are on several nodes: ${names}` };
+}
