@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import { vmmOfBoot } from './host-facts.ts';
+import { echoOf, startPortServers } from './ports.ts';
 import { type Service, startService } from './service.ts';
 import { until } from './until.ts';
 
@@ -114,6 +115,59 @@ test('cp refuses what would leave the target, and says what is not there', async
   const absent = await service.vvm(['cp', 'demo:/root/absent', folder]);
   assert.equal(absent.code, 1);
   assert.match(absent.stderr, /\/root\/absent/);
+});
+
+test('a port of the machine, over REST, by a URL and forwarded here: files, WebSockets, many at once, bytes exact', async () => {
+  const large = randomBytes(20_000_000);
+  await startPortServers(service, 'demo', large);
+  const port = (number: number, path = '/') => `/v1/microvms/demo/ports/${number}${path}`;
+  const got = await (await service.rest(port(8000, '/large'))).arrayBuffer();
+  assert.ok(large.equals(Buffer.from(got)));
+  const bearer = { authorization: `Bearer ${service.token()}` };
+  assert.equal(await echoOf(`${service.state().url}${port(8001)}`, 'hello', bearer), 'hello');
+
+  const url = (await service.ok(['port', 'demo', '8000', '--url', '--ttl', '5m'])).trim();
+  const listings = Array.from({ length: 50 }, async () => (await fetch(url)).text());
+  assert.ok((await Promise.all(listings)).every((text) => text.includes('href="large"')));
+  const moved = await fetch(`${url}dir`);
+  assert.deepEqual([moved.status, moved.url], [200, `${url}dir/`]);
+  const sockets = (await service.ok(['port', 'demo', '8001', '--url'])).trim();
+  assert.equal(await echoOf(sockets, 'by URL'), 'by URL');
+  assert.equal((await fetch(url.replace(/.{3}\/$/, 'xyz/'))).status, 404);
+  assert.equal((await service.rest(port(8000), { token: undefined })).status, 401);
+
+  await using forward = service.start(['port', 'demo', '8000', '--listen', '0', '--json']);
+  await until('it listens', () => forward.stdout().includes('\n'));
+  const { listen } = JSON.parse(forward.stdout());
+  const pages = await Promise.all([1, 2, 3].map(async () => (await fetch(`http://${listen}/`)).text()));
+  assert.ok(pages.every((text) => text.includes('href="large"')));
+  forward.child.kill('SIGINT');
+  assert.equal((await forward.finished).code, 0);
+
+  const { stdout } = await service.program('grep', ['-rlF', new URL(url).pathname, service.home]).finished;
+  assert.equal(stdout, '', 'a URL of a port is in no log');
+});
+
+test('a port where nothing listens, a server without an end, and one whose reader is slow', async () => {
+  const port = (number: number) => service.rest(`/v1/microvms/demo/ports/${number}/`);
+  const closed = await port(9);
+  assert.equal(closed.status, 412);
+  assert.match(await closed.text(), /nothing listens on port 9 .*127\.0\.0\.1 or 0\.0\.0\.0/);
+  const headers = await port(8002);
+  assert.deepEqual([headers.status, /BadGuestAnswer/.test(await headers.text())], [503, true]);
+  const endless = await port(8003);
+  const sent = async () => Number(await inDemo('cat', '/root/sent'));
+  let before = -1;
+  await until('the server waits for its reader', async () => {
+    const now = await sent();
+    const waits = now === before;
+    before = now;
+    return waits;
+  });
+  assert.ok(before < 16 * 1024 * 1024, `${before}`);
+  await endless.body?.cancel();
+  const stopped = "import socket; s = socket.create_connection(('127.0.0.1', 8000)); print('ok')";
+  assert.equal(await inDemo('python3', '-c', stopped), 'ok\n');
 });
 
 test('pause halts a machine with its memory, resume goes on', async () => {
