@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { errorCodes } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import { diskSpec } from '../disks/disk.ts';
+import { networkPolicy } from '../network/policy.ts';
 
 export const machineStates = ['creating', 'running', 'paused', 'stopped', 'failed', 'destroying'] as const;
 export type MachineState = (typeof machineStates)[number];
@@ -26,6 +27,8 @@ const machineSpec = z.strictObject({
   template: z.boolean(),
   /** Absent: none. */
   disks: z.array(diskSpec).optional(),
+  /** What its network interface reaches; absent: it has none. */
+  network: networkPolicy.optional(),
 });
 export type MachineSpec = z.infer<typeof machineSpec>;
 
@@ -53,6 +56,8 @@ export const machineRecord = z.strictObject({
   restored: z.boolean(),
   /** Paused, with its memory on disk and no VMM. */
   suspended: z.boolean().default(false),
+  /** That its packets have on this node; empty: none. */
+  address: z.string().default(''),
   /** Of its newest snapshot; 0: none was begun. */
   snapshotGeneration: z.int().default(0),
   lastActiveAtMs: z.int(),
@@ -114,4 +119,5 @@ export const newRun = {
   exitCode: null,
   restored: false,
   suspended: false,
+  address: '',
 } as const;

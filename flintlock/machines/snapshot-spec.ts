@@ -2,6 +2,7 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import type { DiskSpec } from '../disks/disk.ts';
 import { sized } from '../disks/plan.ts';
+import { sealedOff } from '../network/policy.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import type { MachineSpec } from './record.ts';
 
@@ -12,6 +13,10 @@ export async function completeSpec(spec: MachineSpec, snapshots: SnapshotStore):
   if (!manifest) throw new TvmError('not_found', `snapshot ${spec.snapshot} is not on this node`);
   const whole = mergeSnapshot(spec, manifest.spec);
   checkSameDisks(spec.disks, manifest.spec.disks ?? [], spec.snapshot);
+  if (spec.network && !manifest.spec.network) {
+    const message = `snapshot ${spec.snapshot} is of a machine without a network interface`;
+    throw new TvmError('invalid_argument', message, { hint: 'Leave network out, or start without a snapshot.' });
+  }
   const { image, cpus, memoryMiB } = manifest.spec;
   if (whole.image === image && whole.cpus === cpus && whole.memoryMiB === memoryMiB) return whole;
   const has = `${image} with ${cpus} cpus and ${memoryMiB} MiB`;
@@ -27,6 +32,8 @@ export function mergeSnapshot(spec: MachineSpec, from: MachineSpec): MachineSpec
     image: spec.image || from.image,
     cpus: spec.cpus || from.cpus,
     memoryMiB: spec.memoryMiB || from.memoryMiB,
+    // The interface is there; what it reaches is never handed on.
+    ...(from.network && { network: spec.network ?? sealedOff }),
     ...(from.disks && { disks: spec.disks ? sized(spec.disks, from.disks) : from.disks.map(ownDisk) }),
   };
 }

@@ -7,11 +7,13 @@ import {
   type MachineSpec as MachineSpecMessage,
   MachineSpecSchema,
   MachineState,
+  type NetworkPolicy as NetworkPolicyMessage,
   type Snapshot,
   SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { DiskSpec } from '../disks/disk.ts';
 import type { MachineRecord, MachineSpec } from '../machines/record.ts';
+import type { NetworkPolicy } from '../network/policy.ts';
 import type { SnapshotManifest } from '../snapshots/snapshot-store.ts';
 
 const stateOf: Record<MachineRecord['state'], MachineState> = {
@@ -25,9 +27,10 @@ const stateOf: Record<MachineRecord['state'], MachineState> = {
 
 export function machineMessage(record: MachineRecord): Machine {
   const { uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, exitCode } = record;
-  const { used, restored, openCalls, suspended } = record;
+  const { used, restored, openCalls, suspended, address } = record;
   return create(MachineSchema, {
     ...{ uid, labels, reason, message, errorCode, bootMs, bootId, imageDigest, used, restored, openCalls, suspended },
+    address,
     generation: BigInt(record.generation),
     spec: specMessage(record.spec),
     state: stateOf[record.state],
@@ -44,16 +47,32 @@ export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
     message ?? create(MachineSpecSchema);
   const rest = { command, args, hostname, snapshot, interpreter, standby, template: false };
   const disks = message && message.disks.length > 0 ? { disks: message.disks.map(diskOf) } : {};
-  return { image, cpus, memoryMiB: memoryMib, ...rest, ...disks };
+  const network = message?.network ? { network: networkOf(message.network) } : {};
+  return { image, cpus, memoryMiB: memoryMib, ...rest, ...disks, ...network };
 }
 
 export function diskOf({ name, sizeMib, mountPath, retainedAs }: Disk): DiskSpec {
   return { name, sizeMiB: sizeMib, mountPath, retainedAs };
 }
 
-function specMessage({ memoryMiB, template: _, disks = [], ...rest }: MachineSpec): MachineSpecMessage {
+/** What is no policy is found by its check. */
+function networkOf({ egress, allow }: NetworkPolicyMessage): NetworkPolicy {
+  const rules = allow.map(({ cidr, domain, ports }) => ({ ...(cidr && { cidr }), ...(domain && { domain }), ports }));
+  return { egress: egress as NetworkPolicy['egress'], allow: rules };
+}
+
+function policyMessage({ egress, allow }: NetworkPolicy) {
+  return { egress, allow: allow.map(({ cidr = '', domain = '', ports }) => ({ cidr, domain, ports })) };
+}
+
+function specMessage({ memoryMiB, template: _, disks = [], network, ...rest }: MachineSpec): MachineSpecMessage {
   const attached = disks.map(({ sizeMiB, ...disk }) => ({ ...disk, sizeMib: sizeMiB }));
-  return create(MachineSpecSchema, { ...rest, memoryMib: memoryMiB, disks: attached });
+  return create(MachineSpecSchema, {
+    ...rest,
+    memoryMib: memoryMiB,
+    disks: attached,
+    ...(network && { network: policyMessage(network) }),
+  });
 }
 
 export function snapshotMessage(manifest: SnapshotManifest): Snapshot {
