@@ -29,7 +29,7 @@ test('help texts are those of golden/help.txt', async () => {
   // To accept a change: node --test cli/help.test.ts prints the new text; put it into the file.
   assert.equal(whole, readFileSync(golden, 'utf8'));
   for (const text of texts.slice(1)) {
-    if (!/^Usage: vvm (image|snapshot|session|pool) \[/.test(text)) assert.match(text, /Examples:/, text);
+    if (!/^Usage: vvm (disk|image|snapshot|session|pool) \[/.test(text)) assert.match(text, /Examples:/, text);
   }
 });
 

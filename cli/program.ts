@@ -25,6 +25,7 @@ const commands: Record<string, () => Promise<Define>> = {
   port: async () => (await import('./commands/port.ts')).definePort,
   logs: async () => (await import('./commands/logs.ts')).defineLogs,
   snapshot: async () => (await import('./commands/snapshot.ts')).defineSnapshot,
+  disk: async () => (await import('./commands/disk.ts')).defineDisk,
   session: async () => (await import('./commands/session.ts')).defineSession,
   pool: async () => (await import('./commands/pool.ts')).definePool,
   image: async () => (await import('./commands/image.ts')).defineImage,

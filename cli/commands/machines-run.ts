@@ -8,6 +8,7 @@ import { usageError } from '../exit-codes.ts';
 import { parseOutputFormat } from '../output/table.ts';
 import * as machines from './machine-client.ts';
 import { machineTable } from './machine-table.ts';
+import { parseDisk } from './parse-disk.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
 const idleActions = ['Pause', 'Stop', 'Delete'] as const;
@@ -25,6 +26,7 @@ export interface CreateOptions extends WaitOptions {
   env?: string[];
   pullSecret?: string[];
   label?: string[];
+  disk?: string[];
   mcp?: boolean;
   ttl?: string;
   idleTimeout?: string;
@@ -63,6 +65,7 @@ function createRequest(name: string | undefined, command: string[], options: Cre
       cpu: parseCount(options.cpu, 'cpus'),
       memory: parseMegabytes(options.memory),
       ...(options.mcp && { mcpMode: true }),
+      ...(options.disk && { persistentStorage: options.disk.map(parseDisk) }),
       ...(command.length > 0 && { command }),
       ...(env.length > 0 && { env: env.map(([key, value]) => ({ name: key, value })) }),
       ...(options.pullSecret && { imagePullSecrets: options.pullSecret.map((secret) => ({ name: secret })) }),

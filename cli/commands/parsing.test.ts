@@ -8,6 +8,7 @@ import { age, parseOutputFormat, table } from '../output/table.ts';
 import { machinePath } from './copy-run.ts';
 import { codeSource, languageOf } from './execute-request.ts';
 import { findKubectl } from './kubectl-run.ts';
+import { parseDisk } from './parse-disk.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
 const usage = { reason: 'Usage' };
@@ -81,4 +82,14 @@ test('settings that contradict each other, and a missing kubectl, say what to do
   assert.throws(() => readConfig({ TVM_SERVER: 'http://x' }), { code: 'invalid_argument' });
   assert.throws(() => readConfig({ TVM_SERVER: 'x', TVM_TOKEN: 'y' }), /TVM_SERVER is "x"/);
   assert.throws(() => findKubectl({ cache: '/nowhere', environment: { PATH: '' } }), { code: 'not_found' });
+});
+
+test('disks', () => {
+  const data = { name: 'data', sizeMB: 1024, mountPath: '/data', retain: false };
+  assert.deepEqual(parseDisk('name=data,size=1G,mount=/data'), data);
+  assert.deepEqual(parseDisk('mount=/data, size=1024, name=data, retain'), { ...data, retain: true });
+  assert.deepEqual(parseDisk('name=data,size=1G,mount=/data,retain=false'), data);
+  for (const bad of ['', 'data', 'name=data,size=1G', 'name=data,size=big,mount=/data', 'name=a,size=1,mount=/a,rw']) {
+    assert.throws(() => parseDisk(bad), usage, bad);
+  }
 });
