@@ -1,11 +1,18 @@
 // The suite of all drivers against a real Firecracker. Needs KVM: test/firecracker/ brings a machine that has it.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../../config.ts';
+import { connect } from '../../guest/connect.ts';
+import { ping, shutDown } from '../../guest/machine.ts';
+import { runProcess } from '../../guest/processes.ts';
 import { describeDriver } from '../conformance.ts';
+import type { Driver, Vm } from '../driver.ts';
 import { makeFirecrackerDriver } from './driver.ts';
 import { findJail } from './find-jail.ts';
 import { firecrackerVersion } from './host.ts';
@@ -25,12 +32,17 @@ async function spec() {
 const sent: ApiRequest[] = [];
 const onRequest = (request: ApiRequest) => void sent.push(request);
 
-async function driverIn(stateFolder: string, confinement: 'require' | 'off', diffSnapshots: boolean) {
+async function driverIn(
+  stateFolder: string,
+  confinement: 'require' | 'off',
+  diffSnapshots: boolean,
+  hugePages = false,
+) {
   const { firecracker, jailer } = config;
   const version = await firecrackerVersion(firecracker);
   const settings = { ...config.confinement, mode: confinement };
   const found = await findJail({ jailer, firecracker, version, confinement: settings, stateFolder });
-  const memory = { trackDirtyPages: diffSnapshots, hugePages: false };
+  const memory = { trackDirtyPages: diffSnapshots, hugePages };
   return makeFirecrackerDriver({
     ...found,
     program,
@@ -53,6 +65,124 @@ describeDriver('firecracker in a jail, with snapshots of what changed', (stateFo
   spec,
   bootTimeoutMs: 120_000,
 }));
+
+describe('a jailed Firecracker', () => {
+  let root: string;
+  let driver: Driver;
+  const vmNamed = (id: string): Vm => ({ id, folder: join(root, 'machines', id) });
+  const deadline = () => AbortSignal.timeout(120_000);
+  const reach = async (vm: Vm) => connect(await driver.dial(vm, deadline()), { timeoutMs: 120_000 });
+  before(async () => {
+    root = await mkdtemp(join(tmpdir(), 'tvm-jailed-'));
+    driver = await driverIn(root, 'require', false);
+  });
+  after(async () => {
+    await driver.sweep(join(root, 'machines'), new Set());
+    await rm(root, { recursive: true, force: true });
+  });
+
+  test('has a user, namespaces and a root of its own, and no rights', async () => {
+    const vm = vmNamed('confined');
+    await driver.start(vm, await spec());
+    const status = await driver.inspect(vm);
+    assert.ok(status.state === 'running');
+    const said = await readFile(`/proc/${status.pid}/status`, 'utf8');
+    const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(said)?.[1]?.split('\t') ?? [];
+    const uid = `${(await stat(join(vm.folder, 'vmm'))).gid}`;
+    assert.ok(Number(uid) >= config.confinement.users.first);
+    assert.deepEqual([field('Uid'), field('Gid')], [Array(4).fill(uid), Array(4).fill(uid)]);
+    assert.deepEqual([field('CapEff'), field('CapPrm')], [['0000000000000000'], ['0000000000000000']]);
+    assert.deepEqual(field('NSpid'), [`${status.pid}`, '1']);
+    for (const kind of ['mnt', 'pid']) {
+      const [its, ours] = [await readlink(`/proc/${status.pid}/ns/${kind}`), await readlink(`/proc/self/ns/${kind}`)];
+      assert.notEqual(its, ours);
+    }
+    const sees = await readdir(`/proc/${status.pid}/root`);
+    assert.deepEqual(
+      sees.filter((name) => ['proc', 'etc', 'home', 'sys', 'usr', 'old_root'].includes(name)),
+      [],
+    );
+    const limits = await readFile(`/proc/${status.pid}/limits`, 'utf8');
+    assert.match(limits, /Max open files\s+1024\s+1024/);
+    assert.match(limits, /Max core file size\s+0\s+0/);
+    const mounts = await readFile('/proc/self/mountinfo', 'utf8');
+    assert.ok(!mounts.includes(vm.folder));
+    await driver.destroy(vm);
+    assert.deepEqual(await readdir(vm.folder), []);
+  });
+
+  test('its guest prints to the console, and powers itself off with exit code 0', async () => {
+    const vm = vmNamed('console');
+    await driver.start(vm, await spec());
+    let console = '';
+    const end = driver.watch(
+      vm,
+      (data) => {
+        console += Buffer.from(data).toString();
+      },
+      deadline(),
+    );
+    {
+      await using guest = await reach(vm);
+      const script =
+        'cat /proc/tty/driver/serial /proc/interrupts; echo said >/dev/console; echo rc=$?; echo hello >/dev/kmsg';
+      const { stdout, stderr } = await runProcess(guest, { argv: ['sh', '-c', script] }, { maxOutputBytes: 10_000 });
+      process.stderr.write(`${stdout}${stderr}`);
+      await shutDown(guest).catch(() => undefined);
+    }
+    const ended = await end;
+    process.stderr.write(JSON.stringify(ended));
+    process.stderr.write(console);
+    assert.equal(ended?.exitCode, 0);
+    await driver.destroy(vm);
+  });
+
+  test('has its network interface where it is told to, also after a restore', async () => {
+    const mac = '06:00:ac:10:00:02';
+    const [vm, clone] = [vmNamed('quiet'), vmNamed('joined')];
+    const own = await spec();
+    await driver.start(vm, { ...own, network: { namespace: '', tap: '', mac } });
+    assert.match(await addressesIn(vm), new RegExp(mac));
+    const folder = await mkdtemp(join(root, 'snapshot-'));
+    await driver.snapshot(vm, folder);
+    const namespace = join(root, 'netns');
+    await writeFile(namespace, '');
+    execFileSync('unshare', [`--net=${namespace}`, 'true']);
+    try {
+      await driver.restore(clone, { ...own, network: { namespace, tap: 'tap0', mac } }, folder);
+      assert.match(await addressesIn(clone), new RegExp(mac));
+      const devices = execFileSync('nsenter', [`--net=${namespace}`, 'cat', '/proc/net/dev']).toString();
+      assert.match(devices, /tap0:/);
+      for (const each of [vm, clone]) await driver.destroy(each);
+    } finally {
+      execFileSync('umount', [namespace]);
+    }
+  });
+
+  async function addressesIn(vm: Vm): Promise<string> {
+    await using guest = await reach(vm);
+    const argv = ['sh', '-c', 'cat /sys/class/net/*/address'];
+    return (await runProcess(guest, { argv }, { maxOutputBytes: 1000 })).stdout.toString();
+  }
+
+  test('in huge pages a VM runs and is not snapshotted, or it says that the host has none', async () => {
+    const vm = vmNamed('huge');
+    const huge = await driverIn(root, 'require', false, true);
+    await writeFile('/proc/sys/vm/nr_hugepages', '80');
+    try {
+      await huge.start(vm, await spec());
+      await ping(await reach(vm));
+      const folder = await mkdtemp(join(root, 'snapshot-'));
+      await assert.rejects(huge.snapshot(vm, folder), { reason: 'HugePages' });
+      assert.equal((await huge.inspect(vm)).state, 'running');
+      await huge.destroy(vm);
+    } finally {
+      await writeFile('/proc/sys/vm/nr_hugepages', '0');
+    }
+    await assert.rejects(huge.start(vm, await spec()), { reason: 'VmmStartFailed' });
+    await huge.destroy(vm);
+  });
+});
 
 const description = process.env.FIRECRACKER_OPENAPI;
 test('everything that was asked is as the API is described', {

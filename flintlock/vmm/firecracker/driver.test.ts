@@ -15,6 +15,7 @@ const boot = { kernelPath: '/dev/null', initrdPath: '/dev/null', kernelArgs: [],
 const spec: VmSpec = { cpus: 1, memoryMiB: 64, rootDiskPath: '/dev/null', boot };
 let root: string;
 
+const network = { namespace: '/run/netns/x', tap: 'tap0', mac: '02:00:00:00:00:01' };
 const memory = { trackDirtyPages: false, hugePages: false };
 const driverOf = (over: Partial<FirecrackerDeps> = {}) => makeFakedDriver(root, over);
 
@@ -34,7 +35,8 @@ test('every request is one that the API takes', () => {
     ...bootRequests(spec, memory),
     ...bootRequests(spec, { trackDirtyPages: true, hugePages: true }),
     ...[pauseRequest, resumeRequest, snapshotRequest('Full', '/s', '/m'), snapshotRequest('Diff', '/s', '/m')],
-    ...[restoreRequest(memory), restoreRequest({ ...memory, trackDirtyPages: true })],
+    ...bootRequests({ ...spec, network }, memory),
+    ...[restoreRequest(spec, memory), restoreRequest({ network }, { ...memory, trackDirtyPages: true })],
   ];
   for (const { method, path, body } of requests) {
     const operation = operationOf(method, path);

@@ -8,7 +8,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
 import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
-import { type ChildEnd, stderrTail, vmNamePrefix } from '../process.ts';
+import { type ChildEnd, stderrTail } from '../process.ts';
 import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
 import { ask, untilServing } from './api.ts';
@@ -44,7 +44,12 @@ export interface FirecrackerDeps extends FirecrackerProbeDeps {
 }
 
 /** What a VM must have in common with the one that a snapshot is of. */
-const snapshotFacts = z.strictObject({ version: z.string(), cpus: z.int(), memoryMiB: z.int() });
+const snapshotFacts = z.strictObject({
+  version: z.string(),
+  cpus: z.int(),
+  memoryMiB: z.int(),
+  network: z.boolean().default(false),
+});
 type SnapshotFacts = z.infer<typeof snapshotFacts>;
 
 /** `jailed`: the program that the jail is named after. */
@@ -60,8 +65,6 @@ const socketDeadlineMs = 5_000;
 const ownArguments = [
   ...['--api-sock', files.api, '--log-path', pipes.log, '--level', 'Info', '--metrics-path', pipes.metrics],
 ];
-
-const idOf = (vm: Vm) => ['--id', `${vmNamePrefix}${vm.id}`];
 
 function noSnapshotOfHugePages(vm: Vm): TvmError {
   const message = `cannot snapshot ${vm.id}: memory in huge pages can be written, but not loaded from a file again`;
@@ -126,6 +129,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
     if (this.alive(vm)) return;
+    checkSupported(vm, spec);
     await checkFacts(join(snapshotFolder, snapshotFiles.about), snapshotFacts, this.#factsOf(spec));
     const { memory } = this.#deps;
     const memoryPath = join(snapshotFolder, snapshotFiles.memory);
@@ -134,7 +138,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
       [inputFiles.fromMemory]: memoryPath,
     };
     if (!(await this.#launch(vm, spec, inputs))) return;
-    await this.#configure(vm, [restoreRequest(memory)]);
+    await this.#configure(vm, [restoreRequest(spec, memory)]);
     if (memory.trackDirtyPages) keepBase(vm, memoryPath);
   }
 
@@ -198,12 +202,8 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     const all = { ...inputs, [inputFiles.root]: spec.rootDiskPath };
     const { memoryMiB } = spec;
     await checkThere(vm, Object.values(all));
-    const command = place.prepare(
-      vm,
-      all,
-      jail ? ownArguments : [...idOf(vm), ...ownArguments],
-      maxFileBytes(memoryMiB),
-    );
+    const wanted = { inputs: all, network: spec.network, args: ownArguments, maxFileBytes: maxFileBytes(memoryMiB) };
+    const command = place.prepare(vm, wanted);
     const facts = { shape: this.#factsOf(spec), tracked: memory.trackDirtyPages, ...(jail && { jailed: program }) };
     const ended = this.launch(vm, { ...command, stdout: console.fd, memoryMiB, facts });
     try {
@@ -247,8 +247,8 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     return new TvmError('internal', message, { cause, object: `vm/${vm.id}`, reason: 'VmmStartFailed' });
   }
 
-  #factsOf({ cpus: cpuCount, memoryMiB }: VmSpec): SnapshotFacts {
-    return { version: this.#deps.version, cpus: cpuCount, memoryMiB };
+  #factsOf({ cpus: cpuCount, memoryMiB, network }: VmSpec): SnapshotFacts {
+    return { version: this.#deps.version, cpus: cpuCount, memoryMiB, network: network !== undefined };
   }
 
   async #ask(vm: Vm, operation: string, request: ApiRequest): Promise<unknown> {

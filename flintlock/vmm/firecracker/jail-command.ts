@@ -2,8 +2,9 @@
 // Invariant: mounts are made in a mount namespace that ends with the VMM, so that none is ever left on the host.
 import { basename, join } from 'node:path';
 import { vmmFolder } from '../../confinement/confinement.ts';
-import type { Vm } from '../driver.ts';
+import type { Vm, VmNetwork } from '../driver.ts';
 import { vmNamePrefix } from '../process.ts';
+import { namespaceOf, ownNamespace, withOwnTap } from './tap-command.ts';
 
 /** Where a jail is, whose it is, and what it is joined to. */
 export interface JailPlan {
@@ -11,8 +12,7 @@ export interface JailPlan {
   jailer: string;
   firecracker: string;
   uid: number;
-  /** Path of a network namespace; undefined: that of flintlock. */
-  netns?: string | undefined;
+  network?: VmNetwork | undefined;
   cgroupVersion: 1 | 2;
   maxFileBytes: number;
   /** Firecracker's own arguments. */
@@ -28,7 +28,7 @@ export function jailRoot(vm: Vm, firecracker: string): string {
   return join(vm.folder, vmmFolder, basename(firecracker), `${vmNamePrefix}${vm.id}`, 'root');
 }
 
-/** Mounts the files, then becomes the jailer: pairs of source and target, --, and the jailer's command. */
+/** Mounts pairs of source and target up to a --, then becomes what is left. */
 const mountAndRun = `
 while [ "$1" != -- ]; do
   mount -o bind,ro,nosuid,nodev,noexec "$1" "$2" || exit 125
@@ -40,12 +40,15 @@ exec "$@"`;
 export function jailCommand(plan: JailPlan): { program: string; args: string[] } {
   const root = jailRoot(plan.vm, plan.firecracker);
   const mounts = Object.entries(plan.inputs).flatMap(([name, path]) => [path, join(root, name)]);
-  const shell = ['sh', '-c', mountAndRun, 'sh', ...mounts, '--', plan.jailer, ...jailerArguments(plan)];
-  return { program: 'unshare', args: ['--mount', '--propagation', 'slave', '--', ...shell] };
+  const jailer = [plan.jailer, ...jailerArguments(plan)];
+  const shell = ['sh', '-c', mountAndRun, 'sh', ...mounts, '--', ...withOwnTap(plan.network, plan.uid, jailer)];
+  const namespaces = ['--mount', '--propagation', 'slave', ...ownNamespace(plan.network)];
+  return { program: 'unshare', args: [...namespaces, '--', ...shell] };
 }
 
 function jailerArguments(plan: JailPlan): string[] {
-  const { vm, firecracker, uid, netns, cgroupVersion, maxFileBytes, args } = plan;
+  const { vm, firecracker, uid, network, cgroupVersion, maxFileBytes, args } = plan;
+  const netns = namespaceOf(network);
   return [
     ...['--id', `${vmNamePrefix}${vm.id}`, '--exec-file', firecracker, '--chroot-base-dir', join(vm.folder, vmmFolder)],
     ...['--uid', `${uid}`, '--gid', `${uid}`, '--new-pid-ns', '--cgroup-version', `${cgroupVersion}`],

@@ -1,5 +1,6 @@
 // The driver with a jail around a fake Firecracker: the mounts, users and processes are real, and want root.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -131,3 +132,35 @@ test('with written pages counted, the second snapshot is one of them alone, over
   assert.equal(JSON.parse(readFileSync(join(third, 'state'), 'utf8')).kind, 'Diff');
   for (const each of [vm, clone]) await counting.destroy(each);
 });
+
+test('a VMM gets the interface of its VM in a namespace of its own, and owns it', async () => {
+  const mac = '02:00:00:00:00:01';
+  const namespace = join(root, 'netns');
+  writeFileSync(namespace, '');
+  execFileSync('unshare', [`--net=${namespace}`, 'true']);
+  try {
+    const cases = { behind: { namespace, tap: 'tap0', mac }, nothing: { namespace: '', tap: '', mac } };
+    for (const [id, network] of Object.entries(cases)) {
+      const vm = vmNamed(id);
+      await driver.start(vm, { ...spec, network });
+      const status = await driver.inspect(vm);
+      assert.ok(status.state === 'running');
+      const enter = id === 'behind' ? namespace : `/proc/${status.pid}/ns/net`;
+      const interfaceThere = execFileSync('nsenter', [`--net=${enter}`, 'ip', '-d', 'link', 'show', 'tap0']).toString();
+      const { gid: uid } = statSync(join(vm.folder, 'vmm'));
+      assert.match(interfaceThere, new RegExp(`type tap .*persist on user ${uid} `));
+      await assert.rejects(driver.restore(vmNamed('other'), spec, await snapshotOf(vm)), {
+        reason: 'SnapshotIncompatible',
+      });
+      await driver.destroy(vm);
+    }
+  } finally {
+    execFileSync('umount', [namespace]);
+  }
+});
+
+async function snapshotOf(vm: Vm): Promise<string> {
+  const folder = await mkdtemp(join(root, 'snapshot-'));
+  await driver.snapshot(vm, folder);
+  return folder;
+}

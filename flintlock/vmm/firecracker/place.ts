@@ -3,17 +3,28 @@ import { existsSync, linkSync, rmSync, symlinkSync } from 'node:fs';
 import { chmod, chown } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { UserRange } from '../../confinement/users.ts';
-import type { Vm } from '../driver.ts';
+import type { Vm, VmNetwork } from '../driver.ts';
+import { vmNamePrefix } from '../process.ts';
 import { copySparse, digHoles } from '../sparse.ts';
 import { outputFiles, snapshotFiles } from './files.ts';
 import { furnish, jailedPid, jailedUser, removeJail, takeFile, takeSocket } from './jail.ts';
 import { jailCommand, jailRoot } from './jail-command.ts';
+import { enterNamespace, namespaceOf, ownNamespace, withOwnTap } from './tap-command.ts';
 
 /** The jailer, and what of the host it has to know. */
 export interface Jail {
   jailer: string;
   cgroupVersion: 1 | 2;
   users: UserRange;
+}
+
+/** What a VMM is to be started with. */
+export interface Wanted {
+  /** Files of the host by the name that the VMM knows. */
+  inputs: Readonly<Record<string, string>>;
+  network: VmNetwork | undefined;
+  args: string[];
+  maxFileBytes: number;
 }
 
 export interface PlaceCommand {
@@ -23,7 +34,7 @@ export interface PlaceCommand {
 
 export interface Place {
   /** Puts the files there, and gives the command that starts the VMM. The VM's folder has its pipes. */
-  prepare(vm: Vm, inputs: Readonly<Record<string, string>>, args: string[], maxFileBytes: number): PlaceCommand;
+  prepare(vm: Vm, wanted: Wanted): PlaceCommand;
   /** The VMM, when what was started ends and leaves it behind; undefined: it is what was started. */
   leftBehind(vm: Vm): number | undefined;
   /** Brings a socket that the VMM has made into the VM's folder; false: it is not there yet. */
@@ -43,9 +54,13 @@ export function makeOpenPlace(firecracker: string): Place {
     memory: join(folder, snapshotFiles.memory),
   });
   return {
-    prepare(vm, inputs, args) {
+    prepare(vm, { inputs, network, args }) {
       for (const [name, path] of Object.entries(inputs)) symlinkSync(path, join(vm.folder, name));
-      return { program: firecracker, args };
+      const own = ['--id', `${vmNamePrefix}${vm.id}`, ...args];
+      if (!network) return { program: firecracker, args: own };
+      const inside = [...enterNamespace(namespaceOf(network)), firecracker, ...own];
+      const command = withOwnTap(network, process.getuid?.() ?? 0, inside);
+      return { program: 'unshare', args: [...ownNamespace(network), '--', ...command] };
     },
     leftBehind: () => undefined,
     takeSocket: (vm, name) => existsSync(join(vm.folder, name)),
@@ -66,9 +81,9 @@ export function makeOpenPlace(firecracker: string): Place {
 
 export function makeJailedPlace(firecracker: string, { jailer, cgroupVersion, users }: Jail): Place {
   return {
-    prepare(vm, inputs, args, maxFileBytes) {
-      const uid = furnish(vm, firecracker, users, inputs);
-      return jailCommand({ vm, jailer, firecracker, uid, cgroupVersion, maxFileBytes, args, inputs });
+    prepare(vm, wanted) {
+      const uid = furnish(vm, firecracker, users, wanted.inputs);
+      return jailCommand({ ...wanted, vm, jailer, firecracker, uid, cgroupVersion });
     },
     leftBehind: (vm) => jailedPid(vm, firecracker),
     takeSocket: (vm, name) => takeSocket(vm, firecracker, name),

@@ -1,7 +1,8 @@
 // What Firecracker is asked, in order: pure functions from what is wanted to API requests.
 // Invariant: everything is configured before InstanceStart; a snapshot is loaded into a process that was asked nothing before.
-import type { VmSpec } from '../driver.ts';
+import type { VmNetwork, VmSpec } from '../driver.ts';
 import { files, inputFiles } from './files.ts';
+import { tapOf } from './tap-command.ts';
 
 export interface ApiRequest {
   method: 'GET' | 'PUT' | 'PATCH';
@@ -34,18 +35,28 @@ export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] 
     { method: 'PUT', path: '/machine-config', body: machine },
     { method: 'PUT', path: '/boot-source', body: source },
     { method: 'PUT', path: '/drives/root', body: drive },
+    ...networkRequests(spec.network),
     { method: 'PUT', path: '/vsock', body: { guest_cid: guestCid, uds_path: files.vsock } },
     { method: 'PUT', path: '/entropy', body: { rate_limiter: { bandwidth: entropyBudget } } },
     { method: 'PUT', path: '/actions', body: { action_type: 'InstanceStart' } },
   ];
 }
 
+const interfaceId = 'net';
+
+function networkRequests(network: VmNetwork | undefined): ApiRequest[] {
+  if (!network) return [];
+  const body = { iface_id: interfaceId, host_dev_name: tapOf(network), guest_mac: network.mac };
+  return [{ method: 'PUT', path: `/network-interfaces/${interfaceId}`, body }];
+}
+
 /** Maps the snapshot's memory privately, and lets the VM go on. */
-export function restoreRequest(memory: MemoryOptions): ApiRequest {
+export function restoreRequest({ network }: Pick<VmSpec, 'network'>, memory: MemoryOptions): ApiRequest {
   const backend = { backend_type: 'File', backend_path: inputFiles.fromMemory };
   const body = {
     ...{ snapshot_path: inputFiles.fromState, mem_backend: backend, resume_vm: true },
     ...(memory.trackDirtyPages && { track_dirty_pages: true }),
+    ...(network && { network_overrides: [{ iface_id: interfaceId, host_dev_name: tapOf(network) }] }),
   };
   return { method: 'PUT', path: '/snapshot/load', body };
 }

@@ -31,6 +31,13 @@ export const bodies = {
     io_engine: z.enum(['Sync', 'Async']).optional(),
     rate_limiter: rateLimiter.optional(),
   }),
+  'PUT /network-interfaces': z.strictObject({
+    iface_id: z.string(),
+    host_dev_name: z.string(),
+    guest_mac: z.string().optional(),
+    rx_rate_limiter: rateLimiter.optional(),
+    tx_rate_limiter: rateLimiter.optional(),
+  }),
   'PUT /vsock': z.strictObject({ guest_cid: z.int().min(3), uds_path: z.string() }),
   'PUT /entropy': z.strictObject({ rate_limiter: rateLimiter.optional() }),
   'PUT /actions': z.strictObject({ action_type: z.enum(['InstanceStart', 'FlushMetrics', 'SendCtrlAltDel']) }),
@@ -45,6 +52,7 @@ export const bodies = {
     mem_backend: z.strictObject({ backend_type: z.enum(['File', 'Uffd']), backend_path: z.string() }),
     track_dirty_pages: z.boolean().optional(),
     resume_vm: z.boolean().optional(),
+    network_overrides: z.array(z.strictObject({ iface_id: z.string(), host_dev_name: z.string() })).optional(),
     vsock_override: z.strictObject({ uds_path: z.string() }).optional(),
   }),
 } as const;
@@ -53,6 +61,6 @@ export type Operation = keyof typeof bodies;
 
 /** The operation of a request; undefined: there is no such one. */
 export function operationOf(method: string, path: string): Operation | undefined {
-  const general = path.startsWith('/drives/') ? '/drives' : path;
+  const general = path.replace(/^(\/drives|\/network-interfaces)\/\w+$/, '$1');
   return Object.keys(bodies).find((name): name is Operation => name === `${method} ${general}`);
 }

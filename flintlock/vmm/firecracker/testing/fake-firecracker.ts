@@ -12,6 +12,7 @@ const agentPort = 1024;
 const firstHostPort = 1_073_741_824;
 const configures: ReadonlySet<Operation> = new Set<Operation>([
   ...(['PUT /machine-config', 'PUT /boot-source', 'PUT /drives', 'PUT /vsock', 'PUT /entropy'] as const),
+  'PUT /network-interfaces',
 ]);
 
 const { values } = parseArgs({
