@@ -17,14 +17,14 @@ const log = makeLogger('flintlock', 'warn');
 const spec = { image: 'tvm/python', cpus: 1, memoryMib: 192 };
 
 async function open(home: string) {
-  const { cacheDir, kernel, accelerator, limits, bootTimeoutMs } = readConfig();
+  const { cacheDir, kernel, accelerator, confinement, limits, bootTimeoutMs } = readConfig();
   const stateFolder = join(home, 'flintlock');
   const rest = { limits, bootTimeoutMs, nodeName: 'suspension', stateFolder, templates: false };
   await using opened = new AsyncDisposableStack();
   const flintlock = opened.use(
     await openFlintlock({
       config: { ...rest, suspendAfterMs: 500, listen: `unix:${home}/run/flintlock.sock` },
-      driver: await makeQemuDriver({ stateFolder, accelerator, log }),
+      driver: await makeQemuDriver({ stateFolder, accelerator, confinement, log }),
       images: makeImageStore({ cacheDir, kernel, log }),
       log,
     }),

@@ -2,22 +2,38 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import { join } from 'node:path';
+import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Config } from '../config.ts';
 import type { Driver } from './driver.ts';
 import { makeFirecrackerDriver } from './firecracker/driver.ts';
+import { findJail } from './firecracker/find-jail.ts';
 import { firecrackerVersion } from './firecracker/host.ts';
 import { kvmPath } from './kvm-probe.ts';
 import { makeQemuDriver } from './qemu/driver.ts';
 
-export type ChooseDeps = Pick<Config, 'driver' | 'firecracker' | 'accelerator' | 'stateFolder'> & { log: Logger };
+export type ChooseDeps = Pick<
+  Config,
+  'driver' | 'firecracker' | 'accelerator' | 'stateFolder' | 'jailer' | 'confinement' | 'hugePages' | 'diffSnapshots'
+> & { log: Logger };
 
 /** Throws `failed_precondition` when the VMM that is asked for is not installed. */
 export async function chooseDriver(deps: ChooseDeps): Promise<Driver> {
-  const { firecracker, accelerator, stateFolder, log } = deps;
+  const { accelerator, stateFolder, confinement, log } = deps;
   const version = await versionToUse(deps);
-  if (version === undefined) return await makeQemuDriver({ stateFolder, accelerator, log });
-  return makeFirecrackerDriver({ program: firecracker, version, cachePath: join(stateFolder, 'firecracker.json') });
+  if (version !== undefined) return await firecrackerDriver(deps, version);
+  if (deps.hugePages) throw new TvmError('failed_precondition', 'TVM_HUGE_PAGES is for Firecracker, and QEMU is used');
+  return await makeQemuDriver({ stateFolder, accelerator, confinement, log });
+}
+
+async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Driver> {
+  const { firecracker: program, stateFolder, log } = deps;
+  const { jail, unjailed } = await findJail({ ...deps, version });
+  if (!jail)
+    log.warn({ why: unjailed }, 'Firecracker is not jailed: it runs as this user, behind its system call filters');
+  const memory = { trackDirtyPages: deps.diffSnapshots, hugePages: deps.hugePages };
+  const cachePath = join(stateFolder, 'firecracker.json');
+  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, log });
 }
 
 /** Of Firecracker, when that is asked for, or may be chosen and can be used. */

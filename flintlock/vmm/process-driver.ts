@@ -132,6 +132,12 @@ export abstract class ProcessDriver<Facts extends object>
     return ended;
   }
 
+  /** A wrapper has started the VMM: from now on that is the VM's process, whatever becomes of the wrapper. */
+  protected recordVmm(vm: Vm, facts: Facts): void {
+    const identity = this.#identity(vm);
+    if (identity) recordProcess(vm, vmmOf(identity), facts);
+  }
+
   /** What was launched has ended, and the VMM is another process that it started. */
   protected adopt(vm: Vm, pid: number, facts: Facts): void {
     this.#children.delete(vm.folder);

@@ -11,7 +11,8 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { constants } from 'node:os';
+import { join, relative, sep } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
@@ -38,6 +39,10 @@ export interface Launch {
   args: string[];
   /** No file that it writes may become larger. */
   maxFileBytes: number;
+  /** Where it starts; undefined: in the VM's folder. */
+  folder?: string;
+  /** The program waits for the VMM, which is its child, and tells by its exit code which signal ended that. */
+  isWrapper?: boolean;
   /** Where its standard output goes; undefined: where its messages go. */
   stdout?: number;
   /** What a driver has to know of it later. */
@@ -45,29 +50,48 @@ export interface Launch {
 }
 
 /** Starts it in the VM's folder; resolves when it has ended. Limits keep what it writes within bounds; no core dumps. */
-export function launch(vm: Vm, { program, args, maxFileBytes, stdout, facts }: Launch): Promise<ChildEnd> {
+export function launch(
+  vm: Vm,
+  { program, args, maxFileBytes, folder, isWrapper, stdout, facts }: Launch,
+): Promise<ChildEnd> {
   const limits = [`--fsize=${maxFileBytes}`, '--core=0', '--nofile=1024'];
   const stderr = openSync(join(vm.folder, processFiles.stderr), 'w', 0o600);
   try {
     const child = spawn('prlimit', [...limits, '--', program, ...args], {
-      cwd: vm.folder,
+      cwd: folder ?? vm.folder,
       detached: true,
       stdio: ['ignore', stdout ?? stderr, stderr],
       env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
     });
     const ended = new Promise<ChildEnd>((resolve) => {
-      child.on('exit', (exitCode, signal) => resolve({ exitCode, signal }));
+      child.on('exit', (exitCode, signal) =>
+        resolve(isWrapper ? endOfWrapped(exitCode, signal) : { exitCode, signal }),
+      );
       child.on('error', () => resolve({ exitCode: null, signal: null }));
     });
     if (child.pid === undefined)
       throw new TvmError('failed_precondition', 'prlimit (package util-linux) cannot be run');
     child.unref();
-    const record = { ...facts, pid: child.pid, startTicks: startTicksOf(child.pid) ?? '' };
-    writeFileSync(join(vm.folder, processFiles.process), JSON.stringify(record), { mode: 0o600 });
+    recordProcess(vm, child.pid, facts);
     return ended;
   } finally {
     closeSync(stderr);
   }
+}
+
+const signalBase = 128;
+
+/** A wrapper whose child was ended by a signal ends with 128 and its number. */
+function endOfWrapped(exitCode: number | null, signal: string | null): ChildEnd {
+  const number = (exitCode ?? 0) - signalBase;
+  const name = Object.entries(constants.signals).find(([, value]) => value === number)?.[0];
+  return name === undefined ? { exitCode, signal } : { exitCode: null, signal: name };
+}
+
+/** Remembers which process the VM's is. */
+export function recordProcess(vm: Vm, pid: number, facts: object): void {
+  const record = { ...facts, pid, startTicks: startTicksOf(pid) ?? '' };
+  writeFileSync(join(vm.folder, processFiles.process), JSON.stringify(record), { mode: 0o600 });
 }
 
 /** What was started in the folder, dead or alive, with the facts of its driver. */
@@ -87,16 +111,47 @@ export function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
 /** Kills and waits until the process is gone. */
 export async function killProcess({ pid, startTicks }: ProcessIdentity): Promise<void> {
   if (!isAlive({ pid, startTicks })) return;
-  process.kill(pid, 'SIGKILL');
+  // A wrapper ends when its VMM is gone altogether, but may have yet to start it.
+  const wrapper = wrapperOf(pid);
+  for (const target of childrenOf(pid, [pid])) kill(target);
   const deadline = Date.now() + deathDeadlineMs;
-  while (isAlive({ pid, startTicks })) {
+  while (isAlive({ pid, startTicks }) || (wrapper && isAlive(wrapper))) {
     if (Date.now() > deadline) throw new TvmError('deadline_exceeded', `process ${pid} does not end`);
     await sleep(deathPollMs);
   }
 }
 
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    // It has ended by itself.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
+/** The wrapper that a VMM was started by, while it is there. */
+function wrapperOf(pid: number): ProcessIdentity | undefined {
+  const parent = Number(statFields(pid)?.[1]);
+  return isVmm(parent) ? { pid: parent, startTicks: startTicksOf(parent) ?? '' } : undefined;
+}
+
+/** The VMM itself: where it was started by a wrapper, that process' child. */
+export function vmmOf({ pid }: ProcessIdentity): number {
+  return childrenOf(pid, [pid])[0] ?? pid;
+}
+
+function childrenOf(pid: number, none: number[]): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+    return children === '' ? none : children.split(' ').map(Number);
+  } catch {
+    return none;
+  }
+}
+
 /** Start time of a process in clock ticks since the host's boot; undefined when it is gone or a zombie. */
-function startTicksOf(pid: number): string | undefined {
+export function startTicksOf(pid: number): string | undefined {
   const fields = statFields(pid);
   return fields === undefined || fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
 }
@@ -139,16 +194,18 @@ export function stderrTail(vm: Vm): string {
   }
 }
 
-/** Processes that run in a folder directly below `machinesFolder`, found without any record. */
+/** VMMs that run in the folder of a VM below `machinesFolder`, or inside of it, found without any record; a wrapper only while its VMM is not there. */
 export function processesBelow(machinesFolder: string): { id: string; process: ProcessIdentity }[] {
-  return readdirSync('/proc').flatMap((name) => {
+  const found = readdirSync('/proc').flatMap((name) => {
     if (!/^\d+$/.test(name)) return [];
     const pid = Number(name);
-    const folder = workingFolderOf(pid);
+    const [id = ''] = relative(machinesFolder, workingFolderOf(pid) ?? machinesFolder).split(sep);
     const startTicks = startTicksOf(pid);
-    if (folder === undefined || startTicks === undefined || dirname(folder) !== machinesFolder) return [];
-    return isVmm(pid) ? [{ id: basename(folder), process: { pid, startTicks } }] : [];
+    if (id === '' || id === '..' || startTicks === undefined || !isVmm(pid)) return [];
+    return [{ id, process: { pid, startTicks }, parent: Number(statFields(pid)?.[1]) }];
   });
+  const parents = new Set(found.map(({ parent }) => parent));
+  return found.filter(({ process }) => !parents.has(process.pid)).map(({ id, process }) => ({ id, process }));
 }
 
 function workingFolderOf(pid: number): string | undefined {

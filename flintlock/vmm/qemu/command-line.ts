@@ -1,7 +1,8 @@
 // The arguments of QEMU for one VM: a pure function. Invariant: source and destination of a snapshot get the same devices.
-import type { Accelerator, VmDisk, VmSpec } from '../driver.ts';
+import { tapDescriptor } from '../../network/tap.ts';
+import type { Accelerator, VmDisk, VmNetwork, VmSpec } from '../driver.ts';
 import { vmNamePrefix } from '../process.ts';
-import { files } from './files.ts';
+import { vmmFiles } from './files.ts';
 
 export type MemoryBacking =
   /** A file of its own that a snapshot can copy. */
@@ -32,13 +33,14 @@ export function qemuArguments(input: CommandLineInput): string[] {
     ...['-object', memoryBackend(memory, spec.memoryMiB)],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    ...['-chardev', socket('qmp', files.qmp), '-mon', 'chardev=qmp,mode=control'],
-    ...['-chardev', socket('console', files.console), '-serial', 'chardev:console'],
-    ...['-chardev', socket('agent', files.agent), '-device', 'virtio-serial-device'],
+    ...['-chardev', socket('qmp', vmmFiles.qmp), '-mon', 'chardev=qmp,mode=control'],
+    ...['-chardev', socket('console', vmmFiles.console), '-serial', 'chardev:console'],
+    ...['-chardev', socket('agent', vmmFiles.agent), '-device', 'virtio-serial-device'],
     ...['-device', 'virtserialport,chardev=agent,name=tvm.agent'],
     ...['-blockdev', `raw,node-name=root,read-only=on,file.driver=file,file.filename=${escaped(spec.rootDiskPath)}`],
     ...['-device', 'virtio-blk-device,drive=root'],
     ...(spec.disks ?? []).flatMap(diskArguments),
+    ...networkArguments(spec.network),
     ...(input.boots ? bootArguments(input) : ['-incoming', 'defer']),
   ];
 }
@@ -51,6 +53,13 @@ function diskArguments({ name, path }: VmDisk): string[] {
     ...['-blockdev', `${image},file.filename=${escaped(path)}`],
     ...['-device', `virtio-blk-device,drive=disk-${name},serial=${name},${onErrors}`],
   ];
+}
+
+/** The host's interface is a descriptor; without one, the VM's is there and nothing is behind it. */
+function networkArguments(network: VmNetwork | undefined): string[] {
+  if (!network) return [];
+  const backend = network.tap === '' ? 'hubport,id=net,hubid=0' : `tap,id=net,fd=${tapDescriptor}`;
+  return ['-netdev', backend, '-device', `virtio-net-device,netdev=net,mac=${network.mac}`];
 }
 
 function bootArguments(input: CommandLineInput): string[] {
@@ -77,11 +86,11 @@ function kernelCommandLine({ spec, accelerator, tscKhz }: CommandLineInput): str
 
 function memoryBackend(memory: MemoryBacking, memoryMiB: number): string {
   const size = `id=mem,size=${memoryMiB}M`;
-  if (memory.kind === 'file') return `memory-backend-file,${size},mem-path=${files.memory},share=on`;
+  if (memory.kind === 'file') return `memory-backend-file,${size},mem-path=${vmmFiles.memory},share=on`;
   return `memory-backend-file,${size},mem-path=${escaped(memory.path)},share=off`;
 }
 
-/** Relative: QEMU runs in the VM's folder. */
+/** Relative: QEMU runs in the folder where they are. */
 function socket(id: string, path: string): string {
   return `socket,id=${id},path=${path},server=on,wait=off`;
 }

@@ -1,5 +1,5 @@
 // The QEMU driver: microvm machines, one process each, run by QMP.
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
@@ -11,6 +11,8 @@ import {
   makeConfinement,
   type VmmNeeds,
 } from '../../confinement/confinement.ts';
+import { guestMac } from '../../network/commands.ts';
+import { withTap } from '../../network/tap.ts';
 import {
   type Acceleration,
   type Accelerator,
@@ -153,12 +155,13 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
    */
   async #separateMemory(vm: Vm, { shape, rootDiskPath, disks }: VmmIdentity, snapshotFolder: string): Promise<void> {
     const { cpus, memoryMiB, needsAcpi } = shape;
+    const network = shape.network ? unplugged : undefined;
     const boot = { kernelPath: '', initrdPath: '', kernelArgs: [], needsAcpi };
     const other = { id: `${vm.id}${separatorSuffix}`, folder: `${vm.folder}${separatorSuffix}` };
     try {
       using started = await this.#launch(
         other,
-        { cpus, memoryMiB, rootDiskPath, boot, disks: copiesOf(disks, snapshotFolder) },
+        { cpus, memoryMiB, rootDiskPath, boot, disks: copiesOf(disks, snapshotFolder), network },
         { kind: 'file' },
         false,
       );
@@ -202,9 +205,11 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     const facts: VmmFacts = { shape, rootDiskPath: spec.rootDiskPath, disks: spec.disks };
     const confined = this.#confinement.prepare(vm, needsOf(spec, accelerator, memory, boots));
     const folder = join(vm.folder, files.vmm);
-    this.launch(vm, { ...confined.command(args), folder, isWrapper: true, memoryMiB: largestFileMiB(spec), facts });
+    const command = withTap(spec.network, confined.command(args));
+    this.launch(vm, { ...command, folder, isWrapper: true, memoryMiB: largestFileMiB(spec), facts });
     try {
       const qmp = await openQmp(pathOf(vm, 'qmp'), () => this.alive(vm) !== undefined);
+      this.recordVmm(vm, facts);
       return { qmp, seal: confined.seal, [Symbol.dispose]: () => qmp[Symbol.dispose]() };
     } catch (cause) {
       const said = stderrTail(vm);
@@ -221,9 +226,15 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 }
 
-/** The VM itself has its disks. */
+/** Of a VM that never runs. */
+const unplugged = { namespace: '', tap: '', mac: guestMac };
+
+/** The snapshot's, since the VM goes on with its own; one that ends after this has no copies, and lends them. */
 function copiesOf(disks: VmDisk[] | undefined, snapshotFolder: string): VmDisk[] | undefined {
-  return disks?.map((disk) => ({ ...disk, path: savedDiskPath(snapshotFolder, disk.name) }));
+  return disks?.map((disk) => {
+    const copy = savedDiskPath(snapshotFolder, disk.name);
+    return existsSync(copy) ? { ...disk, path: copy } : disk;
+  });
 }
 
 /** Of what QEMU writes: its memory, a disk. */

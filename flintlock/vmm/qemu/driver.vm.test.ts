@@ -15,7 +15,8 @@ const config = readConfig();
 const log = makeLogger('flintlock', 'warn');
 const images = makeImageStore({ cacheDir: config.cacheDir, log, kernel: config.kernel });
 
-const driverIn = (stateFolder: string) => makeQemuDriver({ stateFolder, accelerator: config.accelerator, log });
+const { accelerator, confinement } = config;
+const driverIn = (stateFolder: string) => makeQemuDriver({ stateFolder, accelerator, confinement, log });
 
 async function spec() {
   const { path } = await images.ensure('tvm/python', () => {});

@@ -1,7 +1,7 @@
 // Snapshots by QEMU's migration: memory stays in its file, device state comes through a socket.
 // Invariant: QEMU may start no program and open no file for it; flintlock reads and writes the state.
 import { createReadStream, createWriteStream, rmSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -11,7 +11,7 @@ import { z } from 'zod';
 import type { Accelerator, Vm, VmSpec } from '../driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
 import { copySparse } from '../sparse.ts';
-import { files, snapshotFiles } from './files.ts';
+import { pathOf, snapshotFiles, vmmFiles } from './files.ts';
 import { connected, type Qmp } from './qmp.ts';
 
 /** What a VM must have in common with the one that the snapshot is of. */
@@ -23,6 +23,8 @@ export const snapshotFacts = z.strictObject({
   needsAcpi: z.boolean(),
   /** Names and sizes in their order. */
   disks: z.string().default(''),
+  /** Whether it has an interface. */
+  network: z.boolean().default(false),
   /** Memory is a file beside the state, or (of a VM that was restored, until it is separated) in it. */
   memory: z.enum(['file', 'state']),
 });
@@ -31,16 +33,17 @@ export type SnapshotFacts = z.infer<typeof snapshotFacts>;
 const pollMs = 2;
 const deadlineMs = 60_000;
 const maxDevicesMiB = 64;
-const migrationAddress = { uri: `unix:${files.migration}` };
+const migrationAddress = { uri: `unix:${vmmFiles.migration}` };
 
 /** Of a stopped VM. */
 export async function save(vm: Vm, qmp: Qmp, folder: string, facts: SnapshotFacts): Promise<void> {
   await leaveMemoryOut(qmp, facts.memory === 'file');
-  const socketPath = join(vm.folder, files.migration);
+  const socketPath = pathOf(vm, 'migration');
   rmSync(socketPath, { force: true });
   const server = createServer();
   const incoming = new Promise<Socket>((resolve) => server.once('connection', resolve));
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(socketPath, resolve));
+  await chmod(socketPath, 0o666);
   try {
     await qmp.execute('migrate', migrationAddress);
     const target = createWriteStream(join(folder, snapshotFiles.state));
@@ -50,15 +53,20 @@ export async function save(vm: Vm, qmp: Qmp, folder: string, facts: SnapshotFact
     server.close();
     rmSync(socketPath, { force: true });
   }
-  if (facts.memory === 'file') await copySparse(join(vm.folder, files.memory), join(folder, snapshotFiles.memory));
+  if (facts.memory === 'file') await copySparse(pathOf(vm, 'memory'), join(folder, snapshotFiles.memory));
   await writeFile(join(folder, snapshotFiles.about), JSON.stringify(facts));
 }
 
-/** Into a VM that was started to wait for it; leaves it stopped. */
-export async function load(vm: Vm, qmp: Qmp, folder: string, memory: SnapshotFacts['memory']): Promise<void> {
+/** Into a VM that was started to wait for it; leaves it stopped. `seal` is called before it gets a byte. */
+export async function load(
+  vm: Vm,
+  qmp: Qmp,
+  { folder, memory, seal }: { folder: string; memory: SnapshotFacts['memory']; seal: () => void },
+): Promise<void> {
   await leaveMemoryOut(qmp, memory === 'file');
   await qmp.execute('migrate-incoming', migrationAddress);
-  const socket = await connected(join(vm.folder, files.migration));
+  const socket = await connected(pathOf(vm, 'migration'));
+  seal();
   // QEMU closes its end as soon as it has read enough: whether that was all is for QEMU to say.
   const feeding = pipeline(createReadStream(join(folder, snapshotFiles.state)), socket).catch(() => undefined);
   await untilMigrated(qmp);
@@ -72,13 +80,21 @@ export async function checkSnapshot(folder: string, machine: Omit<SnapshotFacts,
 }
 
 export function factsOf(
-  spec: Pick<VmSpec, 'cpus' | 'memoryMiB' | 'boot' | 'disks'>,
+  spec: Pick<VmSpec, 'cpus' | 'memoryMiB' | 'boot' | 'disks' | 'network'>,
   accelerator: Accelerator,
   qemuVersion: string,
 ) {
-  const { cpus, memoryMiB, boot, disks = [] } = spec;
+  const { cpus, memoryMiB, boot, disks = [], network } = spec;
   const named = disks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`).join();
-  return { qemuVersion, accelerator, cpus, memoryMiB, needsAcpi: boot.needsAcpi, disks: named };
+  return {
+    qemuVersion,
+    accelerator,
+    cpus,
+    memoryMiB,
+    needsAcpi: boot.needsAcpi,
+    disks: named,
+    network: network !== undefined,
+  };
 }
 
 async function leaveMemoryOut(qmp: Qmp, state: boolean): Promise<void> {
