@@ -11,6 +11,7 @@ import { makeBurstProbe, makeSustainedProbe } from './load/throughput.ts';
 import type { Scenario } from './measure/sample.ts';
 import type { Options } from './options.ts';
 import { makePeerScenarios } from './peers/container.ts';
+import { makeMcpScenarios } from './product/mcp-scenarios.ts';
 import { makeProductScenarios } from './product/scenarios.ts';
 import { makeServices } from './product/services.ts';
 import { printOne } from './snippet.ts';
@@ -35,6 +36,7 @@ export function makeEverything(deps: EverythingDeps): { scenarios: Scenario[]; p
     ...makePeerScenarios({ scope, rootPath: async () => (await host()).rootPath, snippet: printOne, path }),
     ...makeBareScenarios({ scope, host }, printOne),
     ...makeProductScenarios(services, printOne),
+    ...makeMcpScenarios(services.fake),
   ];
   const atMost = ({ perRound = 1 }: Scenario) => ({ perRound: Math.min(perRound, options.maxPerRound) });
   return {

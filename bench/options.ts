@@ -33,7 +33,7 @@ Exits with 1 when something failed.
   --help          this text
 
 ids: python runc runsc bare-boot bare-restore guest-run guest-claim warm restored cold vvm rpc-warm fake-warm fake-rpc
-     burst sustained endurance fork snapshot idle
+     mcp-legacy mcp-modern mcp-rpc burst sustained endurance fork snapshot idle
 
 examples:
   npm run bench                                   everything, about a quarter of an hour

@@ -37,6 +37,11 @@ export function judge({ rows, probes }: Pick<Results, 'rows' | 'probes'>): Goal[
     goal('control plane in a warm execute, median', less(median('fake-warm'), median('fake-rpc')), {
       ...{ unit: ' ms', digits: 1, below: 5 },
     }),
+    ...['legacy', 'modern'].map((era) =>
+      goal(`MCP gateway in a tool call, ${era} era, median`, less(median(`mcp-${era}`), median('mcp-rpc')), {
+        ...{ unit: ' ms', digits: 1, below: 5 },
+      }),
+    ),
     goal('memory of an idle clone beyond the shared snapshot', figure('idle', 'beyond'), {
       ...{ unit: ' MB', digits: 1, below: 15 },
     }),

@@ -85,7 +85,9 @@ async function interpret(args: string[], io: ProgramIo): Promise<number> {
 
 async function sourceOf(args: string[], io: ProgramIo): Promise<string> {
   const flag = args.findIndex((word) => word === '-c' || word === '-e');
-  if (flag >= 0) return args[flag + 1] ?? '';
+  // A script that hands its argument on to whichever shell there is.
+  const [script = '', , handedOn = ''] = flag >= 0 ? args.slice(flag + 1) : [];
+  if (flag >= 0) return script.includes('"$1"') ? handedOn : script;
   const path = args.find((word) => !word.startsWith('-'));
   if (path !== undefined) return io.readFile(path) ?? '';
   const parts: Uint8Array[] = [];
