@@ -26,6 +26,7 @@ export interface PortTarget {
 export interface Ask {
   method: string;
   headers: HeaderPairs;
+  hasBody: boolean;
   upgrade?: boolean;
   /** Ends the connection, also in the middle of the answer. */
   signal: AbortSignal;
@@ -41,14 +42,14 @@ export interface Asked {
 }
 
 /** Throws what dialling throws. The connection ends with the answer. */
-export async function askGuest(target: PortTarget, { method, headers, upgrade, signal }: Ask): Promise<Asked> {
+export async function askGuest(target: PortTarget, { method, headers, hasBody, upgrade, signal }: Ask): Promise<Asked> {
   const socket = await target.dial(signal);
   try {
     const outgoing = httpRequest({
       createConnection: () => socket,
       method,
       path: target.path,
-      headers: headersToGuest(headers, target.port, upgrade),
+      headers: headersToGuest(headers, { port: target.port, hasBody, upgrade }),
       setHost: false,
       maxHeaderSize: maxHeaderBytes,
     });

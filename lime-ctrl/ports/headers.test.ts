@@ -24,17 +24,31 @@ test('a guest sees no credentials of its caller, and nothing that is about the c
     ['X-Twice', '1'],
     ['x-twice', '2'],
   ];
-  const passed = headersToGuest(given, 8000);
+  const passed = headersToGuest(given, { port: 8000 });
   assert.ok(!JSON.stringify(passed).includes(secret));
   assert.deepEqual(
     { ...passed },
     { accept: ['text/html'], 'x-twice': ['1', '2'], host: ['localhost:8000'], connection: ['close'] },
   );
-  const upgrade = headersToGuest([['Sec-WebSocket-Key', 'k']], 80, true);
+  const upgrade = headersToGuest([['Sec-WebSocket-Key', 'k']], { port: 80, upgrade: true });
   assert.deepEqual(
     [upgrade.connection, upgrade.upgrade, upgrade['sec-websocket-key']],
     [['Upgrade'], ['websocket'], ['k']],
   );
+});
+
+test('a body has a length or is chunked, no body has neither', () => {
+  const length: [string, string][] = [['Content-Length', '5']];
+  const framing = (given: [string, string][], hasBody: boolean) => {
+    const { 'content-length': contentLength, 'transfer-encoding': encoding } = headersToGuest(given, {
+      port: 1,
+      hasBody,
+    });
+    return [contentLength?.[0], encoding?.[0]];
+  };
+  assert.deepEqual(framing(length, true), ['5', undefined]);
+  assert.deepEqual(framing([], true), [undefined, 'chunked']);
+  assert.deepEqual(framing(length, false), [undefined, undefined]);
 });
 
 test('what a guest answers cannot act for this server', () => {

@@ -62,8 +62,18 @@ export function pairsOf(raw: readonly string[]): HeaderPairs {
   return Array.from({ length: raw.length / 2 }, (_, at) => [raw[2 * at] ?? '', raw[2 * at + 1] ?? '']);
 }
 
+export interface AskRules {
+  port: number;
+  /** Without a body there is no length of one either, whatever the caller said. */
+  hasBody?: boolean;
+  upgrade?: boolean | undefined;
+}
+
 /** For the server in the machine, which believes to be called at localhost. */
-export function headersToGuest(given: HeaderPairs, port: number, upgrade = false): Record<string, string[]> {
+export function headersToGuest(
+  given: HeaderPairs,
+  { port, hasBody = false, upgrade = false }: AskRules,
+): Record<string, string[]> {
   const dropped = new Set([...hopByHop, ...callersOwn, ...namedByConnection(given)]);
   const passed: Record<string, string[]> = Object.create(null);
   for (const [name, value] of given) {
@@ -71,8 +81,10 @@ export function headersToGuest(given: HeaderPairs, port: number, upgrade = false
     const isOwn = callersOwnPrefixes.some((prefix) => lower.startsWith(prefix));
     if (!dropped.has(lower) && !isOwn) passed[lower] = [...(passed[lower] ?? []), value];
   }
+  if (!hasBody) delete passed['content-length'];
+  const framing = hasBody && !passed['content-length'] ? { 'transfer-encoding': ['chunked'] } : {};
   const connection = upgrade ? { connection: ['Upgrade'], upgrade: ['websocket'] } : { connection: ['close'] };
-  return { ...passed, host: [`localhost:${port}`], ...connection };
+  return { ...passed, ...framing, host: [`localhost:${port}`], ...connection };
 }
 
 export interface AnswerRules {

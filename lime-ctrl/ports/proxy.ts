@@ -21,7 +21,7 @@ export interface ProxiedRequest {
 /** Throws what dialling throws, and unavailable for what is no answer. */
 export async function proxyRequest(target: PortTarget, request: ProxiedRequest): Promise<Response> {
   const { method, headers, body, signal, cutOff } = request;
-  const { outgoing, answered } = await askGuest(target, { method, headers, signal });
+  const { outgoing, answered } = await askGuest(target, { method, headers, hasBody: body !== null, signal });
   if (body) {
     // A server that answers before it has read all may take no more: its answer counts.
     pipeline(Readable.fromWeb(body as never), outgoing).catch(() => undefined);

@@ -22,7 +22,7 @@ export async function relayUpgrade(
   const gone = new AbortController();
   socket.once('close', () => gone.abort());
   const ended = AbortSignal.any([signal, gone.signal]);
-  const ask = { method: 'GET', headers: pairsOf(request.rawHeaders), upgrade: true, signal: ended };
+  const ask = { method: 'GET', headers: pairsOf(request.rawHeaders), hasBody: false, upgrade: true, signal: ended };
   const { outgoing, answered } = await askGuest(target, ask);
   outgoing.end();
   const got = await answered;

@@ -92,6 +92,10 @@ test('methods, bodies, queries and statuses go through; credentials do not', asy
   assert.equal(got?.headers.host, 'localhost:80');
   for (const name of ['authorization', 'cookie', 'origin']) assert.equal(got?.headers[name], undefined, name);
   assert.equal(await (await harness.fetch(path(80))).text(), 'GET /');
+  const chunked = ReadableStream.from([Buffer.from('GET /smuggled HTTP/1.1\r\n\r\n')]);
+  const removed = { method: 'DELETE', body: chunked, duplex: 'half' } as RequestInit;
+  assert.equal(await (await harness.fetch(path(80), removed)).text(), 'DELETE /');
+  assert.match(seen.at(-1)?.body ?? '', /^GET \/smuggled/);
   assert.equal((await harness.fetch(path(80, '/nothing'))).status, 204);
   assert.equal((await harness.fetch(path(80, '/x'), { method: 'HEAD' })).status, 200);
   const teapot = await harness.fetch(path(80, '/cookie'));
