@@ -1,4 +1,5 @@
-// Images for fake machines: every reference is there, except names that contain `missing`. Nothing is downloaded.
+// Images for fake machines: every reference is there, except names that contain `missing`; names that contain `private` ask for
+// credentials. Nothing is downloaded.
 import { createHash } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { BootFiles, ImageStore, RootImage } from '@tvm/images/contract.ts';
@@ -18,11 +19,15 @@ export function makeFakeImages(): FakeImages {
   const images = new Map<string, RootImage>();
   return {
     bootFiles: async () => boot,
-    async ensure(reference, onProgress) {
+    async ensure(reference, onProgress, _signal, { credentials = [], granted = false } = {}) {
       onProgress(`${reference}: looking for a fake image`);
       if (reference.includes('missing')) {
         const message = `image ${reference} cannot be pulled: manifest unknown`;
         throw new TvmError('not_found', message, { reason: 'ImagePullFailed', object: `image/${reference}` });
+      }
+      if (reference.includes('private') && credentials.length === 0 && !granted) {
+        const message = `image ${reference} needs credentials`;
+        throw new TvmError('permission_denied', message, { reason: 'ImageAccessDenied', object: `image/${reference}` });
       }
       const image = images.get(reference) ?? fakeImage(reference);
       images.set(reference, image);

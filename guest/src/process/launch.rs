@@ -160,3 +160,21 @@ fn start_in(
 fn not_started(program: &str, error: &io::Error) -> Failure {
     Failure::io(format!("start {program:?}"), error).with_reason("ProgramNotStarted")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_names_no_user_and_no_folder_has_those_of_the_machine() {
+        let agent = Agent::new(false);
+        agent.default_user.replace("4711:12".into());
+        agent.default_cwd.replace("/tmp".into());
+        let request = StartProcess { argv: vec!["true".into()], ..StartProcess::default() };
+        let plan = Plan::make(&agent, &request).unwrap();
+        assert_eq!((plan.user.uid, plan.user.gid, plan.folder.as_str()), (4711, 12, "/tmp"));
+        let own = StartProcess { user: "0".into(), cwd: "/".into(), ..request };
+        let plan = Plan::make(&agent, &own).unwrap();
+        assert_eq!((plan.user.uid, plan.folder.as_str()), (0, "/"));
+    }
+}
