@@ -65,7 +65,7 @@ export const persistentStorage = z
   .array(disk)
   .max(maxDisks)
   .meta({
-    description: `Disks that survive stops and crashes of the machine, ${maxDisks} at most.`,
+    description: `Disks that survive stops and crashes of the machine, ${maxDisks} at most. Default: none.`,
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
     ...celRules(

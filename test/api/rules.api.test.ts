@@ -33,11 +33,55 @@ function fixedCases(resource: string, kind: string, field: string, object: ApiOb
   }));
 }
 
+const data = { name: 'data', sizeMB: 64, mountPath: '/data' };
+const withDisk = vm({ persistentStorage: [data] });
+
+/** What `changed` makes of a disk that is there, in the field that it is about. */
+function diskCase(field: 'sizeMB' | 'mountPath' | 'retain', value: unknown, rule: string): Case {
+  return {
+    title: `${field} of a disk: to ${JSON.stringify(value)}`,
+    ...{ resource: 'microvms', object: withDisk, change: { persistentStorage: [{ ...data, [field]: value }] } },
+    ...{ field: `spec.persistentStorage[0].${field}`, rule, shown: `${JSON.stringify(value)}: ` },
+  };
+}
+
+function disksCase(title: string, object: ApiObject, change: object | undefined, rule: string): Case {
+  return { title, resource: 'microvms', object, ...(change && { change }), field: 'spec.persistentStorage', rule };
+}
+
+const nested = 'mount paths of two disks are the same, or one is within the other';
+const sameDisks = 'disks can be neither added nor removed: make a new MicroVM';
+const second = { name: 'work', sizeMB: 64, mountPath: '/work' };
+const diskCases: Case[] = [
+  ...fixedCases('microvms', 'MicroVM', 'persistentStorage', vm(), [[data]]),
+  ...fixedCases('microvms', 'MicroVM', 'persistentStorage', withDisk, [null]),
+  diskCase('sizeMB', 32, 'a disk can only grow'),
+  diskCase('mountPath', '/other', 'mountPath is immutable: make a new MicroVM'),
+  diskCase('retain', true, 'retain is immutable: make a new MicroVM'),
+  ...['/data/inner', '/data'].map((mountPath) =>
+    disksCase(
+      `two disks, at ${mountPath}`,
+      vm({ persistentStorage: [data, { ...second, mountPath }] }),
+      undefined,
+      nested,
+    ),
+  ),
+  disksCase('one disk more', withDisk, { persistentStorage: [data, second] }, sameDisks),
+  disksCase('another disk', withDisk, { persistentStorage: [{ ...data, name: 'other' }] }, sameDisks),
+  ...['/proc', '/dev/shm', '/usr', '/data/../etc'].map((mountPath) => ({
+    title: `a disk at ${mountPath}`,
+    ...{ resource: 'microvms', object: vm({ persistentStorage: [{ ...data, mountPath }] }) },
+    ...{ field: 'spec.persistentStorage[0].mountPath', shown: `"${mountPath}": ` },
+    rule: 'nothing can be mounted there: choose a path such as /data or /home/user',
+  })),
+];
+
 const shape = { image: 'tvm/python', cpu: 1, memory: 256 };
 const otherShape = { image: 'tvm/node', cpu: 2, memory: 512 };
 const shapeFields = ['image', 'cpu', 'memory'] as const;
 const withCommand = vm({ command: ['sleep'], args: ['1'] });
 const cases: Case[] = [
+  ...diskCases,
   ...fixedCases('microvms', 'MicroVM', 'image', vm(), ['tvm/node']),
   ...fixedCases('microvms', 'MicroVM', 'cpu', vm(), [2]),
   ...fixedCases('microvms', 'MicroVM', 'memory', vm(), [512]),
