@@ -14,6 +14,8 @@ min_cargo_minor=90
 # PACKAGE:COMMAND or PACKAGE:/FILE that shows that it is there.
 needed=(
   qemu-system-x86:qemu-system-x86_64
+  bubblewrap:bwrap
+  e2fsprogs:/usr/sbin/mkfs.ext4
   mmdebstrap:mmdebstrap
   debian-archive-keyring:/usr/share/keyrings/debian-archive-keyring.gpg
   squashfs-tools:mksquashfs

@@ -108,6 +108,11 @@ export const statusView = z.object({
       driver: z.string(),
       accelerator: z.string(),
       acceleratorReason: z.string(),
+      confinement: z
+        .string()
+        .default('')
+        .meta({ description: 'How machine monitors are confined: full, namespaces, none; empty: it does not tell.' }),
+      confinementReason: z.string().default('').meta({ description: 'Why not fully.' }),
       cpus: z.int(),
       memoryMiB: z.int(),
       memoryFreeMiB: z.int(),

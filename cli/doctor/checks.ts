@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'nod
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
-import { statusView } from '@tvm/api/rest/microvms.ts';
+import { type StatusView, statusView } from '@tvm/api/rest/microvms.ts';
 import { makeRestClient } from '../client/rest-client.ts';
 import type { Config } from '../config.ts';
 import { checkPortFree, listenSettings } from '../service/ports.ts';
@@ -34,7 +34,7 @@ export async function runChecks(config: Config): Promise<Check[]> {
   return [
     checkSystem(),
     checkRoot(),
-    await accelerator(config),
+    ...(await whatTheNodeTells(config)),
     await checkQemu(config),
     await checkFirecracker(config, checkKvm().state === 'ok'),
     ...tools.map((tool) => checkTool(tool, config)),
@@ -75,20 +75,44 @@ function checkRoot(): Check {
 }
 
 /** What the running flintlock found out; else what can be seen without starting a machine. */
-async function accelerator(config: Config): Promise<Check> {
+async function whatTheNodeTells(config: Config): Promise<Check[]> {
   const service = runningService(config);
-  if (!service?.url) return checkKvm();
+  const unasked = [checkKvm(), checkBubblewrap(config)];
+  if (!service?.url) return unasked;
   try {
     const client = makeRestClient({ url: service.url, token: readToken(service.tokensFile) });
     const { nodes } = statusView.parse(await client.json({ path: '/v1/status' }));
     const node = nodes.find((each) => each.reachable);
-    if (!node) return checkKvm();
-    const found = `${node.driver} with ${node.accelerator}${node.acceleratorReason ? `: ${node.acceleratorReason}` : ''}`;
-    if (node.accelerator === 'kvm') return { name: 'accelerator', state: 'ok', found };
-    return { name: 'accelerator', state: 'warning', found, advice: 'Machines are isolated all the same, and slower.' };
+    return node ? [acceleratorOf(node), confinementOf(node)] : unasked;
   } catch (error) {
-    return { ...checkKvm(), found: `the service does not tell: ${TvmError.from(error).message}` };
+    return [{ ...checkKvm(), found: `the service does not tell: ${TvmError.from(error).message}` }];
   }
+}
+
+type NodeView = StatusView['nodes'][number];
+
+function acceleratorOf(node: NodeView): Check {
+  const found = `${node.driver} with ${node.accelerator}${node.acceleratorReason ? `: ${node.acceleratorReason}` : ''}`;
+  if (node.accelerator === 'kvm') return { name: 'accelerator', state: 'ok', found };
+  return { name: 'accelerator', state: 'warning', found, advice: 'Machines are isolated all the same, and slower.' };
+}
+
+const confinementName = 'confinement';
+const confinementAdvice =
+  'Machine monitors get a user and a root of their own where vvm runs as root and has bubblewrap.';
+
+function confinementOf({ driver, confinement, confinementReason }: NodeView): Check {
+  if (confinement === '') return { name: confinementName, state: 'ok', found: `left to ${driver || 'the node'}` };
+  const found = confinementReason === '' ? confinement : `${confinement}: ${confinementReason}`;
+  if (confinement === 'full') return { name: confinementName, state: 'ok', found };
+  return { name: confinementName, state: 'warning', found, advice: confinementAdvice };
+}
+
+function checkBubblewrap(config: Config): Check {
+  const path = findProgram('bwrap', config);
+  if (path && process.getuid?.() === 0) return { name: confinementName, state: 'ok', found: path };
+  const found = path ? 'without a user of their own: vvm does not run as root' : 'bubblewrap is not installed';
+  return { name: confinementName, state: 'warning', found, advice: confinementAdvice };
 }
 
 async function checkQemu(config: Config): Promise<Check> {

@@ -1,7 +1,10 @@
 // The folder that a container image is built from: modules/, sources/, node and, for a node agent, seed/.
 // Invariant: it holds what the image holds and nothing else, with the times of the originals, so that layers are found again.
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cp, link, mkdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 import { gatherSeed } from '@tvm/images/seed.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { productionModules } from './modules.ts';
@@ -31,6 +34,7 @@ export async function prepareContext(part: Part, options: ContextOptions): Promi
       !/\/node_modules\/|\.d\.[cm]?ts$|\.map$/.test(path.slice(join(root, folder).length));
     await copyTree(join(root, folder), join(context, placeOf(folder)), isWanted);
   }
+  await compileLibrary(join(context, 'sources/flintlock/confinement/private-memory'));
   await linkWorkspaces(context, part.sources);
   await linkOrCopy(join(root, 'node_modules/node/bin/node'), join(context, 'node'));
   if (part.seed) {
@@ -50,6 +54,21 @@ async function linkWorkspaces(context: string, sources: string[]): Promise<void>
   await mkdir(join(context, 'modules/@tvm'), { recursive: true });
   for (const source of sources.filter((each) => !each.includes('/')))
     await symlink(`../../${source}`, join(context, 'modules/@tvm', source));
+}
+
+/** There is no compiler in an image. */
+async function compileLibrary(path: string): Promise<void> {
+  if (!existsSync(`${path}.c`)) return;
+  await promisify(execFile)('gcc', [
+    '-O2',
+    '-Wall',
+    '-shared',
+    '-fPIC',
+    '-nostartfiles',
+    '-o',
+    `${path}.so`,
+    `${path}.c`,
+  ]);
 }
 
 async function copyTree(from: string, to: string, filter: (path: string) => boolean): Promise<void> {

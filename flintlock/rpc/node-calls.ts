@@ -38,12 +38,15 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
   return {
     async getNode() {
       const { accelerator, reason } = driver.acceleration() ?? notProbed;
+      const confinement = driver.confinement?.();
       return {
         name: deps.name,
         version: deps.version,
         driver: driver.name,
         accelerator,
         acceleratorReason: reason,
+        confinement: confinement?.level ?? '',
+        confinementReason: confinement?.reason ?? '',
         cpus: limits.cpus,
         memoryMib: BigInt(limits.memoryMiB),
         memoryFreeMib: BigInt(Math.max(0, limits.memoryMiB - promisedMiB(machines.list()))),

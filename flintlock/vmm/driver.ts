@@ -101,6 +101,8 @@ export interface Driver {
   probe(boot: VmBoot): Promise<Acceleration>;
   /** What `probe` found so far; undefined before. */
   acceleration(): Acceleration | undefined;
+  /** How its VMMs are confined, and why not better (empty when they are fully). */
+  confinement?(): { level: 'full' | 'namespaces' | 'none'; reason: string };
   /** What a snapshot depends on besides its VmSpec: VMM, version, accelerator, processor. After `probe`. */
   fingerprint(): string;
   /** What the guest finds as the serial number of a disk whose file is there; absent: its name. */

@@ -139,6 +139,8 @@ function statusOf({ fleet, pool, version }: InspectDeps): z.infer<typeof statusV
     driver: info?.driver ?? '',
     accelerator: info?.accelerator ?? '',
     acceleratorReason: info?.acceleratorReason ?? '',
+    confinement: info?.confinement ?? '',
+    confinementReason: info?.confinementReason ?? '',
     cpus: info?.cpus ?? 0,
     memoryMiB: Number(info?.memoryMib ?? 0n),
     memoryFreeMiB: Number(info?.memoryFreeMib ?? 0n),

@@ -99,6 +99,11 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     return this.#acceleration;
   }
 
+  confinement() {
+    const { level, reason } = this.#confinement;
+    return { level, reason };
+  }
+
   fingerprint(): string {
     const { accelerator = 'none' } = this.#acceleration ?? {};
     // Emulated guests see a processor of QEMU's own, whatever the host has, but for its clock.

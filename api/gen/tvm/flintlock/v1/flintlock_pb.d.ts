@@ -108,6 +108,20 @@ export declare type Node = Message<"tvm.flintlock.v1.Node"> & {
    * @generated from field: repeated string retained_disks = 13;
    */
   retainedDisks: string[];
+
+  /**
+   * of its VMMs: "full", "namespaces", "none"; empty: the driver does not tell
+   *
+   * @generated from field: string confinement = 14;
+   */
+  confinement: string;
+
+  /**
+   * why not full
+   *
+   * @generated from field: string confinement_reason = 15;
+   */
+  confinementReason: string;
 };
 
 /**
