@@ -124,16 +124,12 @@ describe('a jailed Firecracker', () => {
     );
     {
       await using guest = await reach(vm);
-      const script =
-        'cat /proc/tty/driver/serial /proc/interrupts; echo said >/dev/console; echo rc=$?; echo hello >/dev/kmsg';
-      const { stdout, stderr } = await runProcess(guest, { argv: ['sh', '-c', script] }, { maxOutputBytes: 10_000 });
-      process.stderr.write(`${stdout}${stderr}`);
-      await shutDown(guest).catch(() => undefined);
+      const argv = ['sh', '-c', 'echo "<2>printed by the kernel" >/dev/kmsg'];
+      await runProcess(guest, { argv }, { maxOutputBytes: 1000 });
+      await shutDown(guest);
     }
-    const ended = await end;
-    process.stderr.write(JSON.stringify(ended));
-    process.stderr.write(console);
-    assert.equal(ended?.exitCode, 0);
+    assert.equal((await end)?.exitCode, 0);
+    assert.match(console, /printed by the kernel/);
     await driver.destroy(vm);
   });
 

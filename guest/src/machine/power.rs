@@ -75,12 +75,39 @@ fn unmount_all() {
     }
 }
 
-/// Without ACPI a machine can only reset itself, which ends a virtual one that does not restart.
+/// Where a machine cannot power itself off it can only reset itself, which ends a virtual one that does not restart.
 pub fn power_off_now(restart: bool) -> ! {
     nix::unistd::sync();
-    if !restart && Path::new("/sys/firmware/acpi/tables").exists() {
+    if !restart && fs::read("/sys/firmware/acpi/tables/FACP").is_ok_and(|table| can_power_off(&table)) {
         let _ = reboot(RebootMode::RB_POWER_OFF);
     }
     let _ = reboot(RebootMode::RB_AUTOBOOT);
     std::process::exit(1)
+}
+
+/// Whether ACPI's fixed description table tells a way to power off. Without one the kernel would halt for ever instead:
+/// Firecracker's has hardware-reduced ACPI, and no register to sleep by.
+fn can_power_off(table: &[u8]) -> bool {
+    const HARDWARE_REDUCED: u32 = 1 << 20;
+    let Some(flags) = table.get(112..116) else { return false };
+    let is_reduced = u32::from_le_bytes(flags.try_into().unwrap_or_default()) & HARDWARE_REDUCED != 0;
+    let sleep_control_address = table.get(248..256).unwrap_or_default();
+    !is_reduced || sleep_control_address.iter().any(|byte| *byte != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::can_power_off;
+
+    #[test]
+    fn a_machine_without_a_register_to_sleep_by_cannot_power_off() {
+        let mut table = vec![0; 276];
+        assert!(can_power_off(&table));
+        table[114] = 1 << 4;
+        assert!(!can_power_off(&table));
+        table[249] = 3;
+        assert!(can_power_off(&table));
+        assert!(!can_power_off(&table[..100]));
+        assert!(!can_power_off(&table[..248]));
+    }
 }
