@@ -62,6 +62,18 @@ test('an agent works in a machine of its own, whichever revision its client spea
   assert.doesNotMatch(await service.ok(['list']), /other-/);
 });
 
+test('a server that an agent starts is reached by a URL', async () => {
+  const client = await open(await connectionOf('agent'));
+  await run(client, 'mkdir site && echo hello > site/page && cd site && python3 -m http.server 8000 >/dev/null 2>&1 &');
+  const { structuredContent } = await client.callTool({ name: 'expose_port', arguments: { port: 8000 } });
+  const { url } = structuredContent as { url: string };
+  const page = await until('it is served', async () => {
+    const response = await fetch(`${url}page`);
+    return response.status === 200 && (await response.text());
+  });
+  assert.equal(page, 'hello\n');
+});
+
 test('its token is in no log', async () => {
   const { token } = await connectionOf('agent');
   const { stdout } = await service.program('grep', ['-rlF', token, service.home]).finished;
