@@ -65,7 +65,26 @@ export const machineShape = {
 
 const argument = z.string().max(32768).meta({ description: 'One argument, taken as it is: no shell reads it.' });
 
+export const machineLimits = z
+  .object({
+    cpuPercent: z.int().min(1).max(3200).optional().meta({
+      description: 'Processor time of the host that the machine may take, in percent of one processor. Default: as many as it has.',
+    }),
+    diskIops: z.int().min(1).max(1000000).optional().meta({
+      description: 'Operations a second of each of its disks. Default: as many as the host can do.',
+    }),
+    diskBytesPerSecond: z.int().min(65536).max(1099511627776).optional().meta({
+      description: 'Bytes a second read from and written to each of its disks. Default: as many as the host can do.',
+    }),
+    processes: z.int().min(4).max(1000000).optional().meta({
+      description: 'Processes and threads inside the machine, besides the kernel and its agent. Default: 1024.',
+    }),
+  })
+  .meta({ description: 'What the machine may take of its host and of itself. Immutable.' });
+export type MachineLimits = z.infer<typeof machineLimits>;
+
 const microVmRules = celRules(
+  neverAddedNorRemoved('limits', kindName),
   neverAddedNorRemoved('snapshot', kindName),
   neverAddedNorRemoved('command', kindName),
   neverAddedNorRemoved('args', kindName),
@@ -125,7 +144,7 @@ export const microVmSpec = z
       .max(16)
       .optional()
       .meta({
-        description: 'Secrets with the credentials that the registry of the image asks for.',
+        description: 'Secrets with the credentials that the registry of the image asks for. Default: none.',
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['name'],
       }),
@@ -143,6 +162,7 @@ export const microVmSpec = z
       description: 'What the machine may reach. Default: it has no network interface. Immutable.',
       ...celRules(allowNeedsRestricted, immutable('network', kindName)),
     }),
+    limits: machineLimits.optional().meta(celRules(immutable('limits', kindName))),
     idleTimeoutSeconds: durationSeconds.optional().meta({
       description: 'Seconds without an open exec or file request after which onIdle is done. Default: never.',
     }),

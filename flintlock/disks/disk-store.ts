@@ -6,6 +6,7 @@ import { mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
+import { isNoSpace } from '../snapshots/snapshot-store.ts';
 import { savedDiskPath, savedDisksFolder, type VmDisk } from '../vmm/driver.ts';
 import { copySparse } from '../vmm/sparse.ts';
 import { type DiskRecord, type DiskSpec, diskIdOf, diskRecord, keyOf } from './disk.ts';
@@ -88,7 +89,7 @@ export function makeDiskStore(root: string): DiskStore {
       await rename(staging, folderOf(record.key));
     } catch (error) {
       await rm(staging, { recursive: true, force: true });
-      throw error;
+      throw isNoSpace(error) ? noSpace(root, error) : error;
     }
   }
 
@@ -150,6 +151,11 @@ function readRecord(folder: string): DiskRecord | undefined {
 
 function allocatedBytes(path: string): number {
   return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * blockBytes;
+}
+
+function noSpace(root: string, cause: unknown): TvmError {
+  const hint = `Make room in ${root}, or delete disks and snapshots.`;
+  return new TvmError('resource_exhausted', 'no space left for a disk', { cause, hint, reason: 'NoSpace' });
 }
 
 /** A sparse file with an empty file system, whose features every kernel of a guest knows. */

@@ -159,7 +159,7 @@ export function checkSnapshotName(name: string): void {
 }
 
 /** Also when a program that was run for it says so. */
-function isNoSpace(error: unknown): boolean {
+export function isNoSpace(error: unknown): boolean {
   return error instanceof Error && /ENOSPC|EDQUOT|No space left on device|quota exceeded/i.test(error.message);
 }
 
