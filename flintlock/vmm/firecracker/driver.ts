@@ -108,8 +108,12 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   acceleration(): Acceleration {
+    return { accelerator: 'kvm', reason: '' };
+  }
+
+  confinement() {
     const { jail, unjailed } = this.#deps;
-    return { accelerator: 'kvm', reason: jail ? '' : `not jailed: ${unjailed}` };
+    return jail ? { level: 'full' as const, reason: '' } : { level: 'none' as const, reason: unjailed };
   }
 
   fingerprint(): string {
