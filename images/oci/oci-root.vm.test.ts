@@ -92,6 +92,14 @@ describe('OCI images', () => {
     assert.match(listing(image), /-rwsr-xr-x root\/root .*\/bin\/su/);
   });
 
+  it('pulls layers that are compressed with zstd, the same one twice too', async () => {
+    const digest = registry.push('demo:zstd', [plainLayer, secondLayer, plainLayer], {}, 'zstd');
+    const image = await pull(`${registry.host}/demo:zstd`);
+    assert.equal(image.digest, digest);
+    assert.equal(contentOf(image, 'etc/old'), 'gone later');
+    assert.equal(contentOf(image, 'etc/new'), 'new');
+  });
+
   it('pulls by digest, and serves a known reference without the registry', async () => {
     const digest = registry.push('demo:two', [plainLayer]);
     const reference = `${registry.host}/demo@${digest}`;

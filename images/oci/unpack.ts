@@ -11,10 +11,12 @@ import { diskFull, type MakeRoom, requireSpace, saysDiskFull } from '../disk-spa
 import { runConfined } from './confined.ts';
 import type { OciLimits } from './limits.ts';
 import { type Descriptor, type Manifest, parseImageConfig, parseManifest } from './manifest.ts';
+import { isZstd, makeLayersPlain } from './plain-layers.ts';
 import { type TarTotals, tarScanner } from './tar-scan.ts';
 
-// The root folder and the squashfs that is made of it.
+// The root folder, the squashfs that is made of it, and layers that have to be decompressed first.
 const copiesOnDisk = 2;
+const copiesWithZstd = 3;
 
 export interface Layout {
   dir: string;
@@ -44,7 +46,9 @@ export async function unpackLayout(
   signal: AbortSignal,
 ): Promise<string> {
   const totals = await scanLayers(layout, limits, signal);
-  await requireSpace(folder, totals.bytes * copiesOnDisk, makeRoom);
+  const hasZstd = layout.manifest.layers.some(isZstd);
+  await requireSpace(folder, totals.bytes * (hasZstd ? copiesWithZstd : copiesOnDisk), makeRoom);
+  if (hasZstd) await makeLayersPlain(layout.dir, layout.manifest, signal);
   const layoutName = relative(folder, layout.dir);
   const result = await runConfined({
     program: 'umoci',

@@ -6,13 +6,13 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { gzipSync } from 'node:zlib';
+import { gzipSync, zstdCompressSync } from 'node:zlib';
 
 export interface TestRegistry extends AsyncDisposable {
   /** `127.0.0.1:PORT`. */
   host: string;
   /** Pushes an image of these tar layers; returns the digest of its manifest. */
-  push(repository: string, layers: Buffer[], config?: object): string;
+  push(repository: string, layers: Buffer[], config?: object, compression?: 'gzip' | 'zstd'): string;
   /** The file in which the registry keeps a blob. */
   blobFile(digest: string): string;
 }
@@ -39,9 +39,9 @@ export async function startRegistry({ auth = false } = {}): Promise<TestRegistry
   await untilAnswers(`http://${host}/v2/`, server);
   return {
     host,
-    push(repository, layers, config = {}) {
+    push(repository, layers, config = {}, compression = 'gzip') {
       const layoutDir = mkdtempSync(join(folder, 'layout-'));
-      const digest = writeLayout(layoutDir, layers, config);
+      const digest = writeLayout(layoutDir, layers, config, compression);
       run('skopeo', [
         '--insecure-policy',
         'copy',
@@ -66,7 +66,7 @@ export async function startRegistry({ auth = false } = {}): Promise<TestRegistry
 }
 
 /** Writes an OCI layout with one image for linux/amd64; returns the digest of its manifest. */
-function writeLayout(dir: string, layers: Buffer[], config: object): string {
+function writeLayout(dir: string, layers: Buffer[], config: object, compression: 'gzip' | 'zstd'): string {
   mkdirSync(join(dir, 'blobs/sha256'), { recursive: true });
   const addBlob = (mediaType: string, content: Buffer) => {
     const hex = sha256(content);
@@ -74,7 +74,9 @@ function writeLayout(dir: string, layers: Buffer[], config: object): string {
     return { mediaType, digest: `sha256:${hex}`, size: content.length };
   };
   const addJson = (mediaType: string, value: object) => addBlob(mediaType, Buffer.from(JSON.stringify(value)));
-  const layerBlobs = layers.map((layer) => addBlob('application/vnd.oci.image.layer.v1.tar+gzip', gzipSync(layer)));
+  const compress = compression === 'gzip' ? gzipSync : zstdCompressSync;
+  const layerType = `application/vnd.oci.image.layer.v1.tar+${compression}`;
+  const layerBlobs = layers.map((layer) => addBlob(layerType, compress(layer)));
   const manifest = addJson('application/vnd.oci.image.manifest.v1+json', {
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.manifest.v1+json',
