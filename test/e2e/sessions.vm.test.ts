@@ -64,7 +64,8 @@ test('an agent works in a machine of its own, whichever revision its client spea
 
 test('a server that an agent starts is reached by a URL', async () => {
   const client = await open(await connectionOf('agent'));
-  await run(client, 'mkdir site && echo hello > site/page && cd site && python3 -m http.server 8000 >/dev/null 2>&1 &');
+  const serve = 'python3 -m http.server 8000 --directory site > /dev/null 2>&1 &';
+  await run(client, `mkdir site; echo hello > site/page; ${serve}`);
   const { structuredContent } = await client.callTool({ name: 'expose_port', arguments: { port: 8000 } });
   const { url } = structuredContent as { url: string };
   const page = await until('it is served', async () => {
