@@ -53,7 +53,7 @@ function ownEnvironment(name: PartName, config: Config, learnt: Learnt, tokensFi
         TVM_FLINTLOCK_LISTEN: config.listen.flintlock,
         TVM_NODE_NAME: config.nodeName,
         // These are lime-ctrl's here.
-        TVM_METRICS_LISTEN: undefined,
+        TVM_METRICS_LISTEN: config.environment.TVM_FLINTLOCK_METRICS_LISTEN,
         TVM_HEALTH_LISTEN: undefined,
       };
     case 'lime-ctrl':
