@@ -64,6 +64,28 @@ test('what goes with its machine goes, what is retained is found again until it 
   assert.deepEqual(readdirSync(root), []);
 });
 
+test('a disk that is larger than is asked for stays as large, also as a copy', async () => {
+  const store = makeDiskStore(root);
+  const large = owner('a', { ...kept, sizeMiB: 32 });
+  await store.prepare(large, undefined);
+  store.markUsed(large);
+  store.release(large);
+  const small = owner('b', kept);
+  await store.prepare(small, undefined);
+  assert.equal(store.attachments(small)[0]?.sizeMiB, 32);
+  const snapshot = mkdtempSync(join(tmpdir(), 'tvm-disks-snapshot-'));
+  try {
+    await store.save(small, snapshot);
+    const child = owner('c', { ...kept, retainedAs: '' });
+    await store.prepare(child, snapshot);
+    store.markUsed(child);
+    await store.prepare(owner('c', { ...kept, retainedAs: '', sizeMiB: 24 }), undefined);
+    assert.equal(store.attachments(child)[0]?.sizeMiB, 32);
+  } finally {
+    rmSync(snapshot, { recursive: true, force: true });
+  }
+});
+
 test('a retained disk that nothing ever used goes with its machine', async () => {
   const store = makeDiskStore(root);
   const a = owner('a', kept);

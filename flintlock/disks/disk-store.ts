@@ -84,7 +84,9 @@ export function makeDiskStore(root: string): DiskStore {
     await mkdir(staging, { mode: 0o700 });
     try {
       await fill(join(staging, contentFile));
-      await writeFile(join(staging, recordFile), JSON.stringify(record), { mode: 0o600 });
+      // The disk of a snapshot may be larger than was asked for: it must not be taken for smaller than it is.
+      const whole = { ...record, sizeMiB: Math.max(record.sizeMiB, sizeMiBOf(join(staging, contentFile))) };
+      await writeFile(join(staging, recordFile), JSON.stringify(whole), { mode: 0o600 });
       removeKey(record.key);
       await rename(staging, folderOf(record.key));
     } catch (error) {
@@ -103,11 +105,11 @@ export function makeDiskStore(root: string): DiskStore {
     },
     areUsed: (owner) => recordsOf(owner).some(({ used, machineUid }) => used && machineUid === owner.uid),
     attachments: (owner) =>
-      disksOf(owner).map((disk) => ({
-        name: disk.name,
-        path: contentOf(keyOf(owner.uid, disk)),
-        sizeMiB: disk.sizeMiB,
-      })),
+      disksOf(owner).map((disk) => {
+        const path = contentOf(keyOf(owner.uid, disk));
+        // A retained one may be larger than is asked for now.
+        return { name: disk.name, path, sizeMiB: Math.max(disk.sizeMiB, sizeMiBOf(path)) };
+      }),
     async save(owner, snapshotFolder) {
       if (disksOf(owner).length > 0)
         await mkdir(join(snapshotFolder, savedDisksFolder), { recursive: true, mode: 0o700 });
@@ -147,6 +149,11 @@ function readRecord(folder: string): DiskRecord | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** 0 when it is not there. */
+function sizeMiBOf(path: string): number {
+  return Math.ceil((statSync(path, { throwIfNoEntry: false })?.size ?? 0) / mib);
 }
 
 function allocatedBytes(path: string): number {
