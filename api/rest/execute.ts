@@ -1,5 +1,6 @@
 // POST /v1/execute and the first message of the execute stream: run a piece of code once, in a machine of its own.
 import { z } from 'zod';
+import { networkSpec } from '../kinds/network.ts';
 
 export const languages = ['python', 'node', 'bash'] as const;
 export type Language = (typeof languages)[number];
@@ -21,6 +22,7 @@ export const executeRequest = z.strictObject({
     .max(86_400)
     .default(60)
     .meta({ description: 'The run is ended, exit code 124, after this.' }),
+  network: networkSpec.optional().meta({ description: 'What the machine may reach. Default: it has no network.' }),
   env: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), z.string().max(32_768)).default({}),
   args: z.array(z.string().max(32_768)).max(256).default([]).meta({ description: 'Arguments of the program.' }),
   stdin: z

@@ -4,6 +4,7 @@ import { basename, extname } from 'node:path';
 import { type ExecuteRequest, executeRequest, type Language, languages } from '@tvm/api/rest/execute.ts';
 import type { Environment } from '../config.ts';
 import { usageError } from '../exit-codes.ts';
+import { networkOf } from './network-options.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
 export interface ExecuteOptions {
@@ -13,6 +14,8 @@ export interface ExecuteOptions {
   cpu?: string;
   memory?: string;
   timeout?: string;
+  egress?: string;
+  allow?: string[];
   env?: string[];
   json?: boolean;
   namespace?: string;
@@ -106,6 +109,7 @@ export function requestOf(
   options: ExecuteOptions,
   environment: Environment,
 ): ExecuteRequest {
+  const network = networkOf(options);
   const request = {
     code,
     language,
@@ -114,6 +118,7 @@ export function requestOf(
     ...(options.cpu !== undefined && { cpu: parseCount(options.cpu, 'cpus') }),
     ...(options.memory !== undefined && { memory: parseMegabytes(options.memory) }),
     ...(options.timeout !== undefined && { timeoutSeconds: parseSeconds(options.timeout) }),
+    ...(network && { network }),
     ...(options.env && { env: parseVariables(options.env, environment) }),
   };
   const checked = executeRequest.safeParse(request);

@@ -8,6 +8,7 @@ import { usageError } from '../exit-codes.ts';
 import { parseOutputFormat } from '../output/table.ts';
 import * as machines from './machine-client.ts';
 import { machineTable } from './machine-table.ts';
+import { networkOf } from './network-options.ts';
 import { parseDisk } from './parse-disk.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
@@ -25,6 +26,8 @@ export interface CreateOptions extends WaitOptions {
   memory: string;
   env?: string[];
   pullSecret?: string[];
+  egress?: string;
+  allow?: string[];
   label?: string[];
   disk?: string[];
   mcp?: boolean;
@@ -56,6 +59,7 @@ export async function create(context: Context, name: string | undefined, command
 
 function createRequest(name: string | undefined, command: string[], options: CreateOptions, context: Context) {
   const env = Object.entries(parseVariables(options.env ?? [], context.config.environment));
+  const network = networkOf(options);
   const request: MicroVmCreate = {
     ...(name !== undefined && { name }),
     ...(options.namespace !== undefined && { namespace: options.namespace }),
@@ -69,6 +73,7 @@ function createRequest(name: string | undefined, command: string[], options: Cre
       ...(command.length > 0 && { command }),
       ...(env.length > 0 && { env: env.map(([key, value]) => ({ name: key, value })) }),
       ...(options.pullSecret && { imagePullSecrets: options.pullSecret.map((secret) => ({ name: secret })) }),
+      ...(network && { network }),
       ...(options.ttl !== undefined && { ttlSeconds: Math.ceil(parseSeconds(options.ttl)) }),
       ...idlenessOf(options),
     },

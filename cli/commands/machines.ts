@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import type { MachineAction } from './machine-client.ts';
 import type { CreateOptions, WaitOptions } from './machines-run.ts';
 import { namespaceOption } from './namespace-option.ts';
+import { allowHelp, egressHelp } from './network-options.ts';
 import { collect } from './parse-options.ts';
 
 const run = () => import('./machines-run.ts');
@@ -20,6 +21,8 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--memory <size>', 'memory in MB, or 512M, 2G', '256')
     .option('-e, --env <name=value>', 'set a variable for all its programs; may be repeated', collect)
     .option('--pull-secret <name>', 'Secret with credentials for the registry; may be repeated', collect)
+    .option('--egress <policy>', egressHelp)
+    .option('--allow <what>', allowHelp, collect)
     .option('--label <name=value>', 'label of the object; may be repeated', collect)
     .option('--disk <disk>', 'name=data,size=1G,mount=/data[,retain]: a disk that stays; may be repeated', collect)
     .option('--mcp', 'let MCP sessions be bound to it')

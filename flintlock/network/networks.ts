@@ -13,7 +13,7 @@ import type { NetworkPolicy } from './policy.ts';
 import { makeResolver } from './resolver/resolver.ts';
 import { serveResolver } from './resolver/server.ts';
 import { askUpstream } from './resolver/upstream.ts';
-import { joinRules, leaveRules, machineRules, nameElements, nodeRules } from './rules.ts';
+import { joinRules, leaveRules, machineRules, nameElements, nodeRules, withdrawRules } from './rules.ts';
 import { networkUnavailable, runTool } from './run-tool.ts';
 
 /** A machine's network as its VM gets it, and the address that its packets have on the node. */
@@ -56,6 +56,7 @@ class HostNetworks implements Networks {
   readonly #owner: string;
   readonly #pairs = new Map<string, AddressPair>();
   readonly #resolvers = new Map<string, AsyncDisposable>();
+  #turn: Promise<unknown> = Promise.resolve();
   #node: Promise<Block> | undefined;
 
   constructor(deps: NetworksDeps) {
@@ -67,50 +68,65 @@ class HostNetworks implements Networks {
     return checkHost();
   }
 
-  async make(machineId: string, policy: NetworkPolicy): Promise<MachineNetwork> {
+  make(machineId: string, policy: NetworkPolicy): Promise<MachineNetwork> {
+    return this.#inTurn(() => this.#make(machineId, policy));
+  }
+
+  adopt(machineId: string, policy: NetworkPolicy): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#prepareNode();
+      const names = namesOf(this.#owner, machineId);
+      const pair = this.#pairs.get(names.link);
+      if (!pair) throw networkUnavailable(`the network of machine ${machineId} is gone`);
+      await this.#resolve(machineId, names, pair, policy);
+    });
+  }
+
+  remove(machineId: string): Promise<void> {
+    return this.#inTurn(() => this.#remove(machineId));
+  }
+
+  sweep(keep: ReadonlySet<string>): Promise<string[]> {
+    return this.#inTurn(async () => {
+      const there = await ownNamespaces(this.#owner);
+      if (there.length > 0) await this.#prepareNode();
+      const strays = there.filter((id) => !keep.has(id));
+      for (const id of strays) await this.#remove(id);
+      return strays;
+    });
+  }
+
+  async #make(machineId: string, policy: NetworkPolicy): Promise<MachineNetwork> {
+    await this.#remove(machineId);
     const block = await this.#prepareNode();
-    await this.remove(machineId);
     const names = namesOf(this.#owner, machineId);
     const pair = choosePair(machineId, block, new Set([...this.#pairs.values()].map(({ host }) => host)));
     this.#pairs.set(names.link, pair);
     try {
-      await runTool('nft', ['-f', '-'], joinRules(this.#owner, names.link, pair));
+      await this.#nft(joinRules(this.#owner, names.link, pair));
       await runTool('ip', ['-batch', '-'], makeLink(names, pair));
       await this.#inNamespace(names, ['sh', '-c', setUpNamespace(pair)], machineRules(policy, pair, block));
       await runTool('ip', ['-batch', '-'], openLink(names));
       await this.#resolve(machineId, names, pair, policy);
     } catch (error) {
-      await this.remove(machineId);
+      await this.#remove(machineId);
       throw error;
     }
     return { vm: { namespace: namespacePath(names.namespace), tap, mac: guestMac }, address: pair.machine };
   }
 
-  async adopt(machineId: string, policy: NetworkPolicy): Promise<void> {
-    const names = namesOf(this.#owner, machineId);
-    await this.#prepareNode();
-    const pair = this.#pairs.get(names.link);
-    if (!pair) throw networkUnavailable(`the network of machine ${machineId} is gone`);
-    await this.#resolve(machineId, names, pair, policy);
-  }
-
-  async remove(machineId: string): Promise<void> {
+  async #remove(machineId: string): Promise<void> {
     const names = namesOf(this.#owner, machineId);
     await this.#resolvers.get(machineId)?.[Symbol.asyncDispose]();
     this.#resolvers.delete(machineId);
     const pair = this.#pairs.get(names.link);
-    if ((await ownNamespaces(this.#owner)).includes(machineId) || pair) await this.#removeParts(machineId, names, pair);
+    const isThere = (await ownNamespaces(this.#owner)).includes(machineId);
+    if (!isThere && !pair) return;
+    await this.#removeParts(machineId, names, pair);
     this.#pairs.delete(names.link);
-  }
-
-  async sweep(keep: ReadonlySet<string>): Promise<string[]> {
-    const kept = new Set([...keep].map((id) => namesOf(this.#owner, id).link));
-    const strays = (await ownNamespaces(this.#owner)).filter((id) => !keep.has(id));
-    for (const id of strays) await this.remove(id);
-    if (strays.length === 0 && kept.size === 0) return [];
-    const links = [...(await ownLinks(this.#owner)).keys()].filter((link) => !kept.has(link));
-    for (const link of links) await runTool('ip', ['link', 'delete', link]);
-    return [...strays, ...links];
+    if (this.#pairs.size > 0) return;
+    await this.#nft(withdrawRules(this.#owner));
+    this.#node = undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -131,11 +147,11 @@ class HostNetworks implements Networks {
     await checkHost();
     const owner = this.#owner;
     const block = chooseBlock(owner, await foreignRoutes(owner), this.#deps.cidr);
-    await runTool('nft', ['-f', '-'], nodeRules(owner, block));
     for (const [link, host] of await ownLinks(owner)) {
       const pair = host === undefined ? undefined : pairOfHost(host);
       if (pair) this.#pairs.set(link, pair);
     }
+    await this.#nft(nodeRules(owner, block, this.#pairs));
     if ((await readFile(forwardingFile, 'utf8')).trim() === '0') {
       this.#deps.log.info('this node forwards packets from now on, as networks of machines need it');
       await writeFile(forwardingFile, '1');
@@ -168,7 +184,18 @@ class HostNetworks implements Networks {
   ): Promise<void> {
     if ((await ownLinks(this.#owner)).has(link)) await runTool('ip', ['link', 'delete', link]);
     if ((await ownNamespaces(this.#owner)).includes(machineId)) await runTool('ip', ['netns', 'delete', namespace]);
-    if (pair) await runTool('nft', ['-f', '-'], leaveRules(this.#owner, link, pair));
+    if (pair) await this.#nft(leaveRules(this.#owner, link, pair));
+  }
+
+  /** One change of the host after the other. */
+  #inTurn<T>(operation: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(operation);
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #nft(commands: string): Promise<void> {
+    await runTool('nft', ['-f', '-'], commands);
   }
 
   async #inNamespace({ namespace }: NetworkNames, command: string[], input: string): Promise<void> {

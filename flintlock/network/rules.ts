@@ -98,8 +98,8 @@ function accepting({ cidr, ports }: NetworkRule, index: number): string {
   return `${target} meta l4proto { tcp, udp } th dport { ${ports.join(', ')} } accept`;
 }
 
-/** What holds on the node for all machines of a flintlock; which those are is said by `joinRules`. What stands is kept. */
-export function nodeRules(owner: string, block: Block): string {
+/** What holds on the node for all machines of a flintlock; `present` are those that there are, others come by `joinRules`. */
+export function nodeRules(owner: string, block: Block, present: ReadonlyMap<string, AddressPair>): string {
   const links = `"${linkPrefix(owner)}*"`;
   return `table inet ${tableOf(owner)} {
   set sources { type ifname . ipv4_addr; }
@@ -110,6 +110,8 @@ export function nodeRules(owner: string, block: Block): string {
   chain forward { type filter hook forward priority filter; policy accept; }
   chain translate-out { type nat hook postrouting priority srcnat; policy accept; }
 }
+flush set inet ${tableOf(owner)} sources
+flush set inet ${tableOf(owner)} resolvers
 flush chain inet ${tableOf(owner)} arrive
 flush chain inet ${tableOf(owner)} input
 flush chain inet ${tableOf(owner)} forward
@@ -133,7 +135,7 @@ table inet ${tableOf(owner)} {
     ip saddr ${formatBlock(block)} oifname != ${links} masquerade
   }
 }
-`;
+${[...present].map(([link, pair]) => joinRules(owner, link, pair)).join('')}`;
 }
 
 /** Makes the node take packets of a machine; what comes from its link before is dropped. */
@@ -143,6 +145,11 @@ export function joinRules(owner: string, link: string, pair: AddressPair): strin
 
 export function leaveRules(owner: string, link: string, pair: AddressPair): string {
   return `${elements('add', owner, link, pair)}${elements('delete', owner, link, pair)}`;
+}
+
+/** Takes all of it away, when no machine is left. */
+export function withdrawRules(owner: string): string {
+  return `add table inet ${tableOf(owner)}\ndelete table inet ${tableOf(owner)}\n`;
 }
 
 function elements(verb: 'add' | 'delete', owner: string, link: string, { host, machine }: AddressPair): string {

@@ -110,8 +110,10 @@ async function* executeAdmitted(
   }
 }
 
-function shapeFor({ language, image = languageRules[language].image, cpu, memory }: CheckedExecuteRequest): Shape {
-  return { image, cpu, memory, interpreter: interpreterFor(language, image) };
+function shapeFor(request: CheckedExecuteRequest): Shape {
+  const { language, image = languageRules[language].image, cpu, memory, network } = request;
+  const shape = { image, cpu, memory, interpreter: interpreterFor(language, image) };
+  return network && network.egress !== 'none' ? { ...shape, network } : shape;
 }
 
 interface Start {

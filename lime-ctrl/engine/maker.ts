@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
+import { networkOf } from '../network.ts';
 import { observeNodes } from '../placement/observe-nodes.ts';
 import { place } from '../placement/place.ts';
 import { type Inventory, isWaiting } from './inventory.ts';
@@ -78,8 +79,9 @@ export function makeMaker({ fleet, inventory, log, replica }: MakerDeps): Maker 
   return { make, destroy };
 }
 
-function specOf({ image, cpu, memory, interpreter }: Shape, standby: boolean) {
-  return { image, cpus: cpu, memoryMib: memory, interpreter, standby, hostname: 'machine' };
+function specOf({ image, cpu, memory, interpreter, network }: Shape, standby: boolean) {
+  const spec = { image, cpus: cpu, memoryMib: memory, interpreter, standby, hostname: 'machine' };
+  return { ...spec, ...networkOf(network) };
 }
 
 function placementError(reason: string, message: string): TvmError {

@@ -244,8 +244,12 @@ export function makePool(deps: PoolDeps): Pool {
     make,
     mayMake: (shape) => inventory.busy() < (isTemplateBuilding(shape, fleet.nodes()) ? 1 : processors()),
     hasMachines: () => inventory.machines().length > 0,
-    noteAsked: (shape) => targets.noteAsked(shape, clock.now()),
-    noteUse: (shape) => targets.noteUsed(shape, clock.now()),
+    noteAsked(shape) {
+      if (!shape.network) targets.noteAsked(shape, clock.now());
+    },
+    noteUse(shape) {
+      if (!shape.network) targets.noteUsed(shape, clock.now());
+    },
     spend(uid) {
       inventory.spend(uid);
       reviewSoon();

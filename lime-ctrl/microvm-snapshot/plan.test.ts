@@ -35,6 +35,7 @@ function observe({ spec, metadata, status, source, observed }: Given): Observed 
     bootMs: 1,
     restored: false,
     imageDigest: '',
+    address: '',
     startedAtMs: 1,
     lastActiveAtMs: 0,
     openCalls: 0,

@@ -5,6 +5,8 @@ import type { Machine } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type MicroVm, type MicroVmStatus, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
+import { limitsOf } from '../limits.ts';
+import { networkOf } from '../network.ts';
 import { disksFor, hasRetainedDisks } from './disks.ts';
 import type { SecretInputs } from './secret-inputs.ts';
 import { type Action, ownerLabel } from './world.ts';
@@ -113,6 +115,8 @@ function machineSpec(vm: MicroVm, snapshot: string) {
     hostname: metadata.name,
     snapshot,
     disks: disksFor(vm),
+    ...networkOf(spec.network),
+    ...limitsOf(spec.limits),
   };
 }
 

@@ -100,7 +100,7 @@ export function observedMachine(
   { node, machine }: { node: string; machine: Machine },
   wantedAtMs = 0,
 ): ObservedMachine {
-  const { uid, reason, message, bootMs, imageDigest, restored, openCalls, exitCode } = machine;
+  const { uid, reason, message, bootMs, imageDigest, address, restored, openCalls, exitCode } = machine;
   return {
     uid,
     node,
@@ -111,6 +111,7 @@ export function observedMachine(
     bootMs,
     restored,
     imageDigest,
+    address,
     startedAtMs: Number(machine.startedAtMs),
     lastActiveAtMs: Math.max(wantedAtMs, Number(machine.lastActiveAtMs)),
     openCalls,

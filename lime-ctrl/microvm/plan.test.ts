@@ -58,6 +58,7 @@ function observe({ spec, status, metadata, machine, observed }: Given): Observed
     bootMs: 5,
     restored: false,
     imageDigest: 'sha256:1',
+    address: '',
     startedAtMs: nowMs - 1000,
     lastActiveAtMs: 0,
     openCalls: 0,

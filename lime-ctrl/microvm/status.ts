@@ -65,6 +65,7 @@ export function statusOf(
     conditions: withConditions(before.conditions, intents, nowMs),
   };
   if (machine && machine.exitCode === undefined) delete next.exitCode;
+  if (machine?.address === '') delete next.address;
   return JSON.stringify(sorted(next)) === JSON.stringify(sorted(before)) ? before : next;
 }
 
@@ -89,11 +90,12 @@ function sorted(status: MicroVmStatus): [string, unknown][] {
 }
 
 function factsOf(machine: ObservedMachine): MicroVmStatus {
-  const { node, bootMs, imageDigest, startedAtMs, exitCode } = machine;
+  const { node, bootMs, imageDigest, address, startedAtMs, exitCode } = machine;
   return {
     host: node,
     ...(bootMs > 0 && { bootMs }),
     ...(imageDigest !== '' && { imageDigest }),
+    ...(address !== '' && { address }),
     ...(startedAtMs > 0 && { startedAt: new Date(startedAtMs).toISOString() }),
     ...(exitCode !== undefined && { exitCode }),
   };

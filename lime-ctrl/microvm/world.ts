@@ -19,6 +19,8 @@ export interface ObservedMachine {
   /** It started from a snapshot. */
   restored: boolean;
   imageDigest: string;
+  /** That its packets have on its node; empty: none. */
+  address: string;
   startedAtMs: number;
   /** When it was last used, as its node and this process know. */
   lastActiveAtMs: number;
