@@ -107,5 +107,6 @@ test('whatever a guest answers becomes headers that can be sent, and the protect
       assert.equal(headers.get('set-cookie'), null);
       assert.equal(headers.get('x-content-type-options'), 'nosniff');
     }),
+    { numRuns: 30 },
   );
 });

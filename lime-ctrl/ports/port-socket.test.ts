@@ -77,10 +77,10 @@ test('who does not read stops the server; destroying closes the connection there
   });
   const socket = await world.dial();
   await once(socket, 'readable');
-  await sleep(100);
-  const before = written;
-  await sleep(100);
-  assert.equal(written, before);
+  for (let before = -1; before !== written; await sleep(100)) {
+    before = written;
+    assert.ok(written < 64 * 1024 * 1024);
+  }
   socket.destroy();
   await closed.promise;
 });

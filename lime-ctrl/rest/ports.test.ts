@@ -18,7 +18,7 @@ import { eventually, type Harness, microVm, postJson, startHarness, testToken } 
 let harness: Harness;
 const servers: Server[] = [];
 const sockets = new Set<Socket>();
-const content = randomBytes(3_000_000);
+const content = randomBytes(2_000_000);
 const seen: {
   url: string | undefined;
   method: string | undefined;
@@ -112,7 +112,7 @@ test('50 large downloads at once are exact; half an answer is an error', async (
     for await (const chunk of response.body ?? []) {
       assert.ok(content.subarray(offset, offset + chunk.length).equals(chunk));
       offset += chunk.length;
-      if (at > 5 && offset > 1_000_000) return content.length;
+      if (at > 5 && offset > 500_000) return content.length;
     }
     return offset;
   });
@@ -188,10 +188,10 @@ test('a slow reader holds back the server in the machine, one that leaves ends i
   const leave = new AbortController();
   const response = await harness.fetch(path(97), { signal: leave.signal });
   await response.body?.getReader().read();
-  await sleep(300);
-  const before = written;
-  await sleep(100);
-  assert.equal(written, before);
+  for (let before = -1; before !== written; await sleep(150)) {
+    before = written;
+    assert.ok(written < 20);
+  }
   leave.abort();
   await eventually(() => closed);
 });
@@ -271,7 +271,7 @@ test('a URL that was changed, is over, or for a machine that started anew is non
   assert.equal(await status(at(await harness.gateway.seal.close('port', '', past))), 404);
   const far = { ...past, untilMs: Date.now() + 99_000_000 };
   assert.equal(await status(at(await harness.gateway.seal.close('port', '', far))), 404);
-  const brief = { ...past, untilMs: Date.now() + 300 };
+  const brief = { ...past, untilMs: Date.now() + 1_500 };
   const { socket, opened } = open(at(await harness.gateway.seal.close('port', '', brief)));
   assert.equal(await opened, 101);
   await once(socket, 'close');
