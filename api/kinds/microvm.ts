@@ -68,7 +68,8 @@ const argument = z.string().max(32768).meta({ description: 'One argument, taken 
 export const machineLimits = z
   .object({
     cpuPercent: z.int().min(1).max(3200).optional().meta({
-      description: 'Processor time of the host that the machine may take, in percent of one processor. Default: as many as it has.',
+      description:
+        'Processor time of the host that the machine may take, in percent of one processor. Default: as many as it has.',
     }),
     diskIops: z.int().min(1).max(1000000).optional().meta({
       description: 'Operations a second of each of its disks. Default: as many as the host can do.',

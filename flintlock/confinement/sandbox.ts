@@ -48,7 +48,7 @@ function root({ program, paths, links }: ProgramFiles, sandbox: Sandbox): string
   const binds = [
     ...[program, setprivPath, ...paths, ...readable].map((path) => ({ how: '--ro-bind', path })),
     ...[folder, ...writable].map((path) => ({ how: '--bind', path })),
-    ...devices.map((path) => ({ how: '--dev-bind', path })),
+    ...['/dev/null', ...devices].map((path) => ({ how: '--dev-bind', path })),
   ];
   const unique = [...new Map(binds.map((bind) => [bind.path, bind])).values()];
   const above = new Set(unique.flatMap(({ path }) => ancestors(path)));

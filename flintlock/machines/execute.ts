@@ -18,7 +18,7 @@ import { exercise } from './exercise.ts';
 import type { Machine, RunFiles } from './machine.ts';
 import { connectNetwork, disconnectNetwork, networkOf } from './network.ts';
 import { type Action, up } from './plan.ts';
-import { guestIdOf, type MachineRecord } from './record.ts';
+import { guestIdOf, type MachineRecord, type MachineSpec } from './record.ts';
 import { readSuspendedSpec, removeSuspended, suspendedFolder, writeSuspended } from './suspension.ts';
 
 export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'> &
@@ -45,6 +45,8 @@ export type Executor = (machine: Machine, action: Action, signal: AbortSignal) =
 const configureTimeoutMs = 25_000;
 const nudgeMs = 500;
 const entropyBytes = 64;
+/** As the kernel's command line says. */
+const defaultProcesses = 1024;
 /** What a guest still does after its start shall be done in the template, not in every machine that starts from it. */
 const restMs = 1_500;
 
@@ -174,9 +176,9 @@ async function restoreOrBoot(
 
 /** But for its network, which is made anew each time. */
 function vmSpecOf({ disks }: ExecutorDeps, record: MachineRecord, files: Pick<RunFiles, 'image' | 'boot'>): VmSpec {
-  const { cpus, memoryMiB } = record.spec;
+  const { cpus, memoryMiB, limits } = record.spec;
   const attached = record.spec.disks && { disks: disks.attachments(record) };
-  return { cpus, memoryMiB, rootDiskPath: files.image.path, boot: files.boot, ...attached };
+  return { cpus, memoryMiB, rootDiskPath: files.image.path, boot: files.boot, ...attached, ...(limits && { limits }) };
 }
 
 async function suspend(deps: ExecutorDeps, machine: Machine, signal: AbortSignal): Promise<void> {
@@ -284,6 +286,11 @@ function defaultsOf({ config }: RootImage, { env, record }: Machine) {
   return { env: keeps ? {} : { ...config.env, ...env }, defaultUser: config.user, defaultCwd };
 }
 
+/** 0: as it is. What a snapshot's machine was limited to is not handed on. */
+function maxProcessesOf({ limits, snapshot }: MachineSpec): number {
+  return limits?.processes ?? (snapshot ? defaultProcesses : 0);
+}
+
 async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortSignal, own: Own) {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(configureTimeoutMs)]);
   const connection = await guestOf(deps, machine, signal);
@@ -294,6 +301,7 @@ async function giveIdentity(deps: ExecutorDeps, machine: Machine, signal: AbortS
     unixTimeNs: BigInt(deps.clock.now()) * 1_000_000n,
     entropy: randomBytes(entropyBytes),
     env: machine.env,
+    maxProcesses: maxProcessesOf(record.spec),
     ...own,
   };
   // One restore in some thousands loses the interrupt of the first message under emulation; the next one brings both.

@@ -8,6 +8,17 @@ import { networkPolicy } from '../network/policy.ts';
 export const machineStates = ['creating', 'running', 'paused', 'stopped', 'failed', 'destroying'] as const;
 export type MachineState = (typeof machineStates)[number];
 
+/** What a machine may take; what is absent, as much as every machine. */
+export const machineLimits = z.strictObject({
+  cpuPercent: z.int().positive().optional(),
+  diskIops: z.int().positive().optional(),
+  diskBytesPerSecond: z.int().positive().optional(),
+  /** Inside of it. */
+  processes: z.int().min(4).max(1_000_000).optional(),
+});
+
+export type MachineLimits = z.infer<typeof machineLimits>;
+
 const machineSpec = z.strictObject({
   image: z.string(),
   cpus: z.int(),
@@ -29,6 +40,7 @@ const machineSpec = z.strictObject({
   disks: z.array(diskSpec).optional(),
   /** What its network interface reaches; absent: it has none. */
   network: networkPolicy.optional(),
+  limits: machineLimits.optional(),
 });
 export type MachineSpec = z.infer<typeof machineSpec>;
 

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import type { Vm, VmSpec } from '../vmm/driver.ts';
 import { copySparse } from '../vmm/sparse.ts';
 import type { Machines } from './machines.ts';
+import { machineLimits } from './record.ts';
 
 const lookEveryMs = 5_000;
 const specFile = 'vm.json';
@@ -24,6 +25,7 @@ const vmSpec: z.ZodType<VmSpec> = z.strictObject({
     needsAcpi: z.boolean(),
   }),
   disks: z.array(z.strictObject({ name: z.string(), path: z.string(), sizeMiB: z.int() })).optional(),
+  limits: machineLimits.optional(),
 });
 
 export interface SuspensionDeps {

@@ -1,7 +1,9 @@
 // Machines and snapshots between their records and the wire.
 import { create } from '@bufbuild/protobuf';
+import { TvmError } from '@tvm/api/errors.ts';
 import {
   type Disk,
+  type Limits as LimitsMessage,
   type Machine,
   MachineSchema,
   type MachineSpec as MachineSpecMessage,
@@ -12,7 +14,7 @@ import {
   SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { DiskSpec } from '../disks/disk.ts';
-import type { MachineRecord, MachineSpec } from '../machines/record.ts';
+import { type MachineLimits, type MachineRecord, type MachineSpec, machineLimits } from '../machines/record.ts';
 import type { NetworkPolicy } from '../network/policy.ts';
 import type { SnapshotManifest } from '../snapshots/snapshot-store.ts';
 
@@ -48,7 +50,25 @@ export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
   const rest = { command, args, hostname, snapshot, interpreter, standby, template: false };
   const disks = message && message.disks.length > 0 ? { disks: message.disks.map(diskOf) } : {};
   const network = message?.network ? { network: networkOf(message.network) } : {};
-  return { image, cpus, memoryMiB: memoryMib, ...rest, ...disks, ...network };
+  const limits = message?.limits ? { limits: limitsOf(message.limits) } : {};
+  return { image, cpus, memoryMiB: memoryMib, ...rest, ...disks, ...network, ...limits };
+}
+
+/** Throws `invalid_argument` for what no machine can have. */
+function limitsOf({ cpuPercent, diskIops, diskBytesPerSecond, processes }: LimitsMessage): MachineLimits {
+  const limits = machineLimits.safeParse({
+    ...(cpuPercent && { cpuPercent }),
+    ...(diskIops && { diskIops }),
+    ...(diskBytesPerSecond && { diskBytesPerSecond: Number(diskBytesPerSecond) }),
+    ...(processes && { processes }),
+  });
+  if (limits.success) return limits.data;
+  const [issue] = limits.error.issues;
+  throw new TvmError('invalid_argument', `limits.${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+function limitsMessage({ cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, processes = 0 }: MachineLimits) {
+  return { cpuPercent, diskIops, diskBytesPerSecond: BigInt(diskBytesPerSecond), processes };
 }
 
 export function diskOf({ name, sizeMib, mountPath, retainedAs }: Disk): DiskSpec {
@@ -65,13 +85,21 @@ function policyMessage({ egress, allow }: NetworkPolicy) {
   return { egress, allow: allow.map(({ cidr = '', domain = '', ports }) => ({ cidr, domain, ports })) };
 }
 
-function specMessage({ memoryMiB, template: _, disks = [], network, ...rest }: MachineSpec): MachineSpecMessage {
+function specMessage({
+  memoryMiB,
+  template: _,
+  disks = [],
+  network,
+  limits,
+  ...rest
+}: MachineSpec): MachineSpecMessage {
   const attached = disks.map(({ sizeMiB, ...disk }) => ({ ...disk, sizeMib: sizeMiB }));
   return create(MachineSpecSchema, {
     ...rest,
     memoryMib: memoryMiB,
     disks: attached,
     ...(network && { network: policyMessage(network) }),
+    ...(limits && { limits: limitsMessage(limits) }),
   });
 }
 

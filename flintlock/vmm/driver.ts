@@ -37,6 +37,17 @@ export interface VmSpec {
   disks?: VmDisk[] | undefined;
   /** Its network interface; undefined: it has none. Of a snapshot's VM: one as well. */
   network?: VmNetwork | undefined;
+  /** Undefined: none but those that every VM has. They may be others than those of a snapshot's VM. */
+  limits?: VmLimits | undefined;
+}
+
+/** What a VM may take of its host; what is undefined, as much as there is. */
+export interface VmLimits {
+  /** 100 is one processor. */
+  cpuPercent?: number | undefined;
+  /** Of each of its disks. */
+  diskIops?: number | undefined;
+  diskBytesPerSecond?: number | undefined;
 }
 
 /** What is behind a VM's network interface: one of the host's, in a network namespace of its own. */

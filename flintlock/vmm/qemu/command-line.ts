@@ -1,6 +1,6 @@
 // The arguments of QEMU for one VM: a pure function. Invariant: source and destination of a snapshot get the same devices.
 import { tapDescriptor } from '../../network/tap.ts';
-import type { Accelerator, VmDisk, VmNetwork, VmSpec } from '../driver.ts';
+import type { Accelerator, VmDisk, VmLimits, VmNetwork, VmSpec } from '../driver.ts';
 import { vmNamePrefix } from '../process.ts';
 import { vmmFiles } from './files.ts';
 
@@ -38,20 +38,41 @@ export function qemuArguments(input: CommandLineInput): string[] {
     ...['-chardev', socket('agent', vmmFiles.agent), '-device', 'virtio-serial-device'],
     ...['-device', 'virtserialport,chardev=agent,name=tvm.agent'],
     ...['-blockdev', `raw,node-name=root,read-only=on,file.driver=file,file.filename=${escaped(spec.rootDiskPath)}`],
-    ...['-device', 'virtio-blk-device,drive=root'],
-    ...(spec.disks ?? []).flatMap(diskArguments),
+    ...throttle('root', spec.limits),
+    ...['-device', `virtio-blk-device,drive=${driveOf('root', spec.limits)}`],
+    ...(spec.disks ?? []).flatMap((disk) => diskArguments(disk, spec.limits)),
     ...networkArguments(spec.network),
     ...(input.boots ? bootArguments(input) : ['-incoming', 'defer']),
   ];
 }
 
+function isThrottled(limits: VmLimits | undefined): boolean {
+  return limits?.diskIops !== undefined || limits?.diskBytesPerSecond !== undefined;
+}
+
+/** What the guest's device reads and writes: the image, or what slows it down. */
+function driveOf(node: string, limits: VmLimits | undefined): string {
+  return isThrottled(limits) ? `${node}-limited` : node;
+}
+
+function throttle(node: string, limits: VmLimits | undefined): string[] {
+  if (!isThrottled(limits)) return [];
+  const { diskIops = 0, diskBytesPerSecond = 0 } = limits ?? {};
+  const rates = `x-iops-total=${diskIops},x-bps-total=${diskBytesPerSecond}`;
+  return [
+    ...['-object', `throttle-group,id=${node}-limits,${rates}`],
+    ...['-blockdev', `throttle,node-name=${node}-limited,throttle-group=${node}-limits,file=${node}`],
+  ];
+}
+
 /** QEMU locks the image for as long as it runs; when the host's disk is full the guest gets an error, and does not halt. */
-function diskArguments({ name, path }: VmDisk): string[] {
+function diskArguments({ name, path }: VmDisk, limits: VmLimits | undefined): string[] {
   const image = `raw,node-name=disk-${name},discard=unmap,file.driver=file,file.locking=on`;
   const onErrors = 'werror=report,rerror=report';
   return [
     ...['-blockdev', `${image},file.filename=${escaped(path)}`],
-    ...['-device', `virtio-blk-device,drive=disk-${name},serial=${name},${onErrors}`],
+    ...throttle(`disk-${name}`, limits),
+    ...['-device', `virtio-blk-device,drive=${driveOf(`disk-${name}`, limits)},serial=${name},${onErrors}`],
   ];
 }
 

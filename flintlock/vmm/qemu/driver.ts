@@ -1,6 +1,6 @@
 // The QEMU driver: microvm machines, one process each, run by QMP.
 import { existsSync, rmSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
@@ -11,6 +11,8 @@ import {
   makeConfinement,
   type VmmNeeds,
 } from '../../confinement/confinement.ts';
+import { type ControlGroups, makeControlGroups } from '../../confinement/control-groups.ts';
+import type { GroupLimits } from '../../confinement/group-settings.ts';
 import { guestMac } from '../../network/commands.ts';
 import { withTap } from '../../network/tap.ts';
 import {
@@ -41,6 +43,8 @@ export interface QemuDriverDeps {
   stateFolder: string;
   accelerator: 'auto' | 'kvm' | 'tcg';
   confinement: ConfinementSettings;
+  /** That VMs have together; undefined: all of the host. */
+  cpus?: number;
   log: Logger;
 }
 
@@ -48,6 +52,7 @@ interface QemuDriverParts {
   probeDeps: Parameters<typeof probeKvm>[0];
   frequency: number | undefined;
   confinement: Confinement;
+  groups: ControlGroups;
   known: Acceleration | undefined;
 }
 
@@ -69,9 +74,11 @@ export async function makeQemuDriver(deps: QemuDriverDeps): Promise<Driver> {
     tscKhz(),
     makeConfinement(qemuProgram, deps.confinement, deps.stateFolder),
   ]);
+  const groups = makeControlGroups(deps.stateFolder, deps.cpus ?? availableParallelism());
+  if (groups.unavailable !== '') deps.log.warn({ why: groups.unavailable }, 'virtual machine monitors have no limits');
   const cachePath = join(deps.stateFolder, 'accelerator.json');
   const probeDeps = { wanted: deps.accelerator, qemuVersion: version, cachePath, log: deps.log };
-  return new QemuDriver({ probeDeps, frequency, confinement, known: await knownAcceleration(probeDeps) });
+  return new QemuDriver({ probeDeps, frequency, confinement, groups, known: await knownAcceleration(probeDeps) });
 }
 
 class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
@@ -79,13 +86,15 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   readonly #probeDeps: Parameters<typeof probeKvm>[0];
   readonly #tscKhz: number | undefined;
   readonly #confinement: Confinement;
+  readonly #groups: ControlGroups;
   #acceleration: Acceleration | undefined;
   #probing: Promise<Acceleration> | undefined;
-  constructor({ probeDeps, frequency, confinement, known }: QemuDriverParts) {
+  constructor({ probeDeps, frequency, confinement, groups, known }: QemuDriverParts) {
     super({ facts: vmmFacts, files, openConsole: (vm) => connected(pathOf(vm, 'console')) });
     this.#probeDeps = probeDeps;
     this.#tscKhz = frequency;
     this.#confinement = confinement;
+    this.#groups = groups;
     this.#acceleration = known;
   }
 
@@ -130,6 +139,17 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     const { qmp, seal } = started;
     await load(vm, qmp, { folder: snapshotFolder, memory: 'file', seal });
     await qmp.execute('cont');
+  }
+
+  override async destroy(vm: Vm): Promise<void> {
+    await super.destroy(vm);
+    await this.#groups.remove(vm);
+  }
+
+  override async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
+    const swept = await super.sweep(machinesFolder, keep);
+    await this.#groups.sweep(keep);
+    return swept;
   }
 
   async pause(vm: Vm): Promise<void> {
@@ -210,7 +230,8 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     const facts: VmmFacts = { shape, rootDiskPath: spec.rootDiskPath, disks: spec.disks };
     const confined = this.#confinement.prepare(vm, needsOf(spec, accelerator, memory, boots));
     const folder = join(vm.folder, files.vmm);
-    const command = withTap(spec.network, confined.command(args));
+    const groupLimits = groupLimitsOf(spec, accelerator);
+    const command = withTap(spec.network, this.#groups.enter(vm, groupLimits, confined.command(args)));
     this.launch(vm, { ...command, folder, isWrapper: true, memoryMiB: largestFileMiB(spec), facts });
     try {
       const qmp = await openQmp(pathOf(vm, 'qmp'), () => this.alive(vm) !== undefined);
@@ -245,6 +266,16 @@ function copiesOf(disks: VmDisk[] | undefined, snapshotFolder: string): VmDisk[]
 /** Of what QEMU writes: its memory, a disk. */
 function largestFileMiB({ memoryMiB, disks = [] }: VmSpec): number {
   return Math.max(memoryMiB, ...disks.map(({ sizeMiB }) => sizeMiB));
+}
+
+const mostThreads = 256;
+const overheadMiB = 256;
+/** Of an emulator: what it has translated, a quarter of which it drops when this is full. */
+const translationMiB = 1024;
+
+function groupLimitsOf({ memoryMiB, limits }: VmSpec, accelerator: Accelerator): GroupLimits {
+  const needed = memoryMiB + overheadMiB + (accelerator === 'kvm' ? 0 : translationMiB);
+  return { memoryMiB: needed, threads: mostThreads, cpuPercent: limits?.cpuPercent };
 }
 
 /** A VMM that answers. */

@@ -23,6 +23,9 @@ pub async fn configure(agent: &Agent, request: Configure, stream: &Stream) -> Ou
     if !request.hostname.is_empty() {
         set_hostname(&request.hostname).during(|| "set the host name")?;
     }
+    if let (Some(cgroups), true) = (agent.processes.cgroups.get(), request.max_processes > 0) {
+        cgroups.limit_processes(request.max_processes).during(|| "limit the number of processes")?;
+    }
     if !request.env.is_empty() {
         agent.default_env.replace(request.env);
     }

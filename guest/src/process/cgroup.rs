@@ -35,6 +35,11 @@ impl Cgroups {
         Ok(Cgroups { root, made: Cell::new(0), lingering: RefCell::default() })
     }
 
+    /// From now on there are at most so many processes and threads; what has more of them gets no new one.
+    pub fn limit_processes(&self, max: u32) -> io::Result<()> {
+        fs::write(self.root.join("pids.max"), max.to_string())
+    }
+
     /// The group of all processes.
     pub fn root(&self) -> &Path {
         &self.root

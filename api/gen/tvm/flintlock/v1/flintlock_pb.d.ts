@@ -186,6 +186,47 @@ export declare type Template = Message<"tvm.flintlock.v1.Template"> & {
 export declare const TemplateSchema: GenMessage<Template>;
 
 /**
+ * Of each, 0: no limit but those that every machine has.
+ *
+ * @generated from message tvm.flintlock.v1.Limits
+ */
+export declare type Limits = Message<"tvm.flintlock.v1.Limits"> & {
+  /**
+   * of one processor of the host
+   *
+   * @generated from field: uint32 cpu_percent = 1;
+   */
+  cpuPercent: number;
+
+  /**
+   * of each disk
+   *
+   * @generated from field: uint32 disk_iops = 2;
+   */
+  diskIops: number;
+
+  /**
+   * of each disk
+   *
+   * @generated from field: uint64 disk_bytes_per_second = 3;
+   */
+  diskBytesPerSecond: bigint;
+
+  /**
+   * inside the machine
+   *
+   * @generated from field: uint32 processes = 4;
+   */
+  processes: number;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.Limits.
+ * Use `create(LimitsSchema)` to create a new message.
+ */
+export declare const LimitsSchema: GenMessage<Limits>;
+
+/**
  * @generated from message tvm.flintlock.v1.MachineSpec
  */
 export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
@@ -250,6 +291,13 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
    * @generated from field: repeated tvm.flintlock.v1.Disk disks = 10;
    */
   disks: Disk[];
+
+  /**
+   * unset: none but those that every machine has
+   *
+   * @generated from field: tvm.flintlock.v1.Limits limits = 11;
+   */
+  limits?: Limits | undefined;
 
   /**
    * without a command: what is run is the image's entrypoint with these; not both

@@ -571,6 +571,13 @@ export declare type Configure = Message<"tvm.guest.v1.Configure"> & {
   defaultUser: string;
 
   /**
+   * of all processes together from now on; 0: as it was
+   *
+   * @generated from field: uint32 max_processes = 10;
+   */
+  maxProcesses: number;
+
+  /**
    * of processes that name none; made when it is missing
    *
    * @generated from field: string default_cwd = 9;

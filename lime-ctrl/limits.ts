@@ -1,0 +1,9 @@
+// What a machine may take, as a node is asked for it. Pure.
+import type { MachineLimits } from '@tvm/api/kinds/microvm.ts';
+
+/** For a MachineSpec; 0 there is no limit. */
+export function limitsOf(limits: MachineLimits | undefined) {
+  if (!limits) return {};
+  const { cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, processes = 0 } = limits;
+  return { limits: { cpuPercent, diskIops, diskBytesPerSecond: BigInt(diskBytesPerSecond), processes } };
+}
