@@ -42,6 +42,8 @@ export interface FakeFlintlock {
   mostMiB: number;
   mostMaking: number;
   snapshots: Map<string, Snapshot>;
+  /** Disks that were retained, by key. */
+  disks: Set<string>;
   /** What snapshotMachine fails with. */
   snapshotError: TvmError | undefined;
   /** Environment given to each machine. */
@@ -74,6 +76,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
     deaf: new Set(),
     ports: new Map(),
     snapshots: new Map(),
+    disks: new Set(),
     snapshotError: undefined,
     mostMiB: 0,
     mostMaking: 0,
@@ -159,6 +162,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         machineLimit: 100,
         images: ['tvm/python'],
         templates: fake.building,
+        retainedDisks: [...fake.disks],
       }),
       createMachine: ({ uid, generation, spec, labels, env }) => {
         fake.calls.push(`create ${uid}`);
@@ -241,6 +245,13 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         fake.calls.push(`deleteSnapshot ${name}`);
         if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
         fake.snapshots.delete(name);
+        return {};
+      },
+      listDisks: () => ({
+        disks: [...fake.disks].map((key) => ({ key, sizeMib: 64, allocatedBytes: 5n, machineUid: '' })),
+      }),
+      deleteDisk: ({ key }) => {
+        fake.disks.delete(key);
         return {};
       },
       getMachine: ({ uid }) => find(uid),
