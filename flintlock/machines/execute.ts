@@ -278,9 +278,10 @@ interface Own {
 }
 
 /** What its processes have when nobody says otherwise: as the image says, and over that the machine's own environment. */
-function defaultsOf({ config }: RootImage, { env, record }: Machine) {
+function defaultsOf({ config }: RootImage, { env, record, run }: Machine) {
   // One that continues another keeps that one's environment unless it has its own.
-  const keeps = record.spec.snapshot !== '' && Object.keys(env).length === 0;
+  const continues = record.spec.snapshot !== '' && run.files?.snapshotFolder !== undefined;
+  const keeps = continues && Object.keys(env).length === 0;
   // Root starts in its home anyway, and others may not be there.
   const defaultCwd = config.workdir === '/root' ? '' : config.workdir;
   return { env: keeps ? {} : { ...config.env, ...env }, defaultUser: config.user, defaultCwd };
