@@ -10,7 +10,7 @@ import { makeSnapshotStore } from './snapshots/snapshot-store.ts';
 import { CrashWorld } from './testing/crash-world.ts';
 import { smallSpec } from './testing/flintlock-harness.ts';
 
-const runs = 3;
+const runs = 2;
 const uids = ['a', 'b', 'c'];
 const verbs = ['create', 'pause', 'resume', 'stop', 'start', 'snapshot', 'deleteSnapshot', 'destroy'] as const;
 
@@ -33,7 +33,7 @@ const commands = fc.array(fc.record({ verb: fc.constantFrom(...verbs), uid: fc.c
   maxLength: 10,
 });
 /** A life of flintlock: what it is asked for, and the step that it dies at. */
-const lives = fc.array(fc.record({ commands, dieAt: fc.integer({ min: 1, max: 60 }) }), { minLength: 2, maxLength: 3 });
+const lives = fc.array(fc.record({ commands, dieAt: fc.integer({ min: 1, max: 60 }) }), { minLength: 2, maxLength: 2 });
 
 test('killed at any step of anything, flintlock has all that was declared, once, and nothing else', async () => {
   await fc.assert(
