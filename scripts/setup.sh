@@ -25,6 +25,8 @@ needed=(
   zstd:zstd
   xz-utils:xz
   cpio:cpio
+  iproute2:ip
+  nftables:nft
   binutils:objcopy
   gcc:gcc
   libc6-dev:/usr/include/stdio.h
@@ -40,9 +42,7 @@ needed_by_tests=(
   containerd:containerd
   containernetworking-plugins:/usr/lib/cni/bridge
   iptables:iptables
-  nftables:nft
   conntrack:conntrack
-  iproute2:ip
   openssl:openssl
   python3-venv:/usr/share/python-wheels
   buildah:buildah
