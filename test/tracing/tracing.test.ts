@@ -44,8 +44,8 @@ after(async () => {
   await lime?.[Symbol.asyncDispose]();
   connection?.close();
   flintlock?.kill('SIGKILL');
-  await collector?.[Symbol.asyncDispose]();
   await tracing?.[Symbol.asyncDispose]();
+  await collector?.[Symbol.asyncDispose]();
   rmSync(home, { recursive: true });
 });
 
