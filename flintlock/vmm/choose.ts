@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Config } from '../config.ts';
+import { makeControlGroups } from '../confinement/control-groups.ts';
 import type { Driver } from './driver.ts';
 import { makeFirecrackerDriver } from './firecracker/driver.ts';
 import { findJail } from './firecracker/find-jail.ts';
@@ -14,7 +15,15 @@ import { makeQemuDriver } from './qemu/driver.ts';
 
 export type ChooseDeps = Pick<
   Config,
-  'driver' | 'firecracker' | 'accelerator' | 'stateFolder' | 'jailer' | 'confinement' | 'hugePages' | 'diffSnapshots'
+  | 'driver'
+  | 'firecracker'
+  | 'accelerator'
+  | 'stateFolder'
+  | 'jailer'
+  | 'confinement'
+  | 'hugePages'
+  | 'diffSnapshots'
+  | 'limits'
 > & { log: Logger };
 
 /** Throws `failed_precondition` when the VMM that is asked for is not installed. */
@@ -23,7 +32,7 @@ export async function chooseDriver(deps: ChooseDeps): Promise<Driver> {
   const version = await versionToUse(deps);
   if (version !== undefined) return await firecrackerDriver(deps, version);
   if (deps.hugePages) throw new TvmError('failed_precondition', 'TVM_HUGE_PAGES is for Firecracker, and QEMU is used');
-  return await makeQemuDriver({ stateFolder, accelerator, confinement, log });
+  return await makeQemuDriver({ stateFolder, accelerator, confinement, cpus: deps.limits.cpus, log });
 }
 
 async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Driver> {
@@ -33,7 +42,9 @@ async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Dri
     log.warn({ why: unjailed }, 'Firecracker is not jailed: it runs as this user, behind its system call filters');
   const memory = { trackDirtyPages: deps.diffSnapshots, hugePages: deps.hugePages };
   const cachePath = join(stateFolder, 'firecracker.json');
-  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, log });
+  const groups = makeControlGroups(stateFolder, deps.limits.cpus);
+  if (groups.unavailable !== '') log.warn({ why: groups.unavailable }, 'virtual machine monitors have no limits');
+  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, groups, log });
 }
 
 /** Of Firecracker, when that is asked for, or may be chosen and can be used. */

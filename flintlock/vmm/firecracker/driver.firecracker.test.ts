@@ -161,6 +161,35 @@ describe('a jailed Firecracker', () => {
     return (await runProcess(guest, { argv }, { maxOutputBytes: 1000 })).stdout.toString();
   }
 
+  test('reads its disk no faster than it may, also after a restore', async () => {
+    const limits = { diskBytesPerSecond: 2 * 1024 * 1024, diskIops: 1000 };
+    const [vm, clone] = [vmNamed('slow'), vmNamed('slow-clone')];
+    const own = await spec();
+    await driver.start(vm, own);
+    await readsOf(vm);
+    const folder = await mkdtemp(join(root, 'snapshot-'));
+    await driver.snapshot(vm, folder);
+    await driver.restore(clone, { ...own, limits }, folder);
+    // Twelve MiB, of which two may come at once.
+    assert.ok((await readsOf(clone)) > 4);
+    for (const each of [vm, clone]) await driver.destroy(each);
+  });
+
+  /** Seconds for 12 MiB, past the guest's page cache. */
+  async function readsOf(vm: Vm): Promise<number> {
+    await using guest = await reach(vm);
+    const script = `
+import mmap, os, time
+disk = os.open('/dev/vda', os.O_RDONLY | os.O_DIRECT)
+buffer = mmap.mmap(-1, 1 << 20)
+began = time.monotonic()
+for _ in range(12): os.readv(disk, [buffer])
+print(time.monotonic() - began)`;
+    const { stdout, stderr } = await runProcess(guest, { argv: ['python3', '-c', script] }, { maxOutputBytes: 1000 });
+    assert.match(stdout.toString(), /^\d/, stderr.toString());
+    return Number(stdout.toString());
+  }
+
   test('in huge pages a VM runs and is not snapshotted, or it says that the host has none', async () => {
     const vm = vmNamed('huge');
     const huge = await driverIn(root, 'require', false, true);

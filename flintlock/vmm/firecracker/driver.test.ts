@@ -7,7 +7,15 @@ import { describeDriver } from '../conformance.ts';
 import type { VmSpec } from '../driver.ts';
 import type { FirecrackerDeps } from './driver.ts';
 import { files, snapshotFiles } from './files.ts';
-import { bootRequests, pauseRequest, restoreRequest, resumeRequest, snapshotRequest } from './requests.ts';
+import type { ApiRequest } from './requests.ts';
+import {
+  bootRequests,
+  limitRequest,
+  pauseRequest,
+  restoreRequest,
+  resumeRequest,
+  snapshotRequest,
+} from './requests.ts';
 import { bodies, operationOf } from './testing/api-bodies.ts';
 import { makeFakedDriver } from './testing/faked-driver.ts';
 
@@ -35,7 +43,8 @@ test('every request is one that the API takes', () => {
     ...bootRequests(spec, memory),
     ...bootRequests(spec, { trackDirtyPages: true, hugePages: true }),
     ...[pauseRequest, resumeRequest, snapshotRequest('Full', '/s', '/m'), snapshotRequest('Diff', '/s', '/m')],
-    ...bootRequests({ ...spec, network }, memory),
+    ...bootRequests({ ...spec, network, limits: { diskIops: 100, diskBytesPerSecond: 1_000_000 } }, memory),
+    ...[limitRequest({ limits: { diskIops: 100 } }), limitRequest({})],
     ...[restoreRequest(spec, memory), restoreRequest({ network }, { ...memory, trackDirtyPages: true })],
   ];
   for (const { method, path, body } of requests) {
@@ -97,4 +106,26 @@ test('dialling ends when its time is up, and when the VMM ends', async () => {
   await driver.kill(vm);
   await refused;
   await driver.destroy(vm);
+});
+
+test('a VM that is restored has the limits of its disk before it goes on, and loses those that it shall not have', async () => {
+  const driver = await driverOf();
+  const original = { id: 'limited', folder: join(root, 'limited') };
+  const limits = { diskIops: 50, diskBytesPerSecond: 1000 };
+  const snapshot = await mkdtemp(join(root, 'snapshot-'));
+  await driver.start(original, { ...spec, limits });
+  await driver.snapshot(original, snapshot);
+  for (const wanted of [limits, undefined]) {
+    const vm = { id: `clone-${!!wanted}`, folder: join(root, `clone-${!!wanted}`) };
+    const asked: ApiRequest[] = [];
+    const other = await driverOf({ onRequest: (request) => asked.push(request) });
+    await other.restore(vm, { ...spec, limits: wanted }, snapshot);
+    const [load, patch, resume] = asked;
+    assert.deepEqual(load, restoreRequest(spec, memory, false));
+    assert.deepEqual(resume, resumeRequest);
+    assert.deepEqual(patch, limitRequest({ limits: wanted }));
+    assert.equal((await other.inspect(vm)).state, 'running');
+    await other.destroy(vm);
+  }
+  await driver.destroy(original);
 });

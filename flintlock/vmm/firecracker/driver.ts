@@ -1,12 +1,13 @@
 // The Firecracker driver: one process a VM, run by its API. Needs KVM.
 import { constants } from 'node:fs';
-import { access, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
+import type { ControlGroups } from '../../confinement/control-groups.ts';
 import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
 import { type ChildEnd, stderrTail } from '../process.ts';
 import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
@@ -18,12 +19,14 @@ import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
 import { jailedBelow } from './jail.ts';
 import { VmmMessages } from './messages.ts';
 import { makePipes, readConsolePipe } from './pipes.ts';
-import { type Jail, makeJailedPlace, makeOpenPlace, type Place } from './place.ts';
+import { type Jail, makeJailedPlace, makeOpenPlace, type Place, type PlaceCommand } from './place.ts';
 import {
   type ApiRequest,
   agentPort,
   bootRequests,
   inspectRequest,
+  isLimited,
+  limitRequest,
   type MemoryOptions,
   pauseRequest,
   restoreRequest,
@@ -38,6 +41,8 @@ export interface FirecrackerDeps extends FirecrackerProbeDeps {
   jail: Jail | undefined;
   unjailed: string;
   memory: MemoryOptions;
+  /** Undefined: what VMMs take of the host is not limited. */
+  groups?: ControlGroups;
   log: Logger;
   /** Told of everything that Firecracker is asked. */
   onRequest?: (request: ApiRequest) => void;
@@ -49,6 +54,8 @@ const snapshotFacts = z.strictObject({
   cpus: z.int(),
   memoryMiB: z.int(),
   network: z.boolean().default(false),
+  /** Need not be the same. */
+  limited: z.boolean().optional(),
 });
 type SnapshotFacts = z.infer<typeof snapshotFacts>;
 
@@ -60,6 +67,10 @@ export function makeFirecrackerDriver(deps: FirecrackerDeps): Driver {
   return new FirecrackerDriver(deps);
 }
 
+/** What Firecracker needs besides the guest's memory, and what it may ever have of threads. */
+const overheadMiB = 128;
+const mostThreads = 128;
+const jailerDeadlineMs = 20_000;
 const socketPollMs = 3;
 const socketDeadlineMs = 5_000;
 const ownArguments = [
@@ -78,6 +89,11 @@ function checkSupported({ id }: Vm, { disks = [] }: VmSpec): void {
   const hint = 'Set TVM_DRIVER=qemu for machines with persistentStorage.';
   const about = { object: `vm/${id}`, reason: 'DisksUnsupported', hint };
   throw new TvmError('failed_precondition', `Firecracker has no disks for ${id}`, about);
+}
+
+async function wasLimited(snapshotFolder: string): Promise<boolean> {
+  const about = JSON.parse(await readFile(join(snapshotFolder, snapshotFiles.about), 'utf8'));
+  return snapshotFacts.parse(about).limited ?? false;
 }
 
 async function checkThere({ id }: Vm, paths: string[]): Promise<void> {
@@ -134,7 +150,8 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
     if (this.alive(vm)) return;
     checkSupported(vm, spec);
-    await checkFacts(join(snapshotFolder, snapshotFiles.about), snapshotFacts, this.#factsOf(spec));
+    const { limited: _, ...wanted } = this.#factsOf(spec);
+    await checkFacts(join(snapshotFolder, snapshotFiles.about), snapshotFacts, wanted);
     const { memory } = this.#deps;
     const memoryPath = join(snapshotFolder, snapshotFiles.memory);
     const inputs = {
@@ -142,7 +159,8 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
       [inputFiles.fromMemory]: memoryPath,
     };
     if (!(await this.#launch(vm, spec, inputs))) return;
-    await this.#configure(vm, [restoreRequest(spec, memory)]);
+    const limits = isLimited(spec) || (await wasLimited(snapshotFolder)) ? [limitRequest(spec), resumeRequest] : [];
+    await this.#configure(vm, [restoreRequest(spec, memory, limits.length === 0), ...limits]);
     if (memory.trackDirtyPages) keepBase(vm, memoryPath);
   }
 
@@ -179,6 +197,13 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     this.#forgetMessages(vm);
     forgetBase(vm);
     this.#placeOf(jailed).remove(vm);
+    this.#deps.groups?.remove(vm);
+  }
+
+  override async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
+    const swept = await super.sweep(machinesFolder, keep);
+    this.#deps.groups?.sweep(keep);
+    return swept;
   }
 
   override watch(...[vm, onConsole, signal]: Parameters<Driver['watch']>): ReturnType<Driver['watch']> {
@@ -207,7 +232,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     const { memoryMiB } = spec;
     await checkThere(vm, Object.values(all));
     const wanted = { inputs: all, network: spec.network, args: ownArguments, maxFileBytes: maxFileBytes(memoryMiB) };
-    const command = place.prepare(vm, wanted);
+    const command = this.#limited(vm, spec, place.prepare(vm, wanted));
     const facts = { shape: this.#factsOf(spec), tracked: memory.trackDirtyPages, ...(jail && { jailed: program }) };
     const ended = this.launch(vm, { ...command, stdout: console.fd, memoryMiB, facts });
     try {
@@ -220,9 +245,20 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     }
   }
 
+  /** Whoever enters the VM's group stays in it, through its jailer too. */
+  #limited(vm: Vm, { memoryMiB, limits }: VmSpec, command: PlaceCommand): PlaceCommand {
+    const needed = { memoryMiB: memoryMiB + overheadMiB, threads: mostThreads, cpuPercent: limits?.cpuPercent };
+    return this.#deps.groups?.enter(vm, needed, command) ?? command;
+  }
+
   /** The jailer ends as soon as it has started the VMM as the first process of a namespace of its own. */
   async #untilLeft(vm: Vm, place: Place, ended: Promise<ChildEnd>, facts: VmmFacts): Promise<void> {
-    const { exitCode, signal } = await ended;
+    const done = new AbortController();
+    const late = sleep(jailerDeadlineMs, undefined, { signal: done.signal }).catch(() => undefined);
+    const end = await Promise.race([ended, late]);
+    done.abort();
+    if (!end) throw new TvmError('deadline_exceeded', 'the jailer does not end');
+    const { exitCode, signal } = end;
     if (exitCode !== 0) throw new TvmError('internal', `the jailer failed (${signal ?? `exit code ${exitCode}`})`);
     const pid = place.leftBehind(vm);
     if (pid !== undefined) this.adopt(vm, pid, facts);
@@ -251,8 +287,15 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     return new TvmError('internal', message, { cause, object: `vm/${vm.id}`, reason: 'VmmStartFailed' });
   }
 
-  #factsOf({ cpus: cpuCount, memoryMiB, network }: VmSpec): SnapshotFacts {
-    return { version: this.#deps.version, cpus: cpuCount, memoryMiB, network: network !== undefined };
+  #factsOf(spec: VmSpec): SnapshotFacts {
+    const { cpus: cpuCount, memoryMiB, network } = spec;
+    return {
+      version: this.#deps.version,
+      cpus: cpuCount,
+      memoryMiB,
+      network: network !== undefined,
+      limited: isLimited(spec),
+    };
   }
 
   async #ask(vm: Vm, operation: string, request: ApiRequest): Promise<unknown> {

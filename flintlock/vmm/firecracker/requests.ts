@@ -1,6 +1,6 @@
 // What Firecracker is asked, in order: pure functions from what is wanted to API requests.
 // Invariant: everything is configured before InstanceStart; a snapshot is loaded into a process that was asked nothing before.
-import type { VmNetwork, VmSpec } from '../driver.ts';
+import type { VmLimits, VmNetwork, VmSpec } from '../driver.ts';
 import { files, inputFiles } from './files.ts';
 import { tapOf } from './tap-command.ts';
 
@@ -30,7 +30,10 @@ export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] 
   };
   const { kernel, initrd, root } = inputFiles;
   const source = { kernel_image_path: kernel, initrd_path: initrd, boot_args: kernelCommandLine(spec) };
-  const drive = { drive_id: 'root', path_on_host: root, is_root_device: false, is_read_only: true };
+  const drive = {
+    ...{ drive_id: 'root', path_on_host: root, is_root_device: false, is_read_only: true },
+    ...(isLimited(spec) && { rate_limiter: rateLimiter(spec.limits) }),
+  };
   return [
     { method: 'PUT', path: '/machine-config', body: machine },
     { method: 'PUT', path: '/boot-source', body: source },
@@ -42,6 +45,23 @@ export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] 
   ];
 }
 
+/** Whether what the VM reads of its disk is limited. */
+export function isLimited({ limits }: Pick<VmSpec, 'limits'>): boolean {
+  return limits?.diskIops !== undefined || limits?.diskBytesPerSecond !== undefined;
+}
+
+/** Of a VM that was restored: its snapshot may have been of one with other limits, or with none. */
+export function limitRequest({ limits }: Pick<VmSpec, 'limits'>): ApiRequest {
+  const body = { drive_id: 'root', rate_limiter: rateLimiter(limits) };
+  return { method: 'PATCH', path: '/drives/root', body };
+}
+
+/** One second's worth is the most that is saved up. Firecracker takes a bucket of nothing as no limit. */
+function rateLimiter({ diskIops = 0, diskBytesPerSecond = 0 }: VmLimits = {}) {
+  const bucket = (size: number) => ({ size, refill_time: size === 0 ? 0 : 1000 });
+  return { bandwidth: bucket(diskBytesPerSecond), ops: bucket(diskIops) };
+}
+
 const interfaceId = 'net';
 
 function networkRequests(network: VmNetwork | undefined): ApiRequest[] {
@@ -50,11 +70,15 @@ function networkRequests(network: VmNetwork | undefined): ApiRequest[] {
   return [{ method: 'PUT', path: `/network-interfaces/${interfaceId}`, body }];
 }
 
-/** Maps the snapshot's memory privately, and lets the VM go on. */
-export function restoreRequest({ network }: Pick<VmSpec, 'network'>, memory: MemoryOptions): ApiRequest {
+/** Maps the snapshot's memory privately, and lets the VM go on if it is told to. */
+export function restoreRequest(
+  { network }: Pick<VmSpec, 'network'>,
+  memory: MemoryOptions,
+  resumes = true,
+): ApiRequest {
   const backend = { backend_type: 'File', backend_path: inputFiles.fromMemory };
   const body = {
-    ...{ snapshot_path: inputFiles.fromState, mem_backend: backend, resume_vm: true },
+    ...{ snapshot_path: inputFiles.fromState, mem_backend: backend, resume_vm: resumes },
     ...(memory.trackDirtyPages && { track_dirty_pages: true }),
     ...(network && { network_overrides: [{ iface_id: interfaceId, host_dev_name: tapOf(network) }] }),
   };

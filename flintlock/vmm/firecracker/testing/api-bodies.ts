@@ -31,6 +31,11 @@ export const bodies = {
     io_engine: z.enum(['Sync', 'Async']).optional(),
     rate_limiter: rateLimiter.optional(),
   }),
+  'PATCH /drives': z.strictObject({
+    drive_id: z.string(),
+    path_on_host: z.string().optional(),
+    rate_limiter: rateLimiter.optional(),
+  }),
   'PUT /network-interfaces': z.strictObject({
     iface_id: z.string(),
     host_dev_name: z.string(),

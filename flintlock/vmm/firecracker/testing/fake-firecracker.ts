@@ -35,6 +35,7 @@ let paused = false;
 
 function perform(operation: Operation, body: unknown): void {
   if (configures.has(operation)) configure(operation, body);
+  if (operation === 'PATCH /drives') limit((body as { rate_limiter?: object }).rate_limiter);
   if (operation === 'PUT /actions') start(body as { action_type: string });
   if (operation === 'PATCH /vm') setPaused((body as { state: string }).state === 'Paused');
   if (operation === 'PUT /snapshot/create') createSnapshot(body as z.infer<(typeof bodies)['PUT /snapshot/create']>);
@@ -51,6 +52,11 @@ function configure(operation: Operation, body: unknown): void {
   if (path && !existsSync(path)) throw new Refusal(`No such file or directory (os error 2): ${path}`);
   configured.set(operation, body);
   if (operation === 'PUT /vsock') serveVsock((body as { uds_path: string }).uds_path);
+}
+
+function limit(limiter: object | undefined): void {
+  started();
+  process.stdout.write(`fake guest: ${paused ? 'paused' : 'running'} with ${JSON.stringify(limiter)}\n`);
 }
 
 function start({ action_type }: { action_type: string }): void {
