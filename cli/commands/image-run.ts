@@ -1,5 +1,6 @@
 // The runs of vvm image: the image store of this machine, without the service.
 import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
@@ -59,7 +60,7 @@ function megabytes(bytes: number): string {
 
 async function readCredentials(path: string): Promise<string> {
   try {
-    return await readFile(path === '-' ? '/dev/stdin' : path, 'utf8');
+    return path === '-' ? await text(process.stdin) : await readFile(path, 'utf8');
   } catch (error) {
     throw usageError(`credentials cannot be read from ${path}: ${(error as Error).message}`, 'Write --authfile FILE.');
   }

@@ -40,8 +40,10 @@ after(async () => {
   await registry?.[Symbol.asyncDispose]();
   await closed?.[Symbol.asyncDispose]();
   const store = makeImageStore({ cacheDir: readConfig().cacheFolder, log: makeLogger('test', 'silent') });
-  for (const name of ['ubuntu:20.04', 'late:1', 'app:1']) await store.remove(`${registry.host}/${name}`);
-  await store.remove(`${closed.host}/private:1`);
+  for (const { reference } of await store.list()) {
+    const [host] = reference.split('/');
+    if (host === registry.host || host === closed.host) await store.remove(reference);
+  }
 });
 
 const runIn = (name: string, code: string, ...options: string[]) =>
@@ -168,6 +170,19 @@ test('a private image is for those whose Secret opens it, cached or not', async 
   const executed = await failureOf(name);
   assert.deepEqual([executed.code, executed.reason], ['permission_denied', 'ImageAccessDenied']);
   for (const machine of ['alone', 'mine', 'other']) await service.ok(['delete', machine]);
+});
+
+test('a private image is pulled ahead with a file of credentials, with plain lines in a pipe', async () => {
+  closed.push('private:2', [busyboxLayer(osRelease)]);
+  const name = `${closed.host}/private:2`;
+  const stdin = configWith(closed.host);
+  const { code, stdout, stderr } = await service.vvm(['image', 'pull', name, '--authfile', '-'], { stdin });
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^127\.0\.0\.1:\d+\/private:2 sha256:[0-9a-f]{64}\n$/);
+  assert.match(stderr, /^vvm: .*private:2: unpacking( \(\d+ s\))?$/m);
+  assert.doesNotMatch(stderr, /\r/);
+  assert.equal((await service.vvm(['image', 'pull', name, '--authfile', '/nonexistent'])).code, 2);
+  assert.equal((await service.vvm(['image', 'pull', name])).code, 1);
 });
 
 test('an image that was built here is run by its name, and told to be in use', async () => {
