@@ -10,7 +10,7 @@ export type Peers = Pick<Replicas, 'own' | 'living' | 'urlOf'>;
 
 /** On a request that was sent on. Whoever else sets it is served here, and nothing more. */
 const sentOnHeader = 'x-tvm-sent-on';
-const connectMs = 2_000;
+const connectMs = 5_000;
 const hopByHop = new Set([
   'connection',
   'keep-alive',
