@@ -16,6 +16,15 @@ const cases: Record<string, CommandLineInput> = {
     spec: { ...spec, boot: { ...spec.boot, needsAcpi: true } },
     ...{ accelerator: 'kvm', memory: { kind: 'file' }, boots: true, tscKhz: undefined },
   },
+  'restore-limited': {
+    id: 'a1',
+    spec: {
+      ...spec,
+      disks: [{ name: 'data', path: '/disks/data', sizeMiB: 64 }],
+      limits: { diskIops: 100, diskBytesPerSecond: 1048576 },
+    },
+    ...{ accelerator: 'tcg', memory: { kind: 'clone', path: '/snap/memory' }, boots: false, tscKhz: 2600000 },
+  },
   'restore-clone': {
     id: 'a1',
     spec,

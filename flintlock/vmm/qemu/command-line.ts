@@ -38,7 +38,7 @@ export function qemuArguments(input: CommandLineInput): string[] {
     ...['-chardev', socket('agent', vmmFiles.agent), '-device', 'virtio-serial-device'],
     ...['-device', 'virtserialport,chardev=agent,name=tvm.agent'],
     ...['-blockdev', `raw,node-name=root,read-only=on,file.driver=file,file.filename=${escaped(spec.rootDiskPath)}`],
-    ...throttle('root', spec.limits),
+    ...throttle('root', spec.limits, ['read-only=on']),
     ...['-device', `virtio-blk-device,drive=${driveOf('root', spec.limits)}`],
     ...(spec.disks ?? []).flatMap((disk) => diskArguments(disk, spec.limits)),
     ...networkArguments(spec.network),
@@ -55,13 +55,16 @@ function driveOf(node: string, limits: VmLimits | undefined): string {
   return isThrottled(limits) ? `${node}-limited` : node;
 }
 
-function throttle(node: string, limits: VmLimits | undefined): string[] {
+function throttle(node: string, limits: VmLimits | undefined, options: string[] = []): string[] {
   if (!isThrottled(limits)) return [];
   const { diskIops = 0, diskBytesPerSecond = 0 } = limits ?? {};
   const rates = `x-iops-total=${diskIops},x-bps-total=${diskBytesPerSecond}`;
   return [
     ...['-object', `throttle-group,id=${node}-limits,${rates}`],
-    ...['-blockdev', `throttle,node-name=${node}-limited,throttle-group=${node}-limits,file=${node}`],
+    ...[
+      '-blockdev',
+      ['throttle', `node-name=${node}-limited`, ...options, `throttle-group=${node}-limits`, `file=${node}`].join(),
+    ],
   ];
 }
 
