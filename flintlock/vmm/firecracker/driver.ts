@@ -74,7 +74,17 @@ const jailerDeadlineMs = 20_000;
 const socketPollMs = 3;
 const socketDeadlineMs = 5_000;
 const ownArguments = [
-  ...['--api-sock', files.api, '--log-path', pipes.log, '--level', 'Info', '--metrics-path', pipes.metrics],
+  ...[
+    '--api-sock',
+    files.api,
+    '--log-path',
+    pipes.log,
+    '--level',
+    'Info',
+    '--show-level',
+    '--metrics-path',
+    pipes.metrics,
+  ],
 ];
 
 function noSnapshotOfHugePages(vm: Vm): TvmError {

@@ -18,7 +18,12 @@ const configures: ReadonlySet<Operation> = new Set<Operation>([
 const { values } = parseArgs({
   options: {
     ...{ id: { type: 'string' }, 'api-sock': { type: 'string' }, version: { type: 'boolean' } },
-    ...{ 'log-path': { type: 'string' }, level: { type: 'string' }, 'metrics-path': { type: 'string' } },
+    ...{
+      'log-path': { type: 'string' },
+      level: { type: 'string' },
+      'show-level': { type: 'boolean' },
+      'metrics-path': { type: 'string' },
+    },
     'start-time-us': { type: 'string' },
   },
 });
@@ -125,7 +130,7 @@ function run(memory: FakeVm['memory']): void {
 
 /** Its last words are in its log: whoever it was left to by its jailer learns of its end from there. */
 function end(): never {
-  const line = `2026-01-01T00:00:00.000000000 [${values.id}:main:INFO] Firecracker exiting successfully. exit_code=0\n`;
+  const line = `2026-01-01T00:00:00.000000000 [${values.id}:main${values['show-level'] ? ':INFO' : ''}] Firecracker exiting successfully. exit_code=0\n`;
   if (values['log-path']) {
     const log = openSync(values['log-path'], constants.O_RDWR | constants.O_NONBLOCK);
     writeSync(log, line);
