@@ -112,12 +112,16 @@ test('environment, user and folder of an image are the defaults of all its progr
   assert.equal(await service.ok(['exec', 'app', '--', ...whoAndWhere]), 'mine yes /srv/app 1000\n');
   assert.equal(await service.ok(['exec', 'app', '--user', 'root', '--', 'id', '-u']), '0\n');
   assert.equal(await service.ok(['exec', 'app', '--workdir', '/tmp', '--', 'pwd']), '/tmp\n');
-  await until('an execute starts from a template', async () => {
-    const { stdout, stderr } = await runIn(name, 'echo $MODE $KEPT $(pwd) $(id -u)', '--memory', '128', '--json');
-    const answer = JSON.parse(stdout);
-    assert.equal(answer.stdout, 'image yes /srv/app 1000\n', stderr);
-    return answer.machine.start !== 'booted';
-  });
+  await until(
+    'an execute starts from a template',
+    async () => {
+      const { stdout, stderr } = await runIn(name, 'echo $MODE $KEPT $(pwd) $(id -u)', '--memory', '128', '--json');
+      const answer = JSON.parse(stdout);
+      assert.equal(answer.stdout, 'image yes /srv/app 1000\n', stderr);
+      return answer.machine.start !== 'booted';
+    },
+    120_000,
+  );
   await service.ok(['delete', 'app']);
 });
 
