@@ -24,6 +24,7 @@ const commands: Record<string, () => Promise<Define>> = {
   cp: async () => (await import('./commands/copy.ts')).defineCopy,
   port: async () => (await import('./commands/port.ts')).definePort,
   logs: async () => (await import('./commands/logs.ts')).defineLogs,
+  stats: async () => (await import('./commands/stats.ts')).defineStats,
   snapshot: async () => (await import('./commands/snapshot.ts')).defineSnapshot,
   disk: async () => (await import('./commands/disk.ts')).defineDisk,
   session: async () => (await import('./commands/session.ts')).defineSession,

@@ -1,0 +1,39 @@
+// The run of vvm stats: one request, one row.
+import { usageView } from '@tvm/api/rest/microvms.ts';
+import type { z } from 'zod';
+import type { Context } from '../context.ts';
+import { usageError } from '../exit-codes.ts';
+import { table, toJson } from '../output/table.ts';
+import { pathOf } from './machine-client.ts';
+import { clientOf } from './machines-run.ts';
+
+const header = ['NAME', 'CPU TIME', 'MEMORY', 'DISK', 'PROCESSES', 'VMM CPU TIME', 'VMM MEMORY'];
+const bytesPerMiB = 1024 * 1024;
+
+export async function stats(
+  context: Context,
+  name: string,
+  { namespace, output }: { namespace?: string; output: string },
+): Promise<void> {
+  if (output !== 'table' && output !== 'json') throw usageError(`"${output}" is no format`, 'Write table or json.');
+  const client = await clientOf(context);
+  const usage = usageView.parse(await client.json({ path: `${pathOf(name)}/metrics`, query: { namespace } }));
+  await context.progress.clear();
+  await context.stdout.write(output === 'json' ? toJson({ name, ...usage }) : table(header, [rowOf(name, usage)]));
+}
+
+function rowOf(name: string, usage: z.infer<typeof usageView>): string[] {
+  const used = (total: number, free: number) => `${mib(total - free)} of ${mib(total)} MiB`;
+  return [
+    name,
+    seconds(usage.cpuTimeMs),
+    used(usage.memoryTotalBytes, usage.memoryAvailableBytes),
+    used(usage.diskTotalBytes, usage.diskFreeBytes),
+    String(usage.processCount),
+    seconds(usage.vmmCpuTimeMs),
+    `${mib(usage.vmmResidentBytes)} MiB`,
+  ];
+}
+
+const mib = (bytes: number) => Math.round(bytes / bytesPerMiB);
+const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
