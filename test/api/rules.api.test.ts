@@ -80,8 +80,27 @@ const shape = { image: 'tvm/python', cpu: 1, memory: 256 };
 const otherShape = { image: 'tvm/node', cpu: 2, memory: 512 };
 const shapeFields = ['image', 'cpu', 'memory'] as const;
 const withCommand = vm({ command: ['sleep'], args: ['1'] });
+const eitherTarget = 'needs either cidr or domain';
+const restricted = (allow: object[]) => vm({ network: { egress: 'restricted', allow } });
+const networkCases: Case[] = [
+  ...fixedCases('microvms', 'MicroVM', 'network', vm(), [{ egress: 'open' }]),
+  ...fixedCases('microvms', 'MicroVM', 'network', vm({ network: { egress: 'open' } }), [{ egress: 'none' }, null]),
+  {
+    title: 'allow with egress open',
+    ...{ resource: 'microvms', object: vm({ network: { egress: 'open', allow: [{ domain: 'example.com' }] } }) },
+    ...{ field: 'spec.network.allow', rule: 'allow needs egress: restricted' },
+  },
+  ...[{}, { cidr: '203.0.113.0/24', domain: 'example.com' }].map((rule) => ({
+    title: `allow ${JSON.stringify(rule)}`,
+    ...{ resource: 'microvms', object: restricted([{ domain: 'example.com' }, rule]) },
+    ...{ field: 'spec.network.allow[1]', rule: eitherTarget },
+  })),
+];
 const cases: Case[] = [
   ...diskCases,
+  ...networkCases,
+  ...fixedCases('microvms', 'MicroVM', 'limits', vm(), [{ cpuPercent: 50 }]),
+  ...fixedCases('microvms', 'MicroVM', 'limits', vm({ limits: { cpuPercent: 50 } }), [{ cpuPercent: 60 }, null]),
   ...fixedCases('microvms', 'MicroVM', 'image', vm(), ['tvm/node']),
   ...fixedCases('microvms', 'MicroVM', 'cpu', vm(), [2]),
   ...fixedCases('microvms', 'MicroVM', 'memory', vm(), [512]),
