@@ -120,6 +120,15 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       const grandchild = vmNamed('grandchild');
       await driver.restore(grandchild, await harness.spec(), again);
       assert.equal((await askOnce(grandchild)).bootId, bootId);
+      const once = await mkdtemp(join(root, 'snapshot-'));
+      await driver.snapshot(clones[0] ?? vm, once);
+      assert.equal(
+        (await driver.inspect(clones[0] ?? vm)).state,
+        'paused',
+        'any number of snapshots of one that is paused',
+      );
+      await driver.resume(clones[0] ?? vm);
+      assert.equal((await askOnce(clones[0] ?? vm)).bootId, bootId);
       for (const one of [vm, ...clones, grandchild]) await driver.destroy(one);
     });
 

@@ -163,12 +163,14 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {
     const identity = this.require(vm, 'snapshot');
     await this.#converse(vm, 'snapshot', async (qmp) => {
-      const wasRunning = await isRunning(qmp);
+      const status = await statusOf(qmp);
+      // QEMU moves the state of a VM once after it was stopped: one that stays paused runs for a moment in between.
+      if (status === 'postmigrate') await qmp.execute('cont');
       await qmp.execute('stop');
       try {
         await save(vm, qmp, snapshotFolder, identity.shape);
       } finally {
-        if (wasRunning) await qmp.execute('cont');
+        if (status === 'running') await qmp.execute('cont');
       }
     });
     if (identity.shape.memory === 'state') await this.#separateMemory(vm, identity, snapshotFolder);
@@ -214,7 +216,7 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   protected async isRunning(vm: Vm): Promise<boolean> {
-    return await this.#converse(vm, 'inspect', isRunning);
+    return await this.#converse(vm, 'inspect', async (qmp) => (await statusOf(qmp)) === 'running');
   }
 
   /** Starts QEMU and answers when it does; undefined when the VM is there already. */
@@ -300,7 +302,7 @@ function needsOf(spec: VmSpec, accelerator: Accelerator, memory: MemoryBacking, 
   };
 }
 
-async function isRunning(qmp: Qmp): Promise<boolean> {
-  const { running } = (await qmp.execute('query-status')) as { running?: boolean };
-  return running === true;
+async function statusOf(qmp: Qmp): Promise<string> {
+  const { status } = (await qmp.execute('query-status')) as { status?: unknown };
+  return String(status);
 }
