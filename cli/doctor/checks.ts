@@ -181,12 +181,14 @@ function nearestExisting(path: string): string {
 
 function checkCgroups(): Check {
   if (existsSync('/sys/fs/cgroup/cgroup.controllers')) return { name: 'cgroups', state: 'ok', found: 'version 2' };
-  const found = existsSync('/sys/fs/cgroup') ? 'version 1 or not mounted' : 'none';
+  const isVersion1 = ['cpu', 'memory', 'pids'].every((controller) => existsSync(`/sys/fs/cgroup/${controller}`));
+  if (isVersion1) return { name: 'cgroups', state: 'ok', found: 'version 1' };
+  const found = existsSync('/sys/fs/cgroup') ? 'not mounted' : 'none';
   return {
     name: 'cgroups',
     state: 'warning',
     found,
-    advice: 'Without cgroups version 2 the host side of a machine is not limited.',
+    advice: 'Without control groups the host side of a machine is not limited.',
   };
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
+import { makeControlGroups } from '../confinement/control-groups.ts';
 import { killProcess, processesBelow } from '../vmm/process.ts';
 import { type FlintlockClient, makeTestClient, type TestClient } from './flintlock-harness.ts';
 
@@ -60,6 +61,7 @@ export class Daemon implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.end('SIGKILL');
     for (const { process } of this.vmms()) await killProcess(process);
+    await makeControlGroups(join(this.home, 'flintlock'), 1).sweep(new Set());
     await rm(this.home, { recursive: true, force: true });
   }
 }
