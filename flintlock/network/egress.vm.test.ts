@@ -162,6 +162,10 @@ test('a machine that starts from a snapshot has a network of its own, with its o
   const results = await tried('again', list());
   assert.equal(results.allowed, `${web}:80`);
   assertFailed(results, ['host']);
+  // Of one that was itself restored.
+  await daemon.flintlock.snapshotMachine({ uid: 'again', name: 'two' });
+  await start('third', restricted, 'two');
+  assert.equal((await tried('third', list())).allowed, `${web}:80`);
 });
 
 test('machines keep their network when flintlock is killed; what belongs to nobody is removed', async () => {
