@@ -14,10 +14,13 @@ export const inputFiles = {
 /** Pipes that Firecracker writes to. */
 export const pipes = { console: 'console', log: 'log', metrics: 'metrics' } as const;
 
-export const files = { api: 'api.sock', vsock: 'vsock.sock', ...pipes, ...inputFiles, ...processFiles } as const;
+/** What a jailed VMM calls a snapshot that it writes. */
+export const outputFiles = { state: 'to.state', memory: 'to.memory' } as const;
+
+export const files = {
+  ...{ api: 'api.sock', vsock: 'vsock.sock', toState: outputFiles.state, toMemory: outputFiles.memory },
+  ...{ ...pipes, ...inputFiles, ...processFiles },
+} as const;
 
 /** Names of what a snapshot of Firecracker consists of. */
 export const snapshotFiles = { state: 'state', memory: 'memory', about: 'firecracker.json' } as const;
-
-/** What a jailed VMM calls a snapshot that it writes. */
-export const outputFiles = { state: 'to.state', memory: 'to.memory' } as const;

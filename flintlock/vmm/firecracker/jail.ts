@@ -81,13 +81,14 @@ export function takeSocket(vm: Vm, firecracker: string, name: string): boolean {
 export async function takeFile(vm: Vm, firecracker: string, name: string, target: string): Promise<void> {
   const outside = join(vm.folder, name);
   renameSync(join(jailRoot(vm, firecracker), name), outside);
+  // A folder is left until the VMM has ended: it could change what is in it while that is removed.
+  if (!lstatSync(outside).isFile()) throw notWhatItSays(vm, name);
   try {
-    if (!lstatSync(outside).isFile()) throw notWhatItSays(vm, name);
     // A copy: the VMM may still hold what it wrote open.
     await copySparse(outside, target);
     await chmod(target, 0o444);
   } finally {
-    rmSync(outside, { force: true, recursive: true });
+    rmSync(outside, { force: true });
   }
 }
 

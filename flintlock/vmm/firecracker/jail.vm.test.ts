@@ -102,6 +102,8 @@ test('a VMM that puts a link in the place of its snapshot does not get what it l
   assert.equal((await driver.inspect(vm)).state, 'running');
   assert.ok(!readdirSync(folder).includes('state'));
   await driver.destroy(vm);
+  assert.deepEqual(readdirSync(vm.folder), []);
+  assert.ok(existsSync(secret));
 });
 
 test('what the user of a VMM may not read is told, before anything is started', async () => {

@@ -94,7 +94,7 @@ export function makeJailedPlace(firecracker: string, { jailer, cgroupVersion, us
         await chmod(outside, 0o600);
         await chown(outside, jailedUser(vm), jailedUser(vm));
         const inside = join(jailRoot(vm, firecracker), outputFiles.memory);
-        rmSync(inside, { force: true, recursive: true });
+        rmSync(inside, { force: true });
         linkSync(outside, inside);
         rmSync(outside);
       }
