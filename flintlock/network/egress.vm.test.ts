@@ -33,7 +33,12 @@ let daemon: Daemon;
 let onHost: Server;
 
 before(async () => {
-  daemon = await startDaemon(image, { TVM_DNS_SERVERS: dns, TVM_TEMPLATES: 'off', TVM_BOOT_TIMEOUT_SECONDS: '180' });
+  daemon = await startDaemon(image, {
+    TVM_DNS_SERVERS: dns,
+    TVM_TEMPLATES: 'off',
+    TVM_BOOT_TIMEOUT_SECONDS: '180',
+    TVM_SUSPEND_AFTER_SECONDS: '1',
+  });
   internet = await Internet.open();
   onHost = createServer((_, response) => response.end('the host')).listen(hostPort, host);
 });
@@ -166,6 +171,19 @@ test('a machine that starts from a snapshot has a network of its own, with its o
   await daemon.flintlock.snapshotMachine({ uid: 'again', name: 'two' });
   await start('third', restricted, 'two');
   assert.equal((await tried('third', list())).allowed, `${web}:80`);
+});
+
+test('a machine whose memory went to disk has no network meanwhile, and its own again when it goes on', async () => {
+  const uid = 'again';
+  await daemon.flintlock.pauseMachine({ uid, generation: 0n });
+  for (let machine = await daemon.flintlock.getMachine({ uid }); !machine.suspended || machine.address !== ''; ) {
+    await sleep(200);
+    machine = await daemon.flintlock.getMachine({ uid });
+  }
+  await daemon.flintlock.resumeMachine({ uid, generation: 0n });
+  const results = await tried(uid, { found: ['get', 'http://allowed.example.com/'], host: ['tcp', host, hostPort] });
+  assert.equal(results.found, `${web}:80`);
+  assertFailed(results, ['host']);
 });
 
 test('machines keep their network when flintlock is killed; what belongs to nobody is removed', async () => {
