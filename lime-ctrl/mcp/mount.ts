@@ -6,7 +6,7 @@ import { bodyTooLarge } from '@tvm/api/rest/problem.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Context } from 'hono';
 import type { App, AppEnv } from '../rest/endpoint.ts';
-import { jsonResponse, problemResponse } from '../rest/responses.ts';
+import { cutWhenBroken, jsonResponse, problemResponse } from '../rest/responses.ts';
 import { checkOrigin, type OriginRules } from './allowed-origins.ts';
 import { type AuthenticateDeps, type Authenticated, authenticate } from './authenticate.ts';
 import { insufficientScopeResponse, metadataOf, unauthorizedResponse } from './challenges.ts';
@@ -60,7 +60,9 @@ export function addSessionMount(app: App, deps: MountDeps): void {
     });
   }
   app.all(`${transfersPath}:sealed`, (context) =>
-    answered(deps, context, () => deps.transfer(context.req.raw, context.req.param('sealed'))),
+    answered(deps, context, async () =>
+      cutWhenBroken(await deps.transfer(context.req.raw, context.req.param('sealed')), context.env),
+    ),
   );
   app.get(`${metadataPath}/*`, (context) => answered(deps, context, async () => metadata(deps, context.req.path)));
 }

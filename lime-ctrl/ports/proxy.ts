@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TvmError } from '@tvm/api/errors.ts';
+import { streamUntilBroken } from '../rest/responses.ts';
 import { askGuest, type PortTarget } from './ask-guest.ts';
 import { type HeaderPairs, headersFromGuest, pairsOf } from './headers.ts';
 
@@ -36,19 +37,8 @@ export async function proxyRequest(target: PortTarget, request: ProxiedRequest):
   }
   const isBodiless = method === 'HEAD' || bodiless.has(status);
   if (isBodiless) answer.resume();
-  return new Response(
-    isBodiless ? null : (ReadableStream.from(untilBroken(answer, cutOff)) as ReadableStream<Uint8Array>),
-    {
-      status,
-      headers: headersFromGuest(pairsOf(answer.rawHeaders), target),
-    },
-  );
-}
-
-async function* untilBroken(answer: AsyncIterable<Uint8Array>, cutOff: () => void): AsyncGenerator<Uint8Array> {
-  try {
-    yield* answer;
-  } catch {
-    cutOff();
-  }
+  return new Response(isBodiless ? null : streamUntilBroken(answer, cutOff), {
+    status,
+    headers: headersFromGuest(pairsOf(answer.rawHeaders), target),
+  });
 }

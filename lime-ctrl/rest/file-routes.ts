@@ -10,7 +10,7 @@ import { type App, addEndpoint } from './endpoint.ts';
 import { fileViewOf } from './file-view.ts';
 import { type FoundMachine, findMachineToUse, type LookupDeps } from './machine-lookup.ts';
 import { nameParams, namespaceQuery } from './microvm-routes.ts';
-import { jsonResponse, streamResponse } from './responses.ts';
+import { cutWhenBroken, jsonResponse, streamResponse } from './responses.ts';
 
 const chunkBytes = 65_536;
 const callDeadlineMs = 60_000;
@@ -83,14 +83,14 @@ function addContentRoutes(app: App, deps: LookupDeps, path: string): void {
     params: nameParams,
     query: pathQuery,
     answers: { status: 200, description: 'The bytes.', content: { 'application/octet-stream': z.string() } },
-    handle: async ({ namespace, params, query, gone }) => {
+    handle: async ({ namespace, params, query, context, gone }) => {
       const { client, uid } = await findMachineToUse(deps, namespace, params.name);
       const stream = client.readFile({ uid, file: { path: query.path } }, { signal: gone });
       const messages = stream[Symbol.asyncIterator]();
       const first = await messages.next();
       if (first.done || first.value.body.case !== 'info') throw new TvmError('internal', 'the node told no file');
       const header = { 'tvm-file': encodeURIComponent(JSON.stringify(fileViewOf(first.value.body.value))) };
-      return streamResponse(chunksOf(messages), 'application/octet-stream', header);
+      return cutWhenBroken(streamResponse(chunksOf(messages), 'application/octet-stream', header), context.env);
     },
   });
   addEndpoint(app, {

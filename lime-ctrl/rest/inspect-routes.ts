@@ -7,7 +7,7 @@ import type { Fleet } from '../flintlock/fleet.ts';
 import { type App, addEndpoint } from './endpoint.ts';
 import { findMachine, type LookupDeps } from './machine-lookup.ts';
 import { nameParams, namespaceQuery } from './microvm-routes.ts';
-import { jsonResponse, streamResponse } from './responses.ts';
+import { cutWhenBroken, jsonResponse, streamResponse } from './responses.ts';
 
 const callDeadlineMs = 30_000;
 const imageView = z.object({
@@ -117,12 +117,13 @@ function addLogRoute(app: App, deps: InspectDeps): void {
     params: nameParams,
     query: logQuery,
     answers: { status: 200, description: 'The text.', content: { 'text/plain': z.string() } },
-    handle: async ({ namespace, params, query, gone }) => {
+    handle: async ({ namespace, params, query, context, gone }) => {
       const { client, uid } = await findMachine(deps, namespace, params.name);
       const { follow, tailBytes, tailLines, sinceSeconds, timestamps, source = '' } = query;
       const sinceMs = sinceSeconds === 0 ? 0n : BigInt(deps.clock.now() - sinceSeconds * 1000);
       const request = { uid, follow, tailBytes, tailLines, sinceMs, timestamps, source };
-      return streamResponse(dataOf(client.readLogs(request, { signal: gone })), 'text/plain; charset=utf-8');
+      const text = streamResponse(dataOf(client.readLogs(request, { signal: gone })), 'text/plain; charset=utf-8');
+      return cutWhenBroken(text, context.env);
     },
   });
 }

@@ -1,4 +1,5 @@
 // Answers: JSON, problems, streams.
+import type { HttpBindings } from '@hono/node-server';
 import { TvmError } from '@tvm/api/errors.ts';
 import { bodyTooLarge, problemContentType, toProblem } from '@tvm/api/rest/problem.ts';
 import { invalidToken } from '../access/access.ts';
@@ -45,4 +46,26 @@ export function streamResponse(
       ...headers,
     },
   });
+}
+
+/** An answer whose body breaks off ends the connection of its caller: the server would end it as if it were whole. */
+export function cutWhenBroken(response: Response, { outgoing }: Pick<HttpBindings, 'outgoing'>): Response {
+  if (!response.body) return response;
+  return new Response(
+    streamUntilBroken(response.body, () => outgoing.destroy()),
+    response,
+  );
+}
+
+/** The bytes of the source; when it fails, `cutOff` is called in place of an error. */
+export function streamUntilBroken(source: AsyncIterable<Uint8Array>, cutOff: () => void): ReadableStream<Uint8Array> {
+  return ReadableStream.from(untilBroken(source, cutOff)) as ReadableStream<Uint8Array>;
+}
+
+async function* untilBroken(source: AsyncIterable<Uint8Array>, cutOff: () => void): AsyncGenerator<Uint8Array> {
+  try {
+    yield* source;
+  } catch {
+    cutOff();
+  }
 }
