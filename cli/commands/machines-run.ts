@@ -10,6 +10,7 @@ import * as machines from './machine-client.ts';
 import { machineTable } from './machine-table.ts';
 import { networkOf } from './network-options.ts';
 import { parseDisk } from './parse-disk.ts';
+import { parseLimits } from './parse-limits.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
 const idleActions = ['Pause', 'Stop', 'Delete'] as const;
@@ -30,6 +31,7 @@ export interface CreateOptions extends WaitOptions {
   allow?: string[];
   label?: string[];
   disk?: string[];
+  limit?: string[];
   mcp?: boolean;
   ttl?: string;
   idleTimeout?: string;
@@ -69,6 +71,7 @@ function createRequest(name: string | undefined, command: string[], options: Cre
       cpu: parseCount(options.cpu, 'cpus'),
       memory: parseMegabytes(options.memory),
       ...(options.mcp && { mcpMode: true }),
+      ...(options.limit && { limits: parseLimits(options.limit) }),
       ...(options.disk && { persistentStorage: options.disk.map(parseDisk) }),
       ...(command.length > 0 && { command }),
       ...(env.length > 0 && { env: env.map(([key, value]) => ({ name: key, value })) }),

@@ -25,6 +25,7 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--allow <what>', allowHelp, collect)
     .option('--label <name=value>', 'label of the object; may be repeated', collect)
     .option('--disk <disk>', 'name=data,size=1G,mount=/data[,retain]: a disk that stays; may be repeated', collect)
+    .option('--limit <name=number>', 'cpuPercent, diskIops, diskBytesPerSecond or processes; may be repeated', collect)
     .option('--mcp', 'let MCP sessions be bound to it')
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')
     .option('--idle-timeout <time>', 'do --on-idle when it was not used for this long')
@@ -39,6 +40,7 @@ export function defineCreate(program: Command, context: () => Context): void {
 Examples:
   vvm create demo
   vvm create demo --image ubuntu:20.04 --cpu 2 --memory 1G
+  vvm create slow --limit cpuPercent=50 --limit processes=64
   vvm create work --disk name=data,size=2G,mount=/data,retain
   vvm create job --env MODE=fast -- python3 -c "print('done')"`,
     )

@@ -9,6 +9,7 @@ import { machinePath } from './copy-run.ts';
 import { codeSource, languageOf } from './execute-request.ts';
 import { findKubectl } from './kubectl-run.ts';
 import { parseDisk } from './parse-disk.ts';
+import { parseLimits } from './parse-limits.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
 const usage = { reason: 'Usage' };
@@ -91,5 +92,12 @@ test('disks', () => {
   assert.deepEqual(parseDisk('name=data,size=1G,mount=/data,retain=false'), data);
   for (const bad of ['', 'data', 'name=data,size=1G', 'name=data,size=big,mount=/data', 'name=a,size=1,mount=/a,rw']) {
     assert.throws(() => parseDisk(bad), usage, bad);
+  }
+});
+
+test('limits', () => {
+  assert.deepEqual(parseLimits(['cpuPercent=50', 'processes=64']), { cpuPercent: 50, processes: 64 });
+  for (const bad of ['', 'cpuPercent', 'cpuPercent=', 'cpuPercent=0.5', 'cpuPercent=-1', 'processes=1=2', 'memory=1']) {
+    assert.throws(() => parseLimits([bad]), usage, bad);
   }
 });
