@@ -67,7 +67,7 @@ test('flintlock is killed while it writes a machine to disk, and while it brings
   await until('it is being written', () => existsSync(folderOf('kept', 'suspended.new')));
   await killFlintlock();
   await until('it rests', async () => (await daemon.flintlock.getMachine({ uid: 'kept' })).suspended);
-  assert.equal(daemon.vmms().length, 0);
+  await until('its VMM is gone', () => daemon.vmms().length === 0);
   const resuming = daemon.flintlock.resumeMachine(change('kept')).catch(() => undefined);
   await until('a VMM', () => daemon.vmms().length > 0);
   await killFlintlock();

@@ -117,8 +117,9 @@ describe('default images', () => {
   it('is listed', async () => {
     const store = makeStore();
     const [image] = await store.list();
-    assert.equal(image?.reference, 'tvm/python');
-    assert.deepEqual(await store.ensure('tvm/python:latest', ignore), image);
+    assert.deepEqual([image?.reference, image?.inUse], ['tvm/python', false]);
+    const { digest, path } = await store.ensure('tvm/python:latest', ignore);
+    assert.deepEqual([digest, path], [image?.digest, image?.path]);
   });
 });
 
