@@ -50,7 +50,7 @@ export class CrashWorld implements AsyncDisposable {
   /** Kills itself at step `dieAt`, which may be before it serves; 0: never. */
   async start(dieAt: number): Promise<void> {
     const args = [this.home, join(this.home, 'host.sock'), String(dieAt)];
-    const child = fork(program, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = fork(program, args, { execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     this.#child = child;
     await Promise.race([once(child, 'message'), once(child, 'exit')]);
     if (this.alive) this.#client = makeTestClient(`unix:${this.home}/run/flintlock.sock`);

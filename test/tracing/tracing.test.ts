@@ -31,7 +31,7 @@ let flintlock: ReturnType<typeof fork>;
 before(async () => {
   collector = await startCollector();
   const env = { ...process.env, TVM_HOME: home, TVM_DRIVER: 'fake', TVM_LOG_LEVEL: 'error', TVM_TEMPLATES: 'off' };
-  flintlock = fork(flintlockMain, { env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
+  flintlock = fork(flintlockMain, { execArgv: [], env: { ...env, OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } });
   // OpenTelemetry's own code reads it.
   process.env.OTEL_EXPORTER_OTLP_ENDPOINT = collector.url;
   tracing = await openTracing({ service: 'lime-ctrl', version: 'test', ratio: 1 });
