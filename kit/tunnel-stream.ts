@@ -2,26 +2,20 @@
 // not read stops the socket, who writes waits for it; a peer that is gone without a word is noticed by pings.
 import { Duplex } from 'node:stream';
 import { tunnelCloseCodes } from '@tvm/api/rest/tunnel.ts';
+import { keepAlive, type PingedSocket } from './keep-alive.ts';
 
 /** What is used of a WebSocket of the package ws, already open. */
-export interface TunnelSocket {
+export type TunnelSocket = PingedSocket & {
   on(event: 'message', listener: (data: Buffer, isBinary: boolean) => void): unknown;
   on(event: 'close', listener: (code: number, reason: Buffer) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
-  on(event: 'pong', listener: () => void): unknown;
   send(data: Uint8Array, callback: (error?: Error | null) => void): void;
   close(code: number, reason?: string): void;
-  terminate(): void;
-  ping(): void;
   pause(): void;
   resume(): void;
-  readonly isPaused: boolean;
-  readonly bufferedAmount: number;
-}
+};
 
 const messageBytes = 65_536;
-const pingMs = 20_000;
-const maxMissedPongs = 3;
 const closeMs = 2_000;
 const empty = new Uint8Array();
 
@@ -82,18 +76,4 @@ async function sendAll(socket: TunnelSocket, bytes: Uint8Array): Promise<void> {
 
 function closeText(code: number, reason: Buffer): string {
   return `the tunnel was closed (${code})${reason.length > 0 ? `: ${reason.toString()}` : ''}`;
-}
-
-/** A peer that takes no bytes is slow, not dead: only one that has nothing to read must answer pings. */
-function keepAlive(socket: TunnelSocket): () => void {
-  let missed = 0;
-  socket.on('pong', () => {
-    missed = 0;
-  });
-  const timer = setInterval(() => {
-    missed = socket.bufferedAmount > 0 || socket.isPaused ? 0 : missed + 1;
-    if (missed > maxMissedPongs) socket.terminate();
-    else if (socket.bufferedAmount === 0) socket.ping();
-  }, pingMs);
-  return () => clearInterval(timer);
 }

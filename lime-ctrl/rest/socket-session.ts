@@ -3,13 +3,12 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import { toProblem } from '@tvm/api/rest/problem.ts';
 import { channels, clientControl, type ServerControl } from '@tvm/api/rest/stream.ts';
+import { keepAlive } from '@tvm/kit/keep-alive.ts';
 import type { RawData, WebSocket } from 'ws';
 import type { InputBody } from '../engine/process-stream.ts';
 import { check } from './endpoint.ts';
 
 const maxQueuedBytes = 262_144;
-const pingMs = 20_000;
-const maxMissedPongs = 3;
 const firstMessageMs = 10_000;
 /** For a peer to answer that the stream is closed. */
 const closeMs = 2_000;
@@ -118,20 +117,6 @@ export function closeSocket(socket: WebSocket, code: number, reason: string, dea
   socket.resume();
   const late = setTimeout(() => socket.terminate(), deadlineMs);
   socket.once('close', () => clearTimeout(late));
-}
-
-/** A peer that takes no bytes is slow, not dead: only one that has nothing to read must answer pings. */
-function keepAlive(socket: WebSocket): () => void {
-  let missed = 0;
-  socket.on('pong', () => {
-    missed = 0;
-  });
-  const timer = setInterval(() => {
-    missed = socket.bufferedAmount > 0 || socket.isPaused ? 0 : missed + 1;
-    if (missed > maxMissedPongs) socket.terminate();
-    else if (socket.bufferedAmount === 0) socket.ping();
-  }, pingMs);
-  return () => clearInterval(timer);
 }
 
 function inputOf(message: Message): InputBody {
