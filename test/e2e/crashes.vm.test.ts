@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import type { Problem } from '@tvm/api/rest/stream.ts';
 import type { PartName } from '@tvm/cli/service/service-file.ts';
-import { isRunning, vmmOfBoot } from './host-facts.ts';
+import { isRunning, killVmmOfBoot } from './host-facts.ts';
 import type { Program } from './program.ts';
 import { type Service, startService } from './service.ts';
 import { until } from './until.ts';
@@ -73,7 +73,7 @@ async function untilReplaced(part: PartName, pid: number): Promise<void> {
 
 test('the VMM of a run is killed: the run ends with the reason', async () => {
   await using run = await begin();
-  process.kill(vmmOfBoot(service.home, run.bootId)?.pid ?? 0, 'SIGKILL');
+  killVmmOfBoot(service.home, run.bootId);
   await endsWithTypedError(run, /vmm: |VMM|guest agent was lost/i);
 });
 
@@ -93,7 +93,7 @@ test('the VMM of a declared machine is killed: it is told, and the machine comes
   const before = await bootIdOf('demo');
   await using program = service.start(['exec', 'demo', '--', 'sleep', '100']);
   await until('the program runs', async () => (await inDemo('ps', '-e', '-o', 'args')).includes('sleep 100'));
-  process.kill(vmmOfBoot(service.home, before)?.pid ?? 0, 'SIGKILL');
+  killVmmOfBoot(service.home, before);
   const { code, stderr } = await program.finished;
   assert.equal(code, 125, stderr);
   await until('demo runs again', async () => {

@@ -20,9 +20,24 @@ export function processesOf(home: string): HostProcess[] {
 /** Virtual machines of the home: the folder of each below flintlock/machines, and its process. */
 export function vmmsOf(home: string): { folder: string; pid: number }[] {
   return processesOf(home).flatMap(({ pid, command }) => {
-    const folder = workingFolder(String(pid)).replace(/ \(deleted\)$/, '');
-    return command.startsWith('qemu') && folder.startsWith(home) ? [{ folder, pid }] : [];
+    // It works in a folder of its own below that of its machine.
+    const folder = workingFolder(String(pid))
+      .replace(/ \(deleted\)$/, '')
+      .replace(/\/vmm$/, '');
+    return isVmm(command) && folder.startsWith(home) ? [{ folder, pid }] : [];
   });
+}
+
+/** Not the sandbox around it, whose command begins with another program. */
+export function isVmm(command: string): boolean {
+  return /^\S*qemu-system/.test(command);
+}
+
+/** Ends that process. Throws when there is none. */
+export function killVmmOfBoot(home: string, bootId: string): void {
+  const vmm = vmmOfBoot(home, bootId);
+  if (!vmm) throw new Error(`no VMM of the machine with boot id ${bootId}`);
+  process.kill(vmm.pid, 'SIGKILL');
 }
 
 /** The process of the machine that has booted with `bootId`. */

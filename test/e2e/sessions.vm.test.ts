@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { SessionToken, SessionView } from '@tvm/api/rest/sessions.ts';
-import { vmmOfBoot } from './host-facts.ts';
+import { killVmmOfBoot } from './host-facts.ts';
 import { type Service, startService } from './service.ts';
 import { until } from './until.ts';
 
@@ -94,7 +94,7 @@ test('lime-ctrl is killed: the same token goes on', async () => {
 test('its machine dies: the next answer says so and what to do, a later one works in the new machine', async () => {
   const client = await open(await connectionOf('agent'));
   const bootId = (await run(client, 'cat /proc/sys/kernel/random/boot_id')).trim();
-  process.kill(vmmOfBoot(service.home, bootId)?.pid ?? 0, 'SIGKILL');
+  killVmmOfBoot(service.home, bootId);
   const told: string[] = [];
   await until('it works again', async () => {
     const said = await run(client, 'cat /root/file 2>/dev/null || echo none').catch((error: Error) => error.message);

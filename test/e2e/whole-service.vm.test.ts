@@ -2,7 +2,7 @@
 // What was declared is there again with the next start.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { isRunning, processesOf } from './host-facts.ts';
+import { isRunning, isVmm, processesOf } from './host-facts.ts';
 import type { Program } from './program.ts';
 import { type Service, startService } from './service.ts';
 import { until } from './until.ts';
@@ -43,7 +43,7 @@ async function demoReturns(before: string): Promise<void> {
   assert.equal(await service.ok(['execute', 'print(6 * 7)']), '42\n');
 }
 
-const ours = () => processesOf(service.home).filter(({ command }) => /^qemu|main\.ts/.test(command));
+const ours = () => processesOf(service.home).filter(({ command }) => isVmm(command) || command.includes('main.ts'));
 
 test('down in the middle of a run ends it with an error, and every machine', async () => {
   const before = await bootIdOf('demo');
@@ -83,7 +83,7 @@ test('all but the VMMs killed at once: the next start takes the declared machine
     return others.length === 0 && first;
   });
   for (const { pid, command } of ours()) {
-    if (pid !== run.pid && !command.startsWith('qemu')) process.kill(pid, 'SIGKILL');
+    if (pid !== run.pid && !isVmm(command)) process.kill(pid, 'SIGKILL');
   }
   await endsWithTypedError(run);
   assert.ok(isRunning(used.pid));
@@ -94,7 +94,7 @@ test('all but the VMMs killed at once: the next start takes the declared machine
 
 test('down after the service was killed ends its machines too', async () => {
   const before = await bootIdOf('demo');
-  for (const { pid, command } of ours()) if (!command.startsWith('qemu')) process.kill(pid, 'SIGKILL');
+  for (const { pid, command } of ours()) if (!isVmm(command)) process.kill(pid, 'SIGKILL');
   assert.ok(ours().length > 0);
   await service.ok(['down']);
   assert.deepEqual(ours(), []);
