@@ -3,7 +3,7 @@
 // A tier without a test file is an error. Further arguments are name filters or node --test flags.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { globSync } from 'node:fs';
+import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 interface Tier {
@@ -60,5 +60,7 @@ async function run(tierFlags: string[], some: string[], alone: boolean): Promise
 }
 
 const count = Math.min(files.length, tier.processes ?? 1);
-const hands = Array.from({ length: count }, (_, hand) => files.filter((_file, at) => at % count === hand));
+// The largest first, so that each process gets its share of them.
+const bySize = count === 1 ? files : files.toSorted((a, b) => statSync(b).size - statSync(a).size);
+const hands = Array.from({ length: count }, (_, hand) => bySize.filter((_file, at) => at % count === hand));
 process.exitCode = Math.max(...(await Promise.all(hands.map((hand) => run(tier.flags, hand, count === 1)))));
