@@ -7,6 +7,8 @@ import { AnswerFinder, FrameDecoder, makePreamble } from './wire.ts';
 export interface ConnectOptions {
   /** How long the guest may take to answer: the rest of its boot, for a new one. */
   timeoutMs: number;
+  /** Whose guest it is, as errors tell it: "machine/UID". */
+  object?: string;
   signal?: AbortSignal;
 }
 
@@ -44,7 +46,7 @@ export function connect(duplex: Duplex, options: ConnectOptions): Promise<GuestC
     if (!rest) return;
     duplex.pause();
     stop();
-    resolve(new FramedConnection(duplex, new FrameDecoder(answer, repeats - 1), rest));
+    resolve(new FramedConnection(duplex, new FrameDecoder(answer, repeats - 1), rest, options.object));
   };
   const onLost = (cause?: Error) =>
     fail(new TvmError('unavailable', 'the channel to the guest ended before the agent answered', { cause }));

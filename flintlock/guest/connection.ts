@@ -22,6 +22,9 @@ export interface GuestConnection extends AsyncDisposable {
   readonly closed: Promise<TvmError | undefined>;
 }
 
+/** The reason of calls whose connection ended under them. */
+export const guestLost = 'GuestLost';
+
 const maxMessageLength = 4096;
 const reasonPattern = /^[A-Z][A-Za-z]{0,63}$/;
 const maxIgnoredBytesPerCall = 4 * 1024 * 1024;
@@ -30,29 +33,34 @@ export class FramedConnection implements GuestConnection {
   readonly closed: Promise<TvmError | undefined>;
   readonly #duplex: Duplex;
   readonly #decoder: FrameDecoder;
+  readonly #object: string | undefined;
   readonly #streams = new Map<number, StreamState>();
   #lastStream = 0;
   #ignoredBytes = 0;
   #isClosed = false;
   #resolveClosed: (reason: TvmError | undefined) => void;
 
-  /** Takes over a duplex on which the guest has answered the preamble; `rest` is what has come after that. */
-  constructor(duplex: Duplex, decoder: FrameDecoder, rest: Uint8Array) {
+  /**
+   * Takes over a duplex on which the guest has answered the preamble; `rest` is what has come after that. `object`: whose
+   * guest it is.
+   */
+  constructor(duplex: Duplex, decoder: FrameDecoder, rest: Uint8Array, object?: string) {
     const { promise, resolve } = Promise.withResolvers<TvmError | undefined>();
     this.closed = promise;
     this.#resolveClosed = resolve;
     this.#duplex = duplex;
     this.#decoder = decoder;
+    this.#object = object;
     duplex.on('data', (bytes: Uint8Array) => this.#accept(bytes));
-    duplex.on('error', (error) => this.#end(lost(error)));
-    duplex.on('end', () => this.#end(lost()));
-    duplex.on('close', () => this.#end(lost()));
+    duplex.on('error', (error) => this.#end(this.#lost(error)));
+    duplex.on('end', () => this.#end(this.#lost()));
+    duplex.on('close', () => this.#end(this.#lost()));
     this.#accept(rest);
     duplex.resume();
   }
 
   call(request: Call, signal?: AbortSignal): GuestStream {
-    if (this.#isClosed) throw lost();
+    if (this.#isClosed) throw this.#lost();
     if (signal?.aborted) throw canceled(signal);
     const id = ++this.#lastStream;
     const onAbort = () => stream.abort(canceled(signal));
@@ -117,18 +125,22 @@ export class FramedConnection implements GuestConnection {
   #end(reason: TvmError | undefined): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    const error =
-      reason ?? new TvmError('unavailable', 'the connection to the guest was closed', { reason: 'GuestLost' });
+    const error = reason ?? this.#over('the connection to the guest was closed');
     for (const stream of [...this.#streams.values()]) stream.end(error);
     // Errors of a stream that is being given up say nothing new.
     this.#duplex.on('error', () => undefined);
     this.#duplex.destroy();
     this.#resolveClosed(reason);
   }
-}
 
-function lost(cause?: Error): TvmError {
-  return new TvmError('unavailable', 'the connection to the guest agent was lost', { cause, reason: 'GuestLost' });
+  #lost(cause?: Error): TvmError {
+    return this.#over('the connection to the guest agent was lost', cause);
+  }
+
+  #over(message: string, cause?: Error): TvmError {
+    const about = this.#object === undefined ? {} : { object: this.#object };
+    return new TvmError('unavailable', message, { cause, reason: guestLost, ...about });
+  }
 }
 
 function canceled(signal: AbortSignal | undefined): TvmError {

@@ -18,7 +18,7 @@ import { exercise } from './exercise.ts';
 import type { Machine, RunFiles } from './machine.ts';
 import { connectNetwork, disconnectNetwork, networkOf } from './network.ts';
 import { type Action, up } from './plan.ts';
-import { guestIdOf, type MachineRecord, type MachineSpec } from './record.ts';
+import { guestIdOf, type MachineRecord, type MachineSpec, objectOf } from './record.ts';
 import { readSuspendedSpec, removeSuspended, suspendedFolder, writeSuspended } from './suspension.ts';
 
 export type Images = Pick<ImageStore, 'bootFiles' | 'ensure' | 'list' | 'remove'> &
@@ -333,7 +333,7 @@ async function dialGuest(driver: Driver, machine: Machine, timeoutMs: number, si
   const { run } = machine;
   const either = AbortSignal.any([signal, run.over.signal]);
   const channel = await driver.dial(machine.vm, AbortSignal.any([either, AbortSignal.timeout(timeoutMs)]));
-  const connection = await connect(channel, { timeoutMs, signal: either });
+  const connection = await connect(channel, { timeoutMs, signal: either, object: objectOf(machine.record.uid) });
   if (run !== machine.run) connection.close();
   run.connection = connection;
   connection.closed.then((reason) => {

@@ -10,7 +10,7 @@ import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { DiskSpec } from '../disks/disk.ts';
 import type { DiskStore } from '../disks/disk-store.ts';
 import { checkDiskRoom, checkUnattached, type DiskOwner, grown, sized } from '../disks/plan.ts';
-import type { GuestConnection } from '../guest/connection.ts';
+import { type GuestConnection, guestLost } from '../guest/connection.ts';
 import type { Networks } from '../network/networks.ts';
 import { checkPolicy } from '../network/policy.ts';
 import type { SnapshotManifest, SnapshotStore } from '../snapshots/snapshot-store.ts';
@@ -23,7 +23,7 @@ import { type Executor, guestOf, type Images, makeExecutor } from './execute.ts'
 import { Machine } from './machine.ts';
 import { up } from './plan.ts';
 import { makeReconcile } from './reconcile.ts';
-import { type Declaration, type MachineRecord, newRecord, newRun } from './record.ts';
+import { type Declaration, type MachineRecord, newRecord, newRun, objectOf, uidOf } from './record.ts';
 import type { RecordStore } from './record-store.ts';
 import { saveMachine } from './save.ts';
 import { completeSpec, mergeSnapshot } from './snapshot-spec.ts';
@@ -191,7 +191,7 @@ export class Machines implements AsyncDisposable {
     await machine.settled();
     if (this.#machines.get(uid) !== machine) return;
     const message = `machine ${uid} could not be removed yet; that is tried again`;
-    throw new TvmError('unavailable', message, { object: `machine/${uid}`, retryAfterSeconds: 1 });
+    throw new TvmError('unavailable', message, { object: objectOf(uid), retryAfterSeconds: 1 });
   }
 
   snapshot(uid: string, generation: number, name: string): Promise<SnapshotManifest> {
@@ -256,20 +256,18 @@ export class Machines implements AsyncDisposable {
     }
   }
 
-  /** Why a call to its guest failed: when the machine ended with the connection, how it did says more. */
-  async explain(uid: string, thrown: unknown): Promise<unknown> {
-    const machine = this.#machines.get(uid);
-    if (!machine || TvmError.from(thrown).reason !== 'GuestLost') return thrown;
+  /** Why a call failed: when a machine ended with the connection to its guest, how it did says more. */
+  async explain(thrown: unknown): Promise<unknown> {
+    const { reason: why, object } = TvmError.from(thrown);
+    const machine = why === guestLost ? this.#machines.get(uidOf(object) ?? '') : undefined;
+    if (!machine) return thrown;
     for (let waited = 0; isUp(machine.record) && waited < endNoticedMs; waited += lookIntervalMs) {
       await this.#deps.clock.sleep(lookIntervalMs);
     }
-    const { state, reason, message } = machine.record;
+    const { uid, state, reason, message } = machine.record;
     if (state !== 'failed' && state !== 'stopped') return thrown;
-    return new TvmError('unavailable', `machine ${uid} ${state === 'failed' ? 'failed' : 'ended'}: ${message}`, {
-      cause: thrown,
-      object: `machine/${uid}`,
-      reason,
-    });
+    const said = `machine ${uid} ${state === 'failed' ? 'failed' : 'ended'}: ${message}`;
+    return new TvmError('unavailable', said, { cause: thrown, object: objectOf(uid), reason });
   }
 
   /** The memory of a machine that is paused may go to disk. Unknown machines are fine. */
@@ -342,7 +340,7 @@ export class Machines implements AsyncDisposable {
       const message = same
         ? `machine ${record.uid} is being destroyed`
         : `machine ${record.uid} exists with another spec`;
-      throw new TvmError('already_exists', message, { object: `machine/${record.uid}` });
+      throw new TvmError('already_exists', message, { object: objectOf(record.uid) });
     }
     this.#raise(machine, declared.generation);
     return machine.record;
@@ -357,7 +355,7 @@ export class Machines implements AsyncDisposable {
 
   #find(uid: string): Machine {
     const machine = this.#machines.get(uid);
-    if (!machine) throw new TvmError('not_found', `no machine ${uid} on this node`, { object: `machine/${uid}` });
+    if (!machine) throw new TvmError('not_found', `no machine ${uid} on this node`, { object: objectOf(uid) });
     return machine;
   }
 
@@ -371,7 +369,7 @@ export class Machines implements AsyncDisposable {
   #fence({ record }: Machine, generation: number): void {
     if (generation >= record.generation) return;
     const message = `generation ${generation} of machine ${record.uid} is older than ${record.generation}, already seen`;
-    throw new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'StaleGeneration' });
+    throw new TvmError('failed_precondition', message, { object: objectOf(record.uid), reason: 'StaleGeneration' });
   }
 
   #raise(machine: Machine, generation: number): void {
@@ -382,7 +380,7 @@ export class Machines implements AsyncDisposable {
     const why = [record.reason, record.message].filter((part) => part !== '').join(': ');
     const detail = why && ` (${why})`;
     const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
-    return new TvmError('failed_precondition', message, { object: `machine/${record.uid}`, reason: 'WrongState' });
+    return new TvmError('failed_precondition', message, { object: objectOf(record.uid), reason: 'WrongState' });
   }
 }
 

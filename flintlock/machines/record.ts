@@ -119,6 +119,23 @@ export function newRecord(declared: Declaration, now: number): MachineRecord {
 }
 
 /** The fields of a record when the machine is about to start. */
+const objectPrefix = 'machine/';
+
+/** What errors call a machine. */
+export function objectOf(uid: string): string {
+  return `${objectPrefix}${uid}`;
+}
+
+/** The machine that an error is about; undefined: none. */
+export function uidOf(object: string | undefined): string | undefined {
+  return object?.startsWith(objectPrefix) ? object.slice(objectPrefix.length) : undefined;
+}
+
+/** Whether the machine has a VMM. */
+export function hasVmm({ state, suspended }: MachineRecord): boolean {
+  return (state === 'running' || state === 'paused') && !suspended;
+}
+
 export const newRun = {
   state: 'creating',
   reason: '',

@@ -5,7 +5,7 @@ import type { Networks } from '../network/networks.ts';
 import type { Driver } from '../vmm/driver.ts';
 import { watchVmm } from './execute.ts';
 import type { Machines } from './machines.ts';
-import type { MachineRecord } from './record.ts';
+import { hasVmm, type MachineRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
 import { removeSuspended } from './suspension.ts';
 
@@ -19,8 +19,8 @@ export interface RecoverDeps {
 }
 
 /** Whether it has a VMM that needs its network. */
-function isConnected({ spec, state, suspended }: MachineRecord): boolean {
-  return spec.network !== undefined && (state === 'running' || state === 'paused') && !suspended;
+function isConnected(record: MachineRecord): boolean {
+  return record.spec.network !== undefined && hasVmm(record);
 }
 
 /** What is written on its disks must not go: it fails, and is started again by whoever declared it. */

@@ -5,7 +5,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Driver, VmUsage } from '../vmm/driver.ts';
 import type { Machines } from './machines.ts';
-import type { MachineRecord } from './record.ts';
+import { hasVmm, type MachineRecord } from './record.ts';
 
 export interface UsedMachine {
   record: MachineRecord;
@@ -75,5 +75,5 @@ export function makeUsageSweep({ machines, driver, clock }: UsageSweepDeps): () 
 const endCodes = new Set<TvmError['code']>(['failed_precondition', 'not_found']);
 
 function withVmm(machines: Pick<Machines, 'list'>): MachineRecord[] {
-  return machines.list().filter(({ state, suspended }) => (state === 'running' || state === 'paused') && !suspended);
+  return machines.list().filter(hasVmm);
 }

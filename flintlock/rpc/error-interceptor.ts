@@ -2,19 +2,22 @@
 import type { Interceptor } from '@connectrpc/connect';
 import { toConnectError } from '@tvm/api/rpc-errors.ts';
 
-export const errorInterceptor: Interceptor = (next) => async (request) => {
-  try {
-    const response = await next(request);
-    return response.stream ? { ...response, message: withErrors(response.message) } : response;
-  } catch (thrown) {
-    throw toConnectError(thrown);
+/** `explain`: gives for what was thrown what says more, or the same. */
+export function makeErrorInterceptor(explain: (thrown: unknown) => Promise<unknown>): Interceptor {
+  async function* withErrors<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
+    try {
+      yield* messages;
+    } catch (thrown) {
+      throw toConnectError(await explain(thrown));
+    }
   }
-};
 
-async function* withErrors<T>(messages: AsyncIterable<T>): AsyncGenerator<T> {
-  try {
-    yield* messages;
-  } catch (thrown) {
-    throw toConnectError(thrown);
-  }
+  return (next) => async (request) => {
+    try {
+      const response = await next(request);
+      return response.stream ? { ...response, message: withErrors(response.message) } : response;
+    } catch (thrown) {
+      throw toConnectError(await explain(thrown));
+    }
+  };
 }

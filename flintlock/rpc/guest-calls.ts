@@ -41,14 +41,10 @@ export function makeGuestCalls(
     exec: (requests, context) => exec(machines, requests, context, tracing),
 
     async *readFile({ uid, file }, { signal }) {
-      try {
-        using call = await machines.openCall(uid, signal);
-        const { info, chunks } = await readFile(call.connection, file ?? {}, signal);
-        yield { body: { case: 'info', value: info } };
-        for await (const value of chunks) yield { body: { case: 'chunk', value } };
-      } catch (thrown) {
-        throw await machines.explain(uid, thrown);
-      }
+      using call = await machines.openCall(uid, signal);
+      const { info, chunks } = await readFile(call.connection, file ?? {}, signal);
+      yield { body: { case: 'info', value: info } };
+      for await (const value of chunks) yield { body: { case: 'chunk', value } };
     },
 
     async writeFile(requests, { signal }) {
@@ -56,31 +52,18 @@ export function makeGuestCalls(
       const first = await messages.next();
       const start = first.done ? undefined : first.value.body;
       if (start?.case !== 'start') throw misordered('the first message of WriteFile must have start');
-      const { uid, file } = start.value;
-      try {
-        using call = await machines.openUse(uid, signal);
-        return await writeFile(call.connection, file ?? {}, chunksOf(messages), signal);
-      } catch (thrown) {
-        throw await machines.explain(uid, thrown);
-      }
+      using call = await machines.openUse(start.value.uid, signal);
+      return await writeFile(call.connection, start.value.file ?? {}, chunksOf(messages), signal);
     },
 
     async fileOperation({ uid, operation }, { signal }) {
-      try {
-        using call = await machines.openCall(uid, signal);
-        return { files: await operateOnFiles(call.connection, operation, signal) };
-      } catch (thrown) {
-        throw await machines.explain(uid, thrown);
-      }
+      using call = await machines.openCall(uid, signal);
+      return { files: await operateOnFiles(call.connection, operation, signal) };
     },
 
     async *watchFiles({ uid, watch }, { signal }) {
-      try {
-        using call = await machines.openCall(uid, signal);
-        yield* watchFiles(call.connection, watch ?? {}, signal);
-      } catch (thrown) {
-        throw await machines.explain(uid, thrown);
-      }
+      using call = await machines.openCall(uid, signal);
+      yield* watchFiles(call.connection, watch ?? {}, signal);
     },
 
     async listProcesses({ uid }, { signal }) {
@@ -129,7 +112,7 @@ async function* exec(
     if (exited) return;
     span?.end(thrown);
     // The caller's input may still be open: its end is not waited for.
-    throw misuse ?? (await machines.explain(body.value.uid, thrown));
+    throw misuse ?? thrown;
   } finally {
     span?.end();
   }

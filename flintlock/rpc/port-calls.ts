@@ -5,6 +5,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { DialPortRequest, Flintlock } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type DialledPort, dialPort } from '../guest/ports.ts';
 import type { Machines } from '../machines/machines.ts';
+import { objectOf } from '../machines/record.ts';
 
 const maxDialsPerMachine = 128;
 const connectTimeoutMs = 10_000;
@@ -24,7 +25,7 @@ function makePlaces(): Places {
     const count = counts.get(uid) ?? 0;
     if (count >= maxDialsPerMachine) {
       throw new TvmError('resource_exhausted', `${maxDialsPerMachine} connections to ports of ${uid} are open`, {
-        object: `machine/${uid}`,
+        object: objectOf(uid),
         reason: 'TooManyConnections',
         retryAfterSeconds: 1,
       });
@@ -61,7 +62,7 @@ async function* dial(
     feed(messages, dialled).catch((thrown) => misused.abort(thrown));
     for await (const body of dialled.answers) yield { body };
   } catch (thrown) {
-    throw misused.signal.reason ?? (await machines.explain(uid, thrown));
+    throw misused.signal.reason ?? thrown;
   }
 }
 

@@ -10,7 +10,7 @@ import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { type Address, listen } from './address.ts';
 import { makeDiskCalls } from './disk-calls.ts';
-import { errorInterceptor } from './error-interceptor.ts';
+import { makeErrorInterceptor } from './error-interceptor.ts';
 import { makeGuestCalls } from './guest-calls.ts';
 import { makeMachineCalls } from './machine-calls.ts';
 import { makeNodeCalls, type NodeCallsDeps } from './node-calls.ts';
@@ -44,7 +44,8 @@ export async function serve(deps: ServerDeps, address: Address): Promise<RpcServ
       ...makeDiskCalls(machines, deps.disks),
     });
   };
-  const interceptors = [errorInterceptor, ...(deps.tracing ? [tracedHandlers(deps.tracing)] : [])];
+  const errors = makeErrorInterceptor((thrown) => machines.explain(thrown));
+  const interceptors = [errors, ...(deps.tracing ? [tracedHandlers(deps.tracing)] : [])];
   const options = { interceptors, readMaxBytes: maxMessageBytes, acceptCompression: [] };
   await using opened = new AsyncDisposableStack();
   const handle = makeHttp2Handler(routes, options, deps.log);
