@@ -117,7 +117,7 @@ class Sandboxes implements Confinement {
   prepare(vm: Vm, needs: VmmNeeds): ConfinedVmm {
     const { privateMemory, devices = [], writable = [] } = needs;
     const folder = join(vm.folder, vmmFolder);
-    const uid = this.#users && freeUser(this.#users, usersBelow(dirname(vm.folder)), Math.random());
+    const uid = this.#users && userFor(vm, this.#users);
     makeFolder(folder, uid);
     const sandbox: Sandbox = {
       ...{ folder, writable, devices },
@@ -142,6 +142,11 @@ function makeFolder(folder: string, uid: number | undefined): void {
   if (uid === undefined) return;
   chownSync(folder, 0, uid);
   chmodSync(folder, openMode);
+}
+
+/** A user that no VM beside it has; it is the VM's once its VMM's folder has it as group. */
+export function userFor(vm: Vm, users: UserRange): number {
+  return freeUser(users, usersBelow(dirname(vm.folder)), Math.random());
 }
 
 /** The users that VMs in such a folder have. */

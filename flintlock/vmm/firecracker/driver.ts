@@ -8,6 +8,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
 import type { ControlGroups } from '../../confinement/control-groups.ts';
+import type { Command } from '../../confinement/sandbox.ts';
 import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
 import { type ChildEnd, stderrTail } from '../process.ts';
 import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
@@ -19,7 +20,7 @@ import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
 import { jailedBelow } from './jail.ts';
 import { VmmMessages } from './messages.ts';
 import { makePipes, readConsolePipe } from './pipes.ts';
-import { type Jail, makeJailedPlace, makeOpenPlace, type Place, type PlaceCommand } from './place.ts';
+import { type Jail, makeJailedPlace, makeOpenPlace, type Place } from './place.ts';
 import {
   type ApiRequest,
   agentPort,
@@ -74,17 +75,8 @@ const jailerDeadlineMs = 20_000;
 const socketPollMs = 3;
 const socketDeadlineMs = 5_000;
 const ownArguments = [
-  ...[
-    '--api-sock',
-    files.api,
-    '--log-path',
-    pipes.log,
-    '--level',
-    'Info',
-    '--show-level',
-    '--metrics-path',
-    pipes.metrics,
-  ],
+  ...['--api-sock', files.api, '--log-path', pipes.log, '--level', 'Info', '--show-level'],
+  ...['--metrics-path', pipes.metrics],
 ];
 
 function noSnapshotOfHugePages(vm: Vm): TvmError {
@@ -207,12 +199,12 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     this.#forgetMessages(vm);
     forgetBase(vm);
     this.#placeOf(jailed).remove(vm);
-    this.#deps.groups?.remove(vm);
+    await this.#deps.groups?.remove(vm);
   }
 
   override async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {
     const swept = await super.sweep(machinesFolder, keep);
-    this.#deps.groups?.sweep(keep);
+    await this.#deps.groups?.sweep(keep);
     return swept;
   }
 
@@ -256,7 +248,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   /** Whoever enters the VM's group stays in it, through its jailer too. */
-  #limited(vm: Vm, { memoryMiB, limits }: VmSpec, command: PlaceCommand): PlaceCommand {
+  #limited(vm: Vm, { memoryMiB, limits }: VmSpec, command: Command): Command {
     const needed = { memoryMiB: memoryMiB + overheadMiB, threads: mostThreads, cpuPercent: limits?.cpuPercent };
     return this.#deps.groups?.enter(vm, needed, command) ?? command;
   }

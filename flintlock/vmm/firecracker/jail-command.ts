@@ -2,6 +2,7 @@
 // Invariant: mounts are made in a mount namespace that ends with the VMM, so that none is ever left on the host.
 import { basename, join } from 'node:path';
 import { vmmFolder } from '../../confinement/confinement.ts';
+import type { Command } from '../../confinement/sandbox.ts';
 import type { Vm, VmNetwork } from '../driver.ts';
 import { vmNamePrefix } from '../process.ts';
 import { namespaceOf, ownNamespace, withOwnTap } from './tap-command.ts';
@@ -37,7 +38,7 @@ done
 shift
 exec "$@"`;
 
-export function jailCommand(plan: JailPlan): { program: string; args: string[] } {
+export function jailCommand(plan: JailPlan): Command {
   const root = jailRoot(plan.vm, plan.firecracker);
   const mounts = Object.entries(plan.inputs).flatMap(([name, path]) => [path, join(root, name)]);
   const jailer = [plan.jailer, ...jailerArguments(plan)];

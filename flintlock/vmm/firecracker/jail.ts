@@ -15,10 +15,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { chmod } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
-import { usersBelow, vmmFolder } from '../../confinement/confinement.ts';
-import { freeUser, type UserRange } from '../../confinement/users.ts';
+import { userFor, vmmFolder } from '../../confinement/confinement.ts';
+import type { UserRange } from '../../confinement/users.ts';
 import type { Vm } from '../driver.ts';
 import { type ProcessIdentity, startTicksOf, vmNamePrefix } from '../process.ts';
 import { copySparse } from '../sparse.ts';
@@ -37,7 +37,7 @@ export function furnish(
   users: UserRange,
   inputs: Readonly<Record<string, string>>,
 ): number {
-  const uid = freeUser(users, usersBelow(dirname(vm.folder)), Math.random());
+  const uid = userFor(vm, users);
   mkdirSync(join(vm.folder, vmmFolder), { mode: 0o750 });
   chownSync(join(vm.folder, vmmFolder), 0, uid);
   const root = jailRoot(vm, firecracker);

@@ -2,6 +2,7 @@
 import { existsSync, linkSync, rmSync, symlinkSync } from 'node:fs';
 import { chmod, chown } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Command } from '../../confinement/sandbox.ts';
 import type { UserRange } from '../../confinement/users.ts';
 import type { Vm, VmNetwork } from '../driver.ts';
 import { vmNamePrefix } from '../process.ts';
@@ -27,14 +28,9 @@ export interface Wanted {
   maxFileBytes: number;
 }
 
-export interface PlaceCommand {
-  program: string;
-  args: string[];
-}
-
 export interface Place {
   /** Puts the files there, and gives the command that starts the VMM. The VM's folder has its pipes. */
-  prepare(vm: Vm, wanted: Wanted): PlaceCommand;
+  prepare(vm: Vm, wanted: Wanted): Command;
   /** The VMM, when what was started ends and leaves it behind; undefined: it is what was started. */
   leftBehind(vm: Vm): number | undefined;
   /** Brings a socket that the VMM has made into the VM's folder; false: it is not there yet. */

@@ -1,13 +1,14 @@
 // How a VMM comes to its VM's network interface: pure functions of commands. Invariant: the VMM's user owns that one interface of
 // the host, and may do nothing else to a network.
 import { tap as tapName } from '../../network/names.ts';
+import { attachTap, openTapDevice } from '../../network/tap.ts';
 import type { VmNetwork } from '../driver.ts';
 
-// Makes the interface where there is none (TUNSETIFF, TUNSETPERSIST), and gives it to a user (TUNSETOWNER).
+// Makes the interface where there is none (by attaching, TUNSETPERSIST), and gives it to a user (TUNSETOWNER).
 const giveTap = `
 use strict; my ($name, $uid) = @ARGV;
-open(my $tap, '+<', '/dev/net/tun') or die "cannot open /dev/net/tun: $!\\n";
-ioctl($tap, 0x400454ca, pack('Z16 S x22', $name, 0x1002)) or die "cannot attach to $name: $!\\n";
+${openTapDevice}
+${attachTap}
 ioctl($tap, 0x400454cb, 1) or die "cannot keep $name: $!\\n";
 ioctl($tap, 0x400454cc, $uid + 0) or die "cannot give $name away: $!\\n";`;
 
