@@ -15,7 +15,7 @@ describe('disk store', () => {
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
   const mib = 1024 * 1024;
-  const work = { name: 'work', sizeMiB: 16, mountPath: '/work', retainedAs: '' };
+  const work = { name: 'work', sizeMiB: 16, mountPath: '/site', retainedAs: '' };
   const kept = { name: 'kept', sizeMiB: 16, mountPath: '/kept', retainedAs: 'ns/a/kept' };
   const owner = (uid: string, ...disks: (typeof work)[]): DiskOwner => ({ uid, spec: { disks } });
 

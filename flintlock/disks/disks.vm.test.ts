@@ -15,7 +15,7 @@ type Disk = MessageInitShape<typeof DiskSchema>;
 const image = 'tvm/python';
 const key = 'default/a/data';
 const data: Disk = { name: 'data', sizeMib: 64, mountPath: '/data', retainedAs: key };
-const work: Disk = { name: 'work', sizeMib: 32, mountPath: '/srv/work' };
+const work: Disk = { name: 'work', sizeMib: 32, mountPath: '/srv/site' };
 const spec = { image, cpus: 1, memoryMib: 192, disks: [data, work] };
 
 let daemon: Daemon;
@@ -62,16 +62,16 @@ test('a disk is there at its first start: empty, mounted where it was asked for,
   await create('a');
   await up('a');
   assert.equal(await run('a', 'stat -c "%u %a" /data; ls -A /data'), '0 755\nlost+found');
-  const mounts = await run('a', 'grep -E " (/data|/srv/work|/image) " /proc/mounts | cut -d" " -f2-4');
+  const mounts = await run('a', 'grep -E " (/data|/srv/site|/image) " /proc/mounts | cut -d" " -f2-4');
   assert.match(mounts, /\/data ext4 rw,nosuid,nodev/);
-  assert.match(mounts, /\/srv\/work ext4 rw,nosuid,nodev/);
-  await run('a', 'echo kept >/data/file; echo done >/srv/work/file');
+  assert.match(mounts, /\/srv\/site ext4 rw,nosuid,nodev/);
+  await run('a', 'echo kept >/data/file; echo done >/srv/site/file');
 });
 
 test('what was written survives a stop', async () => {
   await daemon.flintlock.stopMachine({ ...one('a'), graceMs: 5000 });
   await restart('a');
-  assert.equal(await run('a', 'cat /data/file /srv/work/file'), 'kept\ndone');
+  assert.equal(await run('a', 'cat /data/file /srv/site/file'), 'kept\ndone');
 });
 
 test('what was written and synced survives the end of the VMM, and of flintlock before it', async () => {
@@ -92,7 +92,7 @@ test('a machine that was being started when flintlock was killed keeps its disks
   await daemon.start();
   assert.equal((await untilFailed('a')).reason, 'Interrupted');
   await restart('a');
-  assert.equal(await run('a', 'cat /data/file /srv/work/file'), 'kept\ndone');
+  assert.equal(await run('a', 'cat /data/file /srv/site/file'), 'kept\ndone');
 });
 
 test('a disk has one machine: another that asks for it is told who has it', async () => {
@@ -108,7 +108,7 @@ test('a disk grows at the next start, and never shrinks; what no node could hold
     { ...data, sizeMib: 160 },
     { ...work, sizeMib: 16 },
   ]);
-  const sizes = await run('a', 'df --output=size,target -m /data /srv/work | tail -n 2; cat /data/file');
+  const sizes = await run('a', 'df --output=size,target -m /data /srv/site | tail -n 2; cat /data/file');
   const [dataMiB = 0, workMiB = 0] = [...sizes.matchAll(/(\d+) \//g)].map(([, size]) => Number(size));
   assert.ok(dataMiB > 140 && workMiB > 20 && workMiB < 40, sizes);
   assert.match(sizes, /kept$/);
@@ -124,7 +124,7 @@ test('a fork has copies of its own, of the moment of the snapshot', async () => 
   await flintlock.createMachine({ ...one('child'), spec: { snapshot: 'moment' } });
   await up('child');
   assert.equal(
-    await run('child', 'cat /data/both /srv/work/file; echo child >/data/both; pgrep -c sleep'),
+    await run('child', 'cat /data/both /srv/site/file; echo child >/data/both; pgrep -c sleep'),
     'before\ndone\n1',
   );
   assert.equal(await run('a', 'cat /data/both'), 'parent');

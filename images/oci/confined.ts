@@ -7,7 +7,7 @@ import { type CommandResult, runCommand } from '../run-command.ts';
 import { requireTool } from '../tools.ts';
 
 /** Where the folder is for the program. */
-const insideDir = '/work';
+const insideDir = '/unpack';
 const rights = ['chown', 'dac_override', 'fowner', 'fsetid', 'mknod', 'setfcap'];
 const limits = ['setpriv', '--no-new-privs', '--inh-caps=-all', `--bounding-set=-all,+${rights.join(',+')}`, '--'];
 const namespaces = ['unshare', '--mount', '--net', '--ipc', '--uts', '--'];

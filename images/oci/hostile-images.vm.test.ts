@@ -194,8 +194,8 @@ describe('hostile layers', () => {
 test('the program that unpacks sees one folder it may write, no network, and has few rights', async () => {
   const own = join(folder, 'own');
   mkdirSync(own);
-  const script = `echo in > /work/file; touch /usr/x 2>&1; ls / ; ls /etc ${folder} 2>&1
-    cat /proc/net/dev; grep -E 'NoNewPrivs|CapEff' /proc/self/status; mount -t tmpfs t /work 2>&1; true`;
+  const script = `echo in > /unpack/file; touch /usr/x 2>&1; ls / ; ls /etc ${folder} 2>&1
+    cat /proc/net/dev; grep -E 'NoNewPrivs|CapEff' /proc/self/status; mount -t tmpfs t /unpack 2>&1; true`;
   const { stdout, exitCode } = await runConfined({
     program: 'sh',
     args: () => ['-c', script],
