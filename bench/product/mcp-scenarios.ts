@@ -68,9 +68,7 @@ async function openSession({ vvm, flintlock, rest }: Service): Promise<McpSessio
   return session;
 }
 
-const modern = {
-  ...{ 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'run_command' },
-};
+const modern = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'run_command' };
 const clientInfo = { name: 'bench', version: '1' };
 const envelope = {
   'io.modelcontextprotocol/protocolVersion': '2026-07-28',

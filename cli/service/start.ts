@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { errorCodes, TvmError } from '@tvm/api/errors.ts';
 import type { Config } from '../config.ts';
 import { logTail, openLog } from './log-file.ts';
-import { readServiceFile, type ServiceState } from './service-file.ts';
+import { readServiceFile, type ServiceState, serviceFilePath } from './service-file.ts';
 
 const startDeadlineMs = 120_000;
 const pollMs = 30;
@@ -99,7 +99,7 @@ function lockPath(home: string): string {
 
 function heldInSilence(home: string): TvmError {
   const lock = lockPath(home);
-  const message = `the service does not start: another process holds ${lock}, and ${join(home, 'service.json')} tells of none`;
+  const message = `the service does not start: another process holds ${lock}, and ${serviceFilePath(home)} tells of none`;
   return new TvmError('unavailable', message, {
     hint: `See which with "fuser -v ${lock}" and end it, or set TVM_HOME to another folder.`,
   });

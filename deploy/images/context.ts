@@ -1,10 +1,9 @@
 // The folder that a container image is built from: modules/, sources/, node and, for a node agent, seed/.
 // Invariant: it holds what the image holds and nothing else, with the times of the originals, so that layers are found again.
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, link, mkdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
+import { compilePrivateMemory } from '@tvm/flintlock/confinement/private-memory.ts';
 import { gatherSeed } from '@tvm/images/seed.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { productionModules } from './modules.ts';
@@ -59,16 +58,7 @@ async function linkWorkspaces(context: string, sources: string[]): Promise<void>
 /** There is no compiler in an image. */
 async function compileLibrary(path: string): Promise<void> {
   if (!existsSync(`${path}.c`)) return;
-  await promisify(execFile)('gcc', [
-    '-O2',
-    '-Wall',
-    '-shared',
-    '-fPIC',
-    '-nostartfiles',
-    '-o',
-    `${path}.so`,
-    `${path}.c`,
-  ]);
+  await compilePrivateMemory(`${path}.c`, `${path}.so`);
 }
 
 async function copyTree(from: string, to: string, filter: (path: string) => boolean): Promise<void> {

@@ -24,13 +24,14 @@ export async function privateMemoryLibrary(folder: string): Promise<string> {
   if (!existsSync(path)) {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const unfinished = `${path}.${process.pid}`;
-    await compile(sourcePath, unfinished);
+    await compilePrivateMemory(sourcePath, unfinished);
     await rename(unfinished, path);
   }
   return path;
 }
 
-async function compile(source: string, target: string): Promise<void> {
+/** Throws `failed_precondition`. */
+export async function compilePrivateMemory(source: string, target: string): Promise<void> {
   try {
     await execute('gcc', ['-O2', '-Wall', '-shared', '-fPIC', '-nostartfiles', '-o', target, source]);
   } catch (cause) {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
 import { isNoSpace } from '../snapshots/snapshot-store.ts';
+import { toolEnvironment } from '../system-path.ts';
 import { savedDiskPath, savedDisksFolder, type VmDisk } from '../vmm/driver.ts';
 import { copySparse } from '../vmm/sparse.ts';
 import { type DiskRecord, type DiskSpec, diskIdOf, diskRecord, keyOf } from './disk.ts';
@@ -171,9 +172,8 @@ async function makeFileSystem(path: string, sizeMiB: number): Promise<void> {
   await truncate(path, sizeMiB * mib);
   const layout = ['-b', '4096', '-m', '0', '-O', '64bit,^orphan_file,^metadata_csum_seed'];
   const args = ['-q', '-F', ...layout, '-E', 'root_owner=0:0,lazy_itable_init=1,lazy_journal_init=1', path];
-  const PATH = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin';
   try {
-    await promisify(execFile)('mkfs.ext4', args, { timeout: makeTimeoutMs, env: { PATH, LC_ALL: 'C' } });
+    await promisify(execFile)('mkfs.ext4', args, { timeout: makeTimeoutMs, env: toolEnvironment });
   } catch (cause) {
     const { code, stderr = '' } = cause as { code?: string; stderr?: string };
     const missing = code === 'ENOENT';

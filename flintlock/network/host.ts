@@ -3,11 +3,11 @@ import { constants } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { systemFolders } from '../system-path.ts';
 import { type Block, parseBlock } from './ipv4.ts';
 import { linkPrefix, namespaceFolder, namespacePrefix } from './names.ts';
 import { networkUnavailable, runTool } from './run-tool.ts';
 
-const folders = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'];
 const tools = { ip: 'iproute2', nft: 'nftables', nsenter: 'util-linux', perl: 'perl-base' };
 
 /** Throws `failed_precondition` (NetworkUnavailable) that names all that is missing. */
@@ -23,7 +23,7 @@ export async function checkHost(): Promise<void> {
 }
 
 async function isInstalled(tool: string): Promise<boolean> {
-  for (const folder of folders) if (await isThere(join(folder, tool), constants.X_OK)) return true;
+  for (const folder of systemFolders) if (await isThere(join(folder, tool), constants.X_OK)) return true;
   return false;
 }
 

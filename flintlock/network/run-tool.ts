@@ -2,14 +2,14 @@
 // tool said.
 import { spawn } from 'node:child_process';
 import { TvmError } from '@tvm/api/errors.ts';
+import { toolEnvironment } from '../system-path.ts';
 
 const deadlineMs = 10_000;
 const maxOutputBytes = 8 * 1024 * 1024;
-const path = '/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin';
 
 /** Gives the tool's output. Throws `failed_precondition` with reason `NetworkUnavailable`. */
 export async function runTool(program: string, args: readonly string[], input = ''): Promise<string> {
-  const child = spawn(program, args, { env: { PATH: path, LC_ALL: 'C' }, timeout: deadlineMs, killSignal: 'SIGKILL' });
+  const child = spawn(program, args, { env: toolEnvironment, timeout: deadlineMs, killSignal: 'SIGKILL' });
   let [stdout, stderr] = ['', ''];
   child.stdout.setEncoding('utf8').on('data', (text) => {
     stdout = (stdout + text).slice(0, maxOutputBytes);

@@ -1,13 +1,13 @@
 // Whatever an image is built from as an OCI layout, so that it goes the way of every pulled image from there on.
 import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Progress } from '../contract.ts';
-import { fileDigest } from '../digest.ts';
+import { addBlob, blobsFolder, writeIndex } from '../oci/layout-files.ts';
 import type { OciLimits } from '../oci/limits.ts';
 import { runChecked } from '../run-command.ts';
 import type { BuildSource } from './source.ts';
@@ -95,30 +95,21 @@ function boundedBytes(maxBytes: number): Transform {
 }
 
 async function writeLayout(layout: string, layer: string): Promise<void> {
-  const blobs = join(layout, 'blobs/sha256');
+  const blobs = blobsFolder(layout);
   await mkdir(blobs, { recursive: true });
-  const digest = await fileDigest(layer);
-  const size = (await stat(layer)).size;
-  await rename(layer, join(blobs, digest.replace('sha256:', '')));
+  const layerBlob = await addBlob(layout, layer, `${ociTypes}.layer.v1.tar`);
   const addJson = async (mediaType: string, value: object) => {
-    const text = JSON.stringify(value);
     const path = join(blobs, 'new.json');
-    await writeFile(path, text);
-    const own = await fileDigest(path);
-    await rename(path, join(blobs, own.replace('sha256:', '')));
-    return { mediaType, digest: own, size: Buffer.byteLength(text) };
+    await writeFile(path, JSON.stringify(value));
+    return await addBlob(layout, path, mediaType);
   };
-  const rootfs = { type: 'layers', diff_ids: [digest] };
+  const rootfs = { type: 'layers', diff_ids: [layerBlob.digest] };
   const manifest = await addJson(`${ociTypes}.manifest.v1+json`, {
     schemaVersion: 2,
     mediaType: `${ociTypes}.manifest.v1+json`,
     config: await addJson(`${ociTypes}.config.v1+json`, { architecture: 'amd64', os: 'linux', config: {}, rootfs }),
-    layers: [{ mediaType: `${ociTypes}.layer.v1.tar`, digest, size }],
+    layers: [layerBlob],
   });
-  const annotations = { 'org.opencontainers.image.ref.name': 'image' };
   await writeFile(join(layout, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
-  await writeFile(
-    join(layout, 'index.json'),
-    JSON.stringify({ schemaVersion: 2, manifests: [{ ...manifest, annotations }] }),
-  );
+  await writeIndex(layout, manifest);
 }

@@ -6,6 +6,7 @@ import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { CheckedExecuteRequest, StartKind } from '@tvm/api/rest/execute.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
+import { machineNow } from '../flintlock/machine-now.ts';
 import type { Quota } from '../quota/quota.ts';
 import type { Admission } from './admission.ts';
 import { machineError, waitForBoot } from './boot.ts';
@@ -161,7 +162,7 @@ async function* runOn(
         return 'ran';
       } else yield event;
     }
-    throw machineError(uid, await machineNow(deps, placed));
+    throw machineError(uid, await machineNow(deps.fleet, placed));
   } catch (thrown) {
     if (deadline.signal.aborted) {
       yield exitEvent({ exitCode: 137, signal: 'SIGKILL', timedOut: true }, deps.clock.now() - beganMs);
@@ -206,7 +207,7 @@ async function explain(
   if (signal.aborted) return { error: new TvmError('canceled', 'the caller went away'), dead: false };
   const error = TvmError.from(thrown, 'execute');
   if (codesOfLife.has(error.code)) return { error, dead: false };
-  const machine = await machineNow(deps, placed);
+  const machine = await machineNow(deps.fleet, placed);
   // One that still waits, paused, did not get up: as good as dead, but the node says it better.
   if (machine?.state === MachineState.PAUSED) return { error, dead: true };
   const dead = machine?.state !== MachineState.RUNNING;
@@ -215,12 +216,3 @@ async function explain(
 
 /** Errors that only a living machine gives. */
 const codesOfLife = new Set<ErrorCode>(['invalid_argument', 'permission_denied', 'unimplemented', 'already_exists']);
-
-async function machineNow({ fleet }: EngineDeps, { node, machine }: PlacedMachine) {
-  try {
-    return await fleet.client(node).getMachine({ uid: machine.uid }, { timeoutMs: 2_000 });
-  } catch (error) {
-    if (TvmError.from(error).code === 'not_found') return undefined;
-    return fleet.machine(machine.uid)?.machine;
-  }
-}

@@ -8,6 +8,8 @@ export const restoreFromAnnotation = 'vvm.tvm.github.com/restore-from';
 
 /** Host names have 63 characters at most. */
 export const machineNameOf = (session: McpSession) => named(session, 63, '');
+/** Of the MicroVM that it works in: the one it is bound to, or its own. */
+export const microVmNameOf = (session: McpSession) => session.spec.vmId ?? machineNameOf(session);
 export const secretNameOf = (session: McpSession) => named(session, 200, '-token');
 
 /** Whether the session made the object. */

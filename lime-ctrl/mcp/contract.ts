@@ -6,6 +6,7 @@ import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 
 /** What a token may allow: looking, running code, the files, and the machine's life (pause, snapshots, ports, servers). */
 export { sessionScopes as scopes } from '@tvm/api/kinds/mcp-session.ts';
+export { machineNow } from '../flintlock/machine-now.ts';
 export type { Fleet, FlintlockClient, PlacedMachine };
 export type Scope = SessionScope;
 

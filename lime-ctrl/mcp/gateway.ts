@@ -8,7 +8,7 @@ import { type KubeClient, keyOf } from '@tvm/kit/kube/client.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Registry } from '@tvm/kit/metrics.ts';
 import { endedAtMs } from '../mcp-session/end.ts';
-import { machineNameOf } from '../mcp-session/names.ts';
+import { microVmNameOf } from '../mcp-session/names.ts';
 import { generationOf } from '../mcp-session/token-plan.ts';
 import type { Activity } from '../microvm/activity.ts';
 import type { Replicas } from '../replicas/replicas.ts';
@@ -111,7 +111,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     const current = () => sessions.get(keyOf(session)) ?? session;
     return {
       session: { uid, namespace, name, userId, groupId },
-      microVm: session.spec.vmId ?? machineNameOf(session),
+      microVm: microVmNameOf(session),
       url,
       scopes,
       caller,

@@ -27,7 +27,7 @@ export function moveFrom(host: string | undefined, nodes: readonly ObservedNode[
 export function evictionOf(vm: MicroVm, machine: ObservedMachine): Action[] | undefined {
   const { node, uid, state } = machine;
   if (state === 'Destroying' || hasFinished(vm, machine)) return undefined;
-  if (hasDisks(vm)) return state === 'Stopped' || state === 'Failed' ? undefined : [{ type: 'stopMachine', node }];
+  if (hasDisks(vm)) return isDown(machine) ? undefined : [{ type: 'stopMachine', node }];
   const destroy: Action = { type: 'destroyMachine', node, uid };
   return state === 'Running' ? [{ type: 'stopMachine', node }, destroy] : [destroy];
 }
@@ -47,4 +47,8 @@ export function wordsOf({ reason, node }: Move): string {
   return reason === 'NodeGone'
     ? `node ${node} has ended, and the machine with it`
     : `node ${node} is being drained: the machine ends, and is started anew on another node`;
+}
+
+export function isDown({ state }: ObservedMachine): boolean {
+  return state === 'Stopped' || state === 'Failed';
 }

@@ -16,7 +16,7 @@ import { quotaExceeded } from '../quota/quota.ts';
 import { diskPlaces, hasDisks } from './disks.ts';
 import { eventsBetween } from './events.ts';
 import { idleLeftMs } from './idleness.ts';
-import { evictionOf, hadFinished, type Move, moveFrom } from './moving.ts';
+import { evictionOf, hadFinished, isDown, type Move, moveFrom } from './moving.ts';
 import { type Situation, statusOf } from './status.ts';
 import type { Action, Observed, ObservedMachine, Plan } from './world.ts';
 
@@ -179,10 +179,6 @@ function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): St
     default:
       return wanted === 'Stopped' ? { ...steady, situation: { type: 'stopped' } } : startAgain(vm, machine, observed);
   }
-}
-
-function isDown({ state }: ObservedMachine): boolean {
-  return state === 'Stopped' || state === 'Failed';
 }
 
 /** A machine that should run, and runs or is paused: it may rest while nobody uses it. */

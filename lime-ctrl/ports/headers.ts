@@ -4,7 +4,7 @@
 import { validateHeaderValue } from 'node:http';
 
 /** About one connection: not to be passed on (RFC 9110, 7.6.1). */
-const hopByHop = [
+export const hopByHop = [
   'connection',
   'keep-alive',
   'proxy-connection',

@@ -3,6 +3,7 @@
 import { type IncomingMessage, request as requestOf } from 'node:http';
 import { Readable } from 'node:stream';
 import { TvmError } from '@tvm/api/errors.ts';
+import { hopByHop } from '../../ports/headers.ts';
 import type { Replicas } from '../../replicas/replicas.ts';
 import { holderOf } from './holder.ts';
 
@@ -11,15 +12,8 @@ export type Peers = Pick<Replicas, 'own' | 'living' | 'urlOf'>;
 /** On a request that was sent on. Whoever else sets it is served here, and nothing more. */
 const sentOnHeader = 'x-tvm-sent-on';
 const connectMs = 5_000;
-const hopByHop = new Set([
-  'connection',
-  'keep-alive',
-  'transfer-encoding',
-  'upgrade',
-  'content-length',
-  'host',
-  'expect',
-]);
+/** This server's own business with its caller, or with the other replica. */
+const notSentOn = new Set([...hopByHop, 'content-length', 'host', 'expect']);
 
 /** The URL of the replica that a request belongs to; undefined: this one. `server`: an MCP server inside the machine. */
 export function elsewhere(peers: Peers, headers: Headers, uid: string, server: string | undefined): string | undefined {
@@ -68,7 +62,7 @@ export function sendOn({ url, method, headers, host, body, signal }: SentOn): Pr
 function responseOf(incoming: IncomingMessage): Response {
   const headers = new Headers();
   for (const [name, values = []] of Object.entries(incoming.headersDistinct)) {
-    if (!hopByHop.has(name)) for (const value of values) headers.append(name, value);
+    if (!notSentOn.has(name)) for (const value of values) headers.append(name, value);
   }
   const status = incoming.statusCode ?? 502;
   const bodiless = status === 204 || status === 304;
@@ -77,7 +71,7 @@ function responseOf(incoming: IncomingMessage): Response {
 }
 
 function plain(headers: Headers): Record<string, string> {
-  return Object.fromEntries([...headers].filter(([name]) => !hopByHop.has(name)));
+  return Object.fromEntries([...headers].filter(([name]) => !notSentOn.has(name)));
 }
 
 function brokenOff(cause: Error): TvmError {

@@ -8,15 +8,14 @@ import type { Clock } from '@tvm/kit/clock.ts';
 import type { Reflector } from '@tvm/kit/controller/reflector.ts';
 import { keyOf } from '@tvm/kit/kube/client.ts';
 import { bindingOf } from '../../mcp-session/binding.ts';
-import { machineNameOf } from '../../mcp-session/names.ts';
+import { machineNameOf, microVmNameOf } from '../../mcp-session/names.ts';
 import type { Activity } from '../../microvm/activity.ts';
-import type { Fleet, PlacedMachine } from '../contract.ts';
+import { type Fleet, machineNow, type PlacedMachine } from '../contract.ts';
 import type { SessionActivity } from './activity.ts';
 
 /** Clients give up a call after a minute. */
 const waitMs = 25_000;
 const resumeDeadlineMs = 30_000;
-const lookDeadlineMs = 2_000;
 /** A node that is away for so long may just be starting, or not have told all of its machines yet. */
 const nodeGraceMs = 5_000;
 
@@ -60,13 +59,8 @@ export function makeSessionMachines(deps: SessionMachineDeps): SessionMachines {
     const at = placeOf(deps, session);
     const { object } = TvmError.from(thrown);
     if (!at || object !== `machine/${at.machine.uid}`) return thrown;
-    const { node, machine } = at;
-    const request = { uid: machine.uid };
-    const now = await fleet
-      .client(node)
-      .getMachine(request, { timeoutMs: lookDeadlineMs })
-      .catch(() => undefined);
-    if (now) fleet.learn(node, now);
+    const now = await machineNow(fleet, at);
+    if (now) fleet.learn(at.node, now);
     const found = look(deps, session);
     if (!(found instanceof TvmError) || found.reason !== failedReason) return thrown;
     warned.add(session.metadata.uid ?? '');
@@ -131,8 +125,7 @@ const notReady = 'MachineNotReady';
 const failedReason = 'MachineFailed';
 
 function placeOf({ fleet, microVms }: SessionMachineDeps, session: McpSession): PlacedMachine | undefined {
-  const name = session.spec.vmId ?? machineNameOf(session);
-  const vm = microVms.get(`${session.metadata.namespace}/${name}`);
+  const vm = microVms.get(`${session.metadata.namespace}/${microVmNameOf(session)}`);
   return vm && fleet.machine(vm.metadata.uid ?? '', vm.status?.host);
 }
 
