@@ -4,6 +4,10 @@ import type { MachineLimits } from '@tvm/api/kinds/microvm.ts';
 /** For a MachineSpec; 0 there is no limit. */
 export function limitsOf(limits: MachineLimits | undefined) {
   if (!limits) return {};
-  const { cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, processes = 0 } = limits;
-  return { limits: { cpuPercent, diskIops, diskBytesPerSecond: BigInt(diskBytesPerSecond), processes } };
+  const { cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, networkBytesPerSecond = 0, processes = 0 } = limits;
+  const bytes = {
+    diskBytesPerSecond: BigInt(diskBytesPerSecond),
+    networkBytesPerSecond: BigInt(networkBytesPerSecond),
+  };
+  return { limits: { cpuPercent, diskIops, processes, ...bytes } };
 }

@@ -77,6 +77,10 @@ export const machineLimits = z
     diskBytesPerSecond: z.int().min(65536).max(1099511627776).optional().meta({
       description: 'Bytes a second read from and written to each of its disks. Default: as many as the host can do.',
     }),
+    networkBytesPerSecond: z.int().min(65536).max(1099511627776).optional().meta({
+      description:
+        'Bytes a second that its network interface sends, and as many that it receives. Default: as many as the host can do.',
+    }),
     processes: z.int().min(4).max(1000000).optional().meta({
       description: 'Processes and threads inside the machine, besides the kernel and its agent. Default: 1024.',
     }),

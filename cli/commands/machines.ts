@@ -7,6 +7,7 @@ import { namespaceOption } from './namespace-option.ts';
 import { allowHelp, egressHelp } from './network-options.ts';
 import { collect } from './parse-options.ts';
 
+const limitHelp = 'cpuPercent, diskIops, diskBytesPerSecond, networkBytesPerSecond or processes; may be repeated';
 const run = () => import('./machines-run.ts');
 
 export function defineCreate(program: Command, context: () => Context): void {
@@ -25,7 +26,7 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--allow <what>', allowHelp, collect)
     .option('--label <name=value>', 'label of the object; may be repeated', collect)
     .option('--disk <disk>', 'name=data,size=1G,mount=/data[,retain]: a disk that stays; may be repeated', collect)
-    .option('--limit <name=number>', 'cpuPercent, diskIops, diskBytesPerSecond or processes; may be repeated', collect)
+    .option('--limit <name=number>', limitHelp, collect)
     .option('--mcp', 'let MCP sessions be bound to it')
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')
     .option('--idle-timeout <time>', 'do --on-idle when it was not used for this long')

@@ -13,7 +13,7 @@ interface NetworkDeps {
 export async function connectNetwork({ networks }: NetworkDeps, machine: Machine): Promise<Pick<VmSpec, 'network'>> {
   const { id, spec } = machine.record;
   if (!spec.network) return {};
-  const { vm: network, address } = await networks.make(id, spec.network);
+  const { vm: network, address } = await networks.make(id, spec.network, spec.limits?.networkBytesPerSecond);
   machine.change({ address });
   return { network };
 }

@@ -13,6 +13,8 @@ export const machineLimits = z.strictObject({
   cpuPercent: z.int().positive().optional(),
   diskIops: z.int().positive().optional(),
   diskBytesPerSecond: z.int().positive().optional(),
+  /** Of its network interface, in each direction. */
+  networkBytesPerSecond: z.int().positive().optional(),
   /** Inside of it. */
   processes: z.int().min(4).max(1_000_000).optional(),
 });

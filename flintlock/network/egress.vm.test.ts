@@ -50,9 +50,10 @@ after(async () => {
   await internet?.[Symbol.asyncDispose]();
 });
 
-async function start(uid: string, network: Policy | undefined, snapshot = '') {
+async function start(uid: string, network: Policy | undefined, snapshot = '', networkBytesPerSecond = 0n) {
   const size = snapshot === '' ? { image, cpus: 1, memoryMib: 192 } : { snapshot };
-  await daemon.flintlock.createMachine({ uid, spec: { ...size, ...(network && { network }) } });
+  const limits = { networkBytesPerSecond };
+  await daemon.flintlock.createMachine({ uid, spec: { ...size, limits, ...(network && { network }) } });
   return await untilState(daemon.flintlock, uid, MachineState.RUNNING);
 }
 
@@ -171,6 +172,20 @@ test('a machine that starts from a snapshot has a network of its own, with its o
   await daemon.flintlock.snapshotMachine({ uid: 'again', name: 'two' });
   await start('third', restricted, 'two');
   assert.equal((await tried('third', list())).allowed, `${web}:80`);
+});
+
+test('a machine takes and sends no more bytes a second than it may, and less than it would', async () => {
+  const mayBytes = 262_144;
+  await start('slow', { egress: 'open' }, 'one', BigInt(mayBytes));
+  const paces = async (uid: string) => {
+    const taken = await tried(uid, { pace: ['pace', `http://${web}/large`, 0] });
+    const sent = await tried(uid, { pace: ['pace', `http://${web}/`, 2_097_152] });
+    return [Number(taken.pace), Number(sent.pace)];
+  };
+  // What may come at once goes on top.
+  for (const pace of await paces('slow')) assert.ok(pace > 0 && pace < mayBytes * 1.25, `${pace} bytes a second`);
+  for (const pace of await paces('open')) assert.ok(pace > mayBytes * 1.25, `${pace} bytes a second without a limit`);
+  await daemon.flintlock.destroyMachine({ uid: 'slow' });
 });
 
 test('a machine whose memory went to disk has no network meanwhile, and its own again when it goes on', async () => {

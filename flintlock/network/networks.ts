@@ -25,8 +25,8 @@ export interface MachineNetwork {
 export interface Networks extends AsyncDisposable {
   /** Throws `failed_precondition` (NetworkUnavailable) saying what is missing on this node. */
   check(): Promise<void>;
-  /** Makes it anew, whatever there was. Throws as `check`, and `resource_exhausted`. */
-  make(machineId: string, policy: NetworkPolicy): Promise<MachineNetwork>;
+  /** Makes it anew, whatever there was; `bytesPerSecond`: of each direction. Throws as `check`, and `resource_exhausted`. */
+  make(machineId: string, policy: NetworkPolicy, bytesPerSecond?: number): Promise<MachineNetwork>;
   /** Of a machine that goes on since before this flintlock: what only flintlock did for it is done again. */
   adopt(machineId: string, policy: NetworkPolicy): Promise<void>;
   /** Nothing of it is left; one that is not there is fine. */
@@ -68,8 +68,8 @@ class HostNetworks implements Networks {
     return checkHost();
   }
 
-  make(machineId: string, policy: NetworkPolicy): Promise<MachineNetwork> {
-    return this.#inTurn(() => this.#make(machineId, policy));
+  make(machineId: string, policy: NetworkPolicy, bytesPerSecond?: number): Promise<MachineNetwork> {
+    return this.#inTurn(() => this.#make(machineId, policy, bytesPerSecond));
   }
 
   adopt(machineId: string, policy: NetworkPolicy): Promise<void> {
@@ -96,7 +96,7 @@ class HostNetworks implements Networks {
     });
   }
 
-  async #make(machineId: string, policy: NetworkPolicy): Promise<MachineNetwork> {
+  async #make(machineId: string, policy: NetworkPolicy, bytesPerSecond?: number): Promise<MachineNetwork> {
     await this.#remove(machineId);
     const block = await this.#prepareNode();
     const names = namesOf(this.#owner, machineId);
@@ -105,7 +105,8 @@ class HostNetworks implements Networks {
     try {
       await this.#nft(joinRules(this.#owner, names.link, pair));
       await runTool('ip', ['-batch', '-'], makeLink(names, pair));
-      await this.#inNamespace(names, ['sh', '-c', setUpNamespace(pair)], machineRules(policy, pair, block));
+      const rules = machineRules({ policy, pair, block, bytesPerSecond });
+      await this.#inNamespace(names, ['sh', '-c', setUpNamespace(pair)], rules);
       await runTool('ip', ['-batch', '-'], openLink(names));
       await this.#resolve(machineId, names, pair, policy);
     } catch (error) {

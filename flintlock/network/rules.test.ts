@@ -11,7 +11,7 @@ const block = parseBlock('100.100.0.0/18') ?? assert.fail();
 
 /** Rules of the chain that a machine's packets leave by, in their order. */
 function leaving(policy: NetworkPolicy): string[] {
-  const lines = machineRules(policy, pair, block).split('\n');
+  const lines = machineRules({ policy, pair, block }).split('\n');
   const from = lines.indexOf('  chain leave {') + 1;
   return lines.slice(from, lines.indexOf('  }', from)).map((line) => line.trim());
 }
@@ -27,6 +27,18 @@ const always = [
 test('none accepts nothing, open all but what is private', () => {
   assert.deepEqual(leaving({ egress: 'none', allow: [] }), [...always, 'drop']);
   assert.deepEqual(leaving({ egress: 'open', allow: [] }), [...always, 'ip daddr @private drop', 'accept', 'drop']);
+});
+
+test('a limit holds for what comes from both sides, before anything else is asked', () => {
+  const arriving = (bytesPerSecond?: number) => {
+    const rules = machineRules({ policy: { egress: 'open', allow: [] }, pair, block, bytesPerSecond });
+    return rules.split('\n').filter((line) => line.includes('limit rate over'));
+  };
+  assert.deepEqual(arriving(), []);
+  assert.deepEqual(arriving(65_536), [
+    '    iifname "tap0" limit rate over 65536 bytes/second burst 65536 bytes drop',
+    '    iifname "uplink" limit rate over 65536 bytes/second burst 65536 bytes drop',
+  ]);
 });
 
 test('restricted accepts what is listed; only a rule that lies within reaches private addresses', () => {

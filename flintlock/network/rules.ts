@@ -18,8 +18,17 @@ export function setOfRule(index: number): string {
   return `names${index}`;
 }
 
-/** What holds in a machine's namespace. `block`: where all machines of the node have their addresses. */
-export function machineRules(policy: NetworkPolicy, pair: AddressPair, block: Block): string {
+export interface MachineRules {
+  policy: NetworkPolicy;
+  pair: AddressPair;
+  /** Where all machines of the node have their addresses. */
+  block: Block;
+  /** In each direction; undefined: no limit. */
+  bytesPerSecond?: number | undefined;
+}
+
+/** What holds in a machine's namespace. */
+export function machineRules({ policy, pair, block, bytesPerSecond }: MachineRules): string {
   const sets = policy.allow.flatMap(({ domain }, index) => (domain === undefined ? [] : [nameSet(index)]));
   return `add table inet ${machineTable}
 delete table inet ${machineTable}
@@ -31,7 +40,7 @@ ${sets.join('')}  chain arrive {
     type filter hook prerouting priority raw; policy accept;
     meta nfproto ipv6 drop
     iifname "${tap}" ip saddr != ${guestLink.guest} drop
-  }
+${bytesPerSecond === undefined ? '' : [tap, uplink].map((from) => tooFast(from, bytesPerSecond)).join('')}  }
   chain translate-in {
     type nat hook prerouting priority dstnat; policy accept;
     iifname "${tap}" ip daddr ${guestLink.gateway} udp dport 53 dnat ip to ${pair.host}:${resolverPort}
@@ -66,6 +75,14 @@ ${leaving(policy)
   }
 }
 `;
+}
+
+/**
+ * What comes faster is dropped, so that the senders slow down. At once may come what a second takes (the kernel adds it to the
+ * burst) and one packet that the host has joined of many.
+ */
+function tooFast(from: string, bytesPerSecond: number): string {
+  return `    iifname "${from}" limit rate over ${bytesPerSecond} bytes/second burst 65536 bytes drop\n`;
 }
 
 function nameSet(index: number): string {

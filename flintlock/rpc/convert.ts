@@ -55,11 +55,13 @@ export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
 }
 
 /** Throws `invalid_argument` for what no machine can have. */
-function limitsOf({ cpuPercent, diskIops, diskBytesPerSecond, processes }: LimitsMessage): MachineLimits {
+function limitsOf(message: LimitsMessage): MachineLimits {
+  const { cpuPercent, diskIops, diskBytesPerSecond, networkBytesPerSecond, processes } = message;
   const limits = machineLimits.safeParse({
     ...(cpuPercent && { cpuPercent }),
     ...(diskIops && { diskIops }),
     ...(diskBytesPerSecond && { diskBytesPerSecond: Number(diskBytesPerSecond) }),
+    ...(networkBytesPerSecond && { networkBytesPerSecond: Number(networkBytesPerSecond) }),
     ...(processes && { processes }),
   });
   if (limits.success) return limits.data;
@@ -67,8 +69,15 @@ function limitsOf({ cpuPercent, diskIops, diskBytesPerSecond, processes }: Limit
   throw new TvmError('invalid_argument', `limits.${issue?.path.join('.')}: ${issue?.message}`);
 }
 
-function limitsMessage({ cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, processes = 0 }: MachineLimits) {
-  return { cpuPercent, diskIops, diskBytesPerSecond: BigInt(diskBytesPerSecond), processes };
+function limitsMessage(limits: MachineLimits) {
+  const { cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, networkBytesPerSecond = 0, processes = 0 } = limits;
+  return {
+    cpuPercent,
+    diskIops,
+    processes,
+    diskBytesPerSecond: BigInt(diskBytesPerSecond),
+    networkBytesPerSecond: BigInt(networkBytesPerSecond),
+  };
 }
 
 export function diskOf({ name, sizeMib, mountPath, retainedAs }: Disk): DiskSpec {

@@ -5,6 +5,11 @@ const program = `
 import json, socket, sys, threading, urllib.request
 def get(url):
     return urllib.request.urlopen(url, timeout=4).read().decode()
+def pace(url, size):
+    # Bytes a second; with a size that many are sent, without one what is there is fetched.
+    import time; began = time.monotonic()
+    body = urllib.request.urlopen(url, bytes(size) if size else None, timeout=30).read()
+    return (size or len(body)) / (time.monotonic() - began)
 def resolve(name):
     return sorted({each[4][0] for each in socket.getaddrinfo(name, 80, socket.AF_INET)})
 def udp(address, port, payload):
@@ -41,7 +46,7 @@ threads = [threading.Thread(target=attempt, args=(n, c, a)) for n, (c, *a) in js
 print(json.dumps(results))
 `;
 
-type Call = 'get' | 'resolve' | 'udp' | 'tcp' | 'tcp6' | 'spoof' | 'interfaces';
+type Call = 'get' | 'pace' | 'resolve' | 'udp' | 'tcp' | 'tcp6' | 'spoof' | 'interfaces';
 export type Attempts = Record<string, [Call, ...(string | number)[]]>;
 
 /** Makes all attempts at once; what came of each, by its name. One that failed says `failed: …`. */

@@ -1,10 +1,12 @@
-// What a test's internet serves, in a namespace: a web server on each address that says where it was reached, and a DNS server whose
+// What a test's internet serves, in a namespace: a web server on each address that says where it was reached or, as /large, gives
+// 2 MiB; and a DNS server whose
 // records the parent sets. A process of its own; its arguments: the address of the DNS server.
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:http';
 import { decode, encode } from 'dns-packet';
 
 const [dnsAddress = ''] = process.argv.slice(2);
+const large = Buffer.alloc(2_097_152);
 const webPorts = [80, 443, 853, 8080];
 
 export interface Zone {
@@ -35,7 +37,10 @@ process.once('disconnect', () => process.exit(0));
 
 await new Promise<void>((resolve) => dns.bind(53, dnsAddress, resolve));
 for (const port of webPorts) {
-  const server = createServer(({ socket }, response) => response.end(`${socket.localAddress}:${port}`));
+  const server = createServer((request, response) => {
+    const text = `${request.socket.localAddress}:${port}`;
+    request.resume().once('end', () => response.end(request.url === '/large' ? large : text));
+  });
   await new Promise<void>((resolve) => server.listen(port, '0.0.0.0', resolve));
 }
 process.send?.('ready');

@@ -218,6 +218,13 @@ export declare type Limits = Message<"tvm.flintlock.v1.Limits"> & {
    * @generated from field: uint32 processes = 4;
    */
   processes: number;
+
+  /**
+   * of its network interface, in each direction
+   *
+   * @generated from field: uint64 network_bytes_per_second = 5;
+   */
+  networkBytesPerSecond: bigint;
 };
 
 /**
