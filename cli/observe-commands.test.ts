@@ -36,10 +36,16 @@ test('stats shows a machine as its guest and its VMM tell it', async () => {
     },
     ...{ cpuTimeMs: 1234, processCount: 7, vmmResidentBytes: 80 * mib, vmmCpuTimeMs: 3400 },
   };
-  const answers: Answers = { 'GET /v1/microvms/demo/metrics': [[200, usage]] };
+  const diskTraffic = { readBytes: 30 * mib, writtenBytes: 2 * mib, reads: 90, writes: 8 };
+  const networkTraffic = { receivedBytes: 5 * mib, sentBytes: mib };
+  const answers: Answers = {
+    'GET /v1/microvms/demo/metrics': [[200, usage]],
+    'GET /v1/microvms/wired/metrics': [[200, { ...usage, diskTraffic, networkTraffic }]],
+  };
   const shown = await vvm(['stats', 'demo'], answers);
   assert.equal(shown.code, 0, shown.stderr);
-  assert.match(shown.stdout, /\ndemo +1\.2 s +43 of 243 MiB +21 of 121 MiB +7 +3\.4 s +80 MiB\n$/);
+  assert.match(shown.stdout, /\ndemo +1\.2 s +43 of 243 MiB +21 of 121 MiB +7 +- +- +3\.4 s +80 MiB\n$/);
+  assert.match((await vvm(['stats', 'wired'], answers)).stdout, / 7 +30\/2 MiB +5\/1 MiB +3\.4 s /);
   const json = await vvm(['stats', 'demo', '-o', 'json'], answers);
   assert.deepEqual(JSON.parse(json.stdout), { name: 'demo', ...usage });
   assert.equal((await vvm(['stats', 'demo', '-o', 'yaml'], answers)).code, 2);

@@ -97,6 +97,10 @@ export const usageView = z.object({
   processCount: z.int(),
   vmmResidentBytes: z.int(),
   vmmCpuTimeMs: z.int(),
+  /** Of all its disks since its VMM started; absent where the VMM does not count it. */
+  diskTraffic: z.object({ readBytes: z.int(), writtenBytes: z.int(), reads: z.int(), writes: z.int() }).optional(),
+  /** Since its VMM started; absent without a network interface. */
+  networkTraffic: z.object({ receivedBytes: z.int(), sentBytes: z.int() }).optional(),
 });
 
 export const statusView = z.object({

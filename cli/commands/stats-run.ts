@@ -7,7 +7,10 @@ import { table, toJson } from '../output/table.ts';
 import { pathOf } from './machine-client.ts';
 import { clientOf } from './machines-run.ts';
 
-const header = ['NAME', 'CPU TIME', 'MEMORY', 'DISK', 'PROCESSES', 'VMM CPU TIME', 'VMM MEMORY'];
+const header = [
+  ...['NAME', 'CPU TIME', 'MEMORY', 'DISK', 'PROCESSES'],
+  ...['READ/WRITTEN', 'RECEIVED/SENT', 'VMM CPU TIME', 'VMM MEMORY'],
+];
 const bytesPerMiB = 1024 * 1024;
 
 export async function stats(
@@ -30,9 +33,16 @@ function rowOf(name: string, usage: z.infer<typeof usageView>): string[] {
     used(usage.memoryTotalBytes, usage.memoryAvailableBytes),
     used(usage.diskTotalBytes, usage.diskFreeBytes),
     String(usage.processCount),
+    both(usage.diskTraffic?.readBytes, usage.diskTraffic?.writtenBytes),
+    both(usage.networkTraffic?.receivedBytes, usage.networkTraffic?.sentBytes),
     seconds(usage.vmmCpuTimeMs),
     `${mib(usage.vmmResidentBytes)} MiB`,
   ];
+}
+
+/** "-": there is no such thing, or nobody counts it. */
+function both(one: number | undefined, other: number | undefined): string {
+  return one === undefined || other === undefined ? '-' : `${mib(one)}/${mib(other)} MiB`;
 }
 
 const mib = (bytes: number) => Math.round(bytes / bytesPerMiB);

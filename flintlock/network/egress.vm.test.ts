@@ -185,6 +185,11 @@ test('a machine takes and sends no more bytes a second than it may, and less tha
   // What may come at once goes on top.
   for (const pace of await paces('slow')) assert.ok(pace > 0 && pace < mayBytes * 1.25, `${pace} bytes a second`);
   for (const pace of await paces('open')) assert.ok(pace > mayBytes * 1.25, `${pace} bytes a second without a limit`);
+  // One that has booted, and read its root.
+  const { networkTraffic, diskTraffic } = await daemon.flintlock.getUsage({ uid: 'open' });
+  const { receivedBytes = 0n, sentBytes = 0n } = networkTraffic ?? {};
+  assert.ok(receivedBytes > 2_097_152n && sentBytes > 2_097_152n, `received ${receivedBytes}, sent ${sentBytes}`);
+  assert.ok(Number(diskTraffic?.readBytes) > 1_048_576, `read ${diskTraffic?.readBytes}`);
   await daemon.flintlock.destroyMachine({ uid: 'slow' });
 });
 

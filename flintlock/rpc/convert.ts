@@ -13,10 +13,12 @@ import {
   type Snapshot,
   SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import type { Usage } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
 import type { DiskSpec } from '../disks/disk.ts';
 import { type MachineLimits, type MachineRecord, type MachineSpec, machineLimits } from '../machines/record.ts';
 import type { NetworkPolicy } from '../network/policy.ts';
 import type { SnapshotManifest } from '../snapshots/snapshot-store.ts';
+import type { VmUsage } from '../vmm/driver.ts';
 
 const stateOf: Record<MachineRecord['state'], MachineState> = {
   creating: MachineState.CREATING,
@@ -110,6 +112,26 @@ function specMessage({
     ...(network && { network: policyMessage(network) }),
     ...(limits && { limits: limitsMessage(limits) }),
   });
+}
+
+/** What a machine uses: as its guest sees it, and as its VMM does. */
+export function usageMessage(guest: Usage, { residentBytes, cpuTimeMs, disk, network }: VmUsage) {
+  return {
+    guest,
+    vmmResidentBytes: BigInt(residentBytes),
+    vmmCpuTimeMs: BigInt(cpuTimeMs),
+    ...(disk && {
+      diskTraffic: {
+        readBytes: BigInt(disk.readBytes),
+        writtenBytes: BigInt(disk.writtenBytes),
+        reads: BigInt(disk.reads),
+        writes: BigInt(disk.writes),
+      },
+    }),
+    ...(network && {
+      networkTraffic: { receivedBytes: BigInt(network.receivedBytes), sentBytes: BigInt(network.sentBytes) },
+    }),
+  };
 }
 
 export function snapshotMessage(manifest: SnapshotManifest): Snapshot {

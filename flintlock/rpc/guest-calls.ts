@@ -27,6 +27,7 @@ import { attachProcess, listProcesses, startProcess } from '../guest/processes.t
 import type { GuestStream } from '../guest/stream.ts';
 import type { Machines } from '../machines/machines.ts';
 import type { Driver } from '../vmm/driver.ts';
+import { usageMessage } from './convert.ts';
 
 const maxListedFiles = 10_000;
 
@@ -73,7 +74,7 @@ export function makeGuestCalls(
     async getUsage({ uid }, { signal }) {
       const vmm = await driver.usage(machines.vm(uid));
       const guest = await getUsage(await machines.guest(uid, signal), signal);
-      return { guest, vmmResidentBytes: BigInt(vmm.residentBytes), vmmCpuTimeMs: BigInt(vmm.cpuTimeMs) };
+      return usageMessage(guest, vmm);
     },
   };
 }

@@ -1,4 +1,4 @@
-// What went through the network interface of a VM, as the kernel counts it in the namespace of its VMM.
+// What went through the network interface of a VM, as the kernel counts it in the network namespace of one of its processes.
 import { readFileSync, readlinkSync } from 'node:fs';
 import { tap } from '../network/names.ts';
 import type { VmUsage } from './driver.ts';

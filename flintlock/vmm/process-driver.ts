@@ -21,6 +21,7 @@ import {
   stderrTail,
   usageOf,
   vmmOf,
+  wrapperOf,
 } from './process.ts';
 
 const consoleTailBytes = 4096;
@@ -93,7 +94,8 @@ export abstract class ProcessDriver<Facts extends object>
 
   async usage(vm: Vm): Promise<VmUsage> {
     const pid = vmmOf(this.require(vm, 'measure'));
-    return { ...usageOf(pid), network: networkUseOf(pid) };
+    // A sandbox has no interface in it: its wrapper stays where the VM's is.
+    return { ...usageOf(pid), network: networkUseOf(wrapperOf(pid)?.pid ?? pid) };
   }
 
   async sweep(machinesFolder: string, keep: ReadonlySet<string>): Promise<string[]> {

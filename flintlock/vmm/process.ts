@@ -131,7 +131,7 @@ function kill(pid: number): void {
 }
 
 /** The wrapper that a VMM was started by, while it is there. */
-function wrapperOf(pid: number): ProcessIdentity | undefined {
+export function wrapperOf(pid: number): ProcessIdentity | undefined {
   const parent = Number(statFields(pid)?.[1]);
   return isVmm(parent) ? { pid: parent, startTicks: startTicksOf(parent) ?? '' } : undefined;
 }

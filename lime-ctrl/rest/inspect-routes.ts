@@ -1,5 +1,6 @@
 // What can be looked at: processes, logs and use of a machine; nodes, pools and images of the whole.
 import { z } from '@hono/zod-openapi';
+import type { MachineUsage } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { processView, statusView, usageView } from '@tvm/api/rest/microvms.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Pool } from '../engine/pool.ts';
@@ -80,19 +81,36 @@ function addProcessRoutes(app: App, deps: InspectDeps): void {
     answers: { status: 200, description: 'Now.', content: { 'application/json': usageView } },
     handle: async ({ namespace, params }) => {
       const { client, uid } = await findMachine(deps, namespace, params.name);
-      const { guest, vmmResidentBytes, vmmCpuTimeMs } = await client.getUsage({ uid }, { timeoutMs: callDeadlineMs });
-      return jsonResponse({
-        memoryTotalBytes: Number(guest?.memoryTotalBytes ?? 0n),
-        memoryAvailableBytes: Number(guest?.memoryAvailableBytes ?? 0n),
-        diskTotalBytes: Number(guest?.diskTotalBytes ?? 0n),
-        diskFreeBytes: Number(guest?.diskFreeBytes ?? 0n),
-        cpuTimeMs: Number(guest?.cpuTimeMs ?? 0n),
-        processCount: guest?.processCount ?? 0,
-        vmmResidentBytes: Number(vmmResidentBytes),
-        vmmCpuTimeMs: Number(vmmCpuTimeMs),
-      });
+      return jsonResponse(usageOf(await client.getUsage({ uid }, { timeoutMs: callDeadlineMs })));
     },
   });
+}
+
+function usageOf({ guest, vmmResidentBytes, vmmCpuTimeMs, diskTraffic, networkTraffic }: MachineUsage) {
+  return {
+    memoryTotalBytes: Number(guest?.memoryTotalBytes ?? 0n),
+    memoryAvailableBytes: Number(guest?.memoryAvailableBytes ?? 0n),
+    diskTotalBytes: Number(guest?.diskTotalBytes ?? 0n),
+    diskFreeBytes: Number(guest?.diskFreeBytes ?? 0n),
+    cpuTimeMs: Number(guest?.cpuTimeMs ?? 0n),
+    processCount: guest?.processCount ?? 0,
+    vmmResidentBytes: Number(vmmResidentBytes),
+    vmmCpuTimeMs: Number(vmmCpuTimeMs),
+    ...(diskTraffic && {
+      diskTraffic: {
+        readBytes: Number(diskTraffic.readBytes),
+        writtenBytes: Number(diskTraffic.writtenBytes),
+        reads: Number(diskTraffic.reads),
+        writes: Number(diskTraffic.writes),
+      },
+    }),
+    ...(networkTraffic && {
+      networkTraffic: {
+        receivedBytes: Number(networkTraffic.receivedBytes),
+        sentBytes: Number(networkTraffic.sentBytes),
+      },
+    }),
+  };
 }
 
 const maxUint32 = 4_294_967_295;

@@ -1491,6 +1491,20 @@ export declare type MachineUsage = Message<"tvm.flintlock.v1.MachineUsage"> & {
    * @generated from field: uint64 vmm_cpu_time_ms = 3;
    */
   vmmCpuTimeMs: bigint;
+
+  /**
+   * unset: the VMM does not count it
+   *
+   * @generated from field: tvm.flintlock.v1.DiskTraffic disk_traffic = 4;
+   */
+  diskTraffic?: DiskTraffic | undefined;
+
+  /**
+   * unset: it has no network interface
+   *
+   * @generated from field: tvm.flintlock.v1.NetworkTraffic network_traffic = 5;
+   */
+  networkTraffic?: NetworkTraffic | undefined;
 };
 
 /**
@@ -1498,6 +1512,62 @@ export declare type MachineUsage = Message<"tvm.flintlock.v1.MachineUsage"> & {
  * Use `create(MachineUsageSchema)` to create a new message.
  */
 export declare const MachineUsageSchema: GenMessage<MachineUsage>;
+
+/**
+ * Of all disks of a machine, the root among them, since its VMM started.
+ *
+ * @generated from message tvm.flintlock.v1.DiskTraffic
+ */
+export declare type DiskTraffic = Message<"tvm.flintlock.v1.DiskTraffic"> & {
+  /**
+   * @generated from field: uint64 read_bytes = 1;
+   */
+  readBytes: bigint;
+
+  /**
+   * @generated from field: uint64 written_bytes = 2;
+   */
+  writtenBytes: bigint;
+
+  /**
+   * @generated from field: uint64 reads = 3;
+   */
+  reads: bigint;
+
+  /**
+   * @generated from field: uint64 writes = 4;
+   */
+  writes: bigint;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.DiskTraffic.
+ * Use `create(DiskTrafficSchema)` to create a new message.
+ */
+export declare const DiskTrafficSchema: GenMessage<DiskTraffic>;
+
+/**
+ * Of a machine's network interface, as the guest sees it, since its VMM started.
+ *
+ * @generated from message tvm.flintlock.v1.NetworkTraffic
+ */
+export declare type NetworkTraffic = Message<"tvm.flintlock.v1.NetworkTraffic"> & {
+  /**
+   * @generated from field: uint64 received_bytes = 1;
+   */
+  receivedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 sent_bytes = 2;
+   */
+  sentBytes: bigint;
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.NetworkTraffic.
+ * Use `create(NetworkTrafficSchema)` to create a new message.
+ */
+export declare const NetworkTrafficSchema: GenMessage<NetworkTraffic>;
 
 /**
  * @generated from message tvm.flintlock.v1.EnsureImageRequest
