@@ -120,7 +120,6 @@ export function newRecord(declared: Declaration, now: number): MachineRecord {
   };
 }
 
-/** The fields of a record when the machine is about to start. */
 const objectPrefix = 'machine/';
 
 /** What errors call a machine. */
@@ -138,6 +137,7 @@ export function hasVmm({ state, suspended }: MachineRecord): boolean {
   return (state === 'running' || state === 'paused') && !suspended;
 }
 
+/** The fields of a record when the machine is about to start. */
 export const newRun = {
   state: 'creating',
   reason: '',

@@ -14,6 +14,7 @@ import {
   SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Usage } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
+import { limitsMessage } from '@tvm/api/rpc-limits.ts';
 import type { DiskSpec } from '../disks/disk.ts';
 import { type MachineLimits, type MachineRecord, type MachineSpec, machineLimits } from '../machines/record.ts';
 import type { NetworkPolicy } from '../network/policy.ts';
@@ -71,17 +72,6 @@ function limitsOf(message: LimitsMessage): MachineLimits {
   throw new TvmError('invalid_argument', `limits.${issue?.path.join('.')}: ${issue?.message}`);
 }
 
-function limitsMessage(limits: MachineLimits) {
-  const { cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, networkBytesPerSecond = 0, processes = 0 } = limits;
-  return {
-    cpuPercent,
-    diskIops,
-    processes,
-    diskBytesPerSecond: BigInt(diskBytesPerSecond),
-    networkBytesPerSecond: BigInt(networkBytesPerSecond),
-  };
-}
-
 export function diskOf({ name, sizeMib, mountPath, retainedAs }: Disk): DiskSpec {
   return { name, sizeMiB: sizeMib, mountPath, retainedAs };
 }
@@ -110,7 +100,7 @@ function specMessage({
     memoryMib: memoryMiB,
     disks: attached,
     ...(network && { network: policyMessage(network) }),
-    ...(limits && { limits: limitsMessage(limits) }),
+    ...limitsMessage(limits),
   });
 }
 

@@ -3,9 +3,9 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Machine } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type MicroVm, type MicroVmStatus, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
+import { limitsMessage } from '@tvm/api/rpc-limits.ts';
 import { type KubeClient, microVms } from '@tvm/kit/kube/client.ts';
 import type { Fleet } from '../flintlock/fleet.ts';
-import { limitsOf } from '../limits.ts';
 import { networkOf } from '../network.ts';
 import { disksFor, hasRetainedDisks } from './disks.ts';
 import type { SecretInputs } from './secret-inputs.ts';
@@ -116,7 +116,7 @@ function machineSpec(vm: MicroVm, snapshot: string) {
     snapshot,
     disks: disksFor(vm),
     ...networkOf(spec.network),
-    ...limitsOf(spec.limits),
+    ...limitsMessage(spec.limits),
   };
 }
 

@@ -1,6 +1,5 @@
 // What a test's internet serves, in a namespace: a web server on each address that says where it was reached or, as /large, gives
-// 2 MiB; and a DNS server whose
-// records the parent sets. A process of its own; its arguments: the address of the DNS server.
+// 2 MiB; and a DNS server whose records the parent sets. A process of its own; its arguments: the address of the DNS server.
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:http';
 import { decode, encode } from 'dns-packet';

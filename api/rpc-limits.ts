@@ -1,8 +1,8 @@
-// What a machine may take, as a node is asked for it. Pure.
-import type { MachineLimits } from '@tvm/api/kinds/microvm.ts';
+// What a machine may take, as nodes are told and tell it. Pure.
+import type { MachineLimits } from './kinds/microvm.ts';
 
 /** For a MachineSpec; 0 there is no limit. */
-export function limitsOf(limits: MachineLimits | undefined) {
+export function limitsMessage(limits: MachineLimits | undefined) {
   if (!limits) return {};
   const { cpuPercent = 0, diskIops = 0, diskBytesPerSecond = 0, networkBytesPerSecond = 0, processes = 0 } = limits;
   const bytes = {
