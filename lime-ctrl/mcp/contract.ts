@@ -33,6 +33,8 @@ export interface SessionContext {
    * what to do (reason MachineFailed, MachineGone, MachineStopped, MachineNotReady, NodeUnreachable).
    */
   machine(): Promise<PlacedMachine>;
+  /** The machine as it was last seen, in whatever state; nothing is resumed. */
+  lastSeen(): PlacedMachine | undefined;
   /** What a call to the machine failed with, or the end of the machine (as `machine` tells it) when that is why. */
   explain(thrown: unknown): Promise<unknown>;
   /** The machine is about to be started anew on purpose: that it is another one then needs no telling. */

@@ -116,6 +116,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
       scopes,
       caller,
       machine: () => machines.obtain(current()),
+      lastSeen: () => machines.lastSeen(current()),
       explain: (thrown) => machines.explain(current(), thrown),
       expectRestart: () => machines.expectRestart(session),
       touch: () => activity.note(keyOf(session), uid),

@@ -83,6 +83,7 @@ export function contextOf(local: LocalMachine): SessionContext {
     scopes: new Set(scopes),
     caller: 'alice',
     machine: async () => ({ node: 'node-a', machine: local.machine }),
+    lastSeen: () => ({ node: 'node-a', machine: local.machine }),
     explain: async (thrown) => thrown,
     expectRestart() {},
     touch() {},

@@ -31,6 +31,8 @@ export interface SessionMachineDeps {
 export interface SessionMachines {
   /** Throws a TvmError that says what is wrong with it and what to do. */
   obtain(session: McpSession): Promise<PlacedMachine>;
+  /** In whatever state. */
+  lastSeen(session: McpSession): PlacedMachine | undefined;
   /** What a call to it failed with, or the end of the machine when that is why. */
   explain(session: McpSession, thrown: unknown): Promise<unknown>;
   /** Its next start is meant: nobody needs to be told of it. */
@@ -81,6 +83,7 @@ export function makeSessionMachines(deps: SessionMachineDeps): SessionMachines {
 
   return {
     obtain,
+    lastSeen: (session) => placeOf(deps, session),
     explain,
     expectRestart: ({ metadata }) => void warned.add(metadata.uid ?? ''),
     forget: (uid) => void warned.delete(uid),

@@ -3,6 +3,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'node:test';
 import type { Client } from '@modelcontextprotocol/client';
+import { apiVersion } from '@tvm/api/kinds/meta.ts';
+import { microVms } from '@tvm/kit/kube/client.ts';
 import { type Era, eras, startEndpoint } from '../../../testing/mcp-endpoint.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: results of many shapes, looked into by the tests alone.
@@ -48,6 +50,32 @@ for (const era of eras) {
       for (const uri of ['file:///root/none', other, 'vm://self/secrets', 'file:///root/%00']) {
         await assert.rejects(client.readResource({ uri }), /not found/i, uri);
       }
+    });
+
+    await t.test('ports: what the kernel of the machine tells', async () => {
+      const table =
+        '   0: 0100007F:1F40 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 368 1 0\n';
+      mkdirSync(join(endpoint.local.root, 'proc/net'), { recursive: true });
+      writeFileSync(join(endpoint.local.root, 'proc/net/tcp'), table);
+      const { contents } = await client.readResource({ uri: 'vm://self/ports' });
+      assert.deepEqual(JSON.parse((contents[0] as Loose).text).ports, [{ port: 8000, address: '127.0.0.1' }]);
+    });
+
+    await t.test('policy: what is declared', async () => {
+      const network = { egress: 'restricted' as const, allow: [{ domain: 'pypi.org', ports: [443] }] };
+      const spec = {
+        image: 'i',
+        cpu: 1,
+        memory: 64,
+        desiredState: 'Running' as const,
+        network,
+        limits: { cpuPercent: 50 },
+      };
+      const metadata = { name: 'agent-vm', namespace: 'default' };
+      await endpoint.kube.create(microVms, { apiVersion, kind: 'MicroVM', metadata, spec });
+      const { contents } = await client.readResource({ uri: 'vm://self/policy' });
+      const policy = JSON.parse((contents[0] as Loose).text);
+      assert.deepEqual([policy.network, policy.limits], [network, { cpuPercent: 50 }]);
     });
 
     await t.test('completed', async () => {

@@ -1,32 +1,39 @@
 // vm://self/...: what the machine is, uses, runs, and may do.
+import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { SessionContext } from '../../contract.ts';
 import { listFiles } from '../../machine/files.ts';
 import { makeGuest, type Place } from '../../machine/guest.ts';
+import { listeningPorts } from '../../machine/listening-ports.ts';
 import type { ServerDeps } from '../build-server.ts';
+import { getMicroVm } from '../tools/machine/microvm.ts';
 import { metricsOf } from '../tools/machine/vm-metrics.ts';
-import { statusOf } from '../tools/machine/vm-status.ts';
+import { statusNow } from '../tools/machine/vm-status.ts';
 import { ownProcesses } from '../tools/processes/list-processes.ts';
 import type { SelfView } from './resource-uri.ts';
+
+const portsNote =
+  'What listens on a TCP port inside the machine. The tool expose_port gives a URL for one on 127.0.0.1, ::1 or all addresses; the machine needs no network for that.';
 
 export async function readSelf(deps: ServerDeps, context: SessionContext, view: SelfView): Promise<unknown> {
   const guest = makeGuest(context, deps.clientOf);
   switch (view) {
     case 'status':
-      return statusOf(await guest.place());
+      return statusNow({ guest, context });
     case 'metrics':
       return metricsOf(await guest.place());
     case 'processes':
       return { processes: await ownProcesses({ guest, deps, context }) };
     case 'ports':
-      return { ports: [], note: 'The machine has no network: no port of it can be reached from outside.' };
+      return { ports: await listeningPorts(await guest.place()), note: portsNote };
     case 'policy':
-      return policyOf(context, await hasNetwork(await guest.place()));
+      return policyOf(context, await getMicroVm({ context, deps }));
   }
 }
 
-function policyOf({ scopes }: SessionContext, network: boolean): unknown {
+function policyOf({ scopes }: SessionContext, { spec }: MicroVm): unknown {
   return {
-    network: network ? 'a network interface' : 'none: the machine reaches nothing, and nothing reaches it',
+    network: { egress: spec.network?.egress ?? 'none', ...(spec.network?.allow && { allow: spec.network.allow }) },
+    limits: spec.limits ?? {},
     scopes: [...scopes].sort(),
     outputKeptBytes: 262_144,
     keptProcesses: 64,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'node:test';
 import type { Client } from '@modelcontextprotocol/client';
 import { TvmError } from '@tvm/api/errors.ts';
+import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import { mcpSessions, microVmSnapshots, microVms } from '@tvm/kit/kube/client.ts';
@@ -36,11 +37,32 @@ test('the life of the machine', { timeout: 30_000 }, async (t) => {
     assert.equal((await call(client, 'vm_metrics')).out.process_count, 3);
   });
 
+  const pausedMachine = () => ({ node: 'node-a', machine: { ...local.machine, state: MachineState.PAUSED } });
+
   await t.test('paused and resumed by what is declared', async () => {
-    await call(client, 'vm_pause');
+    const { context } = endpoint;
+    endpoint.context = { ...context, lastSeen: pausedMachine };
+    assert.deepEqual((await call(client, 'vm_pause')).out, { desired_state: 'Paused', paused: true });
+    endpoint.context = context;
     assert.equal((await spec()).desiredState, 'Paused');
     assert.equal((await call(client, 'vm_resume')).out.state, 'running');
     assert.equal((await spec()).desiredState, 'Running');
+  });
+
+  await t.test('left paused: its status says so, and what to do', async () => {
+    const { context } = endpoint;
+    const refused = new TvmError('failed_precondition', 'it is paused', {
+      reason: 'MachinePaused',
+      hint: 'Resume it.',
+    });
+    const machine = () => Promise.reject(refused);
+    endpoint.context = { ...context, machine, lastSeen: pausedMachine };
+    const { out, isError } = await call(client, 'vm_status');
+    assert.deepEqual([isError, out.state, out.message], [false, 'paused', 'it is paused (MachinePaused). Resume it.']);
+    const { contents } = await client.readResource({ uri: 'vm://self/status' });
+    assert.equal(JSON.parse((contents[0] as Loose).text).state, 'paused');
+    assert.equal((await call(client, 'run_command', { command: 'id' })).isError, true);
+    endpoint.context = context;
   });
 
   await t.test('extended, never shortened', async () => {
@@ -82,20 +104,24 @@ test('the life of the machine', { timeout: 30_000 }, async (t) => {
     });
     assert.equal((await call(client, 'snapshot_restore', { name: 'none' })).isError, true);
     const { context } = endpoint;
-    const { uid } = (await kube.get(microVms, 'default', 'agent-vm')).metadata;
+    const { uid = '' } = (await kube.get(microVms, 'default', 'agent-vm')).metadata;
     const replaced = { ...local.machine, uid: 'another' };
+    let leftPaused = true;
     const machine = async () => {
       const gone = await kube.get(microVms, 'default', 'agent-vm').then(
         () => false,
         () => true,
       );
-      return { node: 'node-a', machine: gone ? replaced : { ...local.machine, uid: uid ?? '' } };
+      if (gone) return { node: 'node-a', machine: replaced };
+      if (leftPaused) throw new TvmError('failed_precondition', 'it is paused', { reason: 'MachinePaused' });
+      return { node: 'node-a', machine: { ...local.machine, uid } };
     };
     endpoint.context = { ...context, machine };
     assert.equal((await call(client, 'snapshot_restore', { name: 'one' })).out.state, 'running');
     const { annotations } = (await kube.get(mcpSessions, 'default', 'agent')).metadata;
     assert.deepEqual(annotations, { 'vvm.tvm.github.com/restore-from': 'one' });
 
+    leftPaused = false;
     await kube.create(microVms, { ...vm, spec: { ...vm.spec, snapshot: 'one' } });
     assert.equal((await call(client, 'vm_reset', { confirm: true })).out.reset, true);
     assert.deepEqual((await kube.get(mcpSessions, 'default', 'agent')).metadata.annotations ?? {}, {});

@@ -10,7 +10,7 @@ import { getMicroVm } from './microvm.ts';
 const waitMs = 120_000;
 const lookMs = 300;
 /** Another one in its place is what is waited for: whoever asked needs no telling. */
-const onItsWay = new Set(['MachineNotReady', 'MachineGone', 'MachineStopped', 'MachineRestarted']);
+const onItsWay = new Set(['MachineNotReady', 'MachineGone', 'MachineStopped', 'MachineRestarted', 'MachinePaused']);
 
 /** Whether the session has made its machine itself. */
 export async function ownsMachine({ context, deps }: ToolCall): Promise<boolean> {

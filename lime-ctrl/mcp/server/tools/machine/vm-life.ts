@@ -2,6 +2,7 @@
 // machine wants the same; a reset is asked for at the node, and the machine is started anew because it is declared to run.
 import { acceptedContent, inputRequired } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
+import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { z } from 'zod';
 import type { PlacedMachine } from '../../../contract.ts';
 import type { Place } from '../../../machine/guest.ts';
@@ -25,14 +26,25 @@ export const vmPause = defineTool({
     'Stops the clock of the machine: nothing runs in it and nothing is lost. No other tool works until vm_resume. A machine that you do not use rests by itself; this is for leaving it on purpose.',
   scope: 'vm:admin',
   input: z.object({}),
-  output: z.object({ desired_state: z.literal('Paused') }),
+  output: z.object({ desired_state: z.literal('Paused'), paused: z.boolean().describe('It is paused already.') }),
   annotations: { ...changed, destructiveHint: false },
   async run(_args, call) {
     await patchMicroVm(call, { spec: { desiredState: 'Paused' } });
-    const output = { desired_state: 'Paused' as const };
-    return { output, content: [text('The machine is being paused. vm_resume lets it go on.')] };
+    const paused = await whenPaused(call);
+    const output = { desired_state: 'Paused' as const, paused };
+    return { output, content: [text(`The machine is ${paused ? '' : 'being '}paused. vm_resume lets it go on.`)] };
   },
 });
+
+/** False: it is not yet, after as long as one would wait for it. */
+async function whenPaused({ context, deps, signal }: ToolCall): Promise<boolean> {
+  const untilMs = deps.clock.now() + hearMs;
+  while (context.lastSeen()?.machine.state !== MachineState.PAUSED) {
+    if (signal.aborted || deps.clock.now() > untilMs) return false;
+    await deps.clock.sleep(lookMs, signal);
+  }
+  return true;
+}
 
 export const vmResume = defineTool({
   name: 'vm_resume',
