@@ -53,7 +53,7 @@ export const mcpSessionSpec = z
       'Name of a MicroVM of the same namespace with mcpMode: true. Default: the session makes a machine of its own.',
     ).optional(),
     image: machineShape.image.optional().meta({
-      description: `${ownMachine} Default: what the first MicroVMPool of the namespace has, or else tvm/python. Immutable.`,
+      description: `${ownMachine} Default: what the first MicroVMPool of the namespace has, or else tvm/node. Immutable.`,
       ...celRules(immutable('image', kindName)),
     }),
     cpu: machineShape.cpu.optional().meta({

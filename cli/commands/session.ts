@@ -65,7 +65,7 @@ function defineCreate(session: Command, context: () => Context): void {
     .description('Declares a session and waits until an agent can work in it.')
     .argument('[NAME]', 'its name (default: a generated one)')
     .option('--vm <machine>', 'work in this machine, which was made with --mcp (default: one of its own)')
-    .option('--image <reference>', "of its own machine (default: the first pool's, or tvm/python)")
+    .option('--image <reference>', "of its own machine (default: the first pool's, or tvm/node)")
     .option('--cpu <count>', 'virtual CPUs of its own machine')
     .option('--memory <size>', 'memory of its own machine in MB, or 512M, 2G')
     .option('--idle-timeout <time>', 'end it when nobody called for this long')

@@ -25,7 +25,8 @@ export const debianImages: DebianImage[] = [
   },
   {
     reference: 'tvm/node',
-    packages: ['nodejs', ...shellPackages],
+    // python3 as well: what agents' sessions use has all languages, and npm needs it to build native packages.
+    packages: ['nodejs', 'python3', ...shellPackages],
     config: { ...baseConfig, cmd: ['node'] },
   },
 ];

@@ -13,7 +13,8 @@ import { endedAtMs } from './end.ts';
 import { isOwned, machineNameOf, secretNameOf } from './names.ts';
 import type { MachineShape, Observed, ObservedSecret } from './world.ts';
 
-const fallback: MachineShape = { image: 'tvm/python', cpu: 1, memory: 256 };
+/** Of the images that are always there the one with all languages that run_code takes. */
+const fallback: MachineShape = { image: 'tvm/node', cpu: 1, memory: 256 };
 
 export interface ObserveDeps {
   client: KubeClient;

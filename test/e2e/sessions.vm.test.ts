@@ -62,6 +62,19 @@ test('an agent works in a machine of its own, whichever revision its client spea
   assert.doesNotMatch(await service.ok(['list']), /other-/);
 });
 
+test('code of every language where no image was named; an image without one says what to do', async () => {
+  const client = await open(await connectionOf('agent'));
+  const runCode = async (of: Client, language: string, code: string) =>
+    JSON.stringify(await of.callTool({ name: 'run_code', arguments: { language, code } }));
+  assert.match(await runCode(client, 'python', '6 * 7'), /"results":\[\{"text":"42"/);
+  assert.match(await runCode(client, 'node', '6 * 7'), /"results":\[\{"text":"42"/);
+  assert.match(await runCode(client, 'bash', 'echo $((6 * 7))'), /"stdout":"42/);
+  await service.ok(['session', 'create', 'snakes', '--image', 'tvm/python'], { timeoutMs: 300_000 });
+  const snakes = await open(await connectionOf('snakes'));
+  assert.match(await runCode(snakes, 'node', '6 * 7'), /LanguageMissing.*an image that has it: tvm\/node/);
+  await service.ok(['session', 'end', 'snakes']);
+});
+
 test('a server that an agent starts is reached by a URL', async () => {
   const client = await open(await connectionOf('agent'));
   const serve = 'python3 -m http.server 8000 --directory site > /dev/null 2>&1 &';

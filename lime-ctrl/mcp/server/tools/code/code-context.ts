@@ -82,6 +82,12 @@ async function startContext(place: Place, id: string, language: CodeLanguage): P
   try {
     for await (const event of startProcess(place, process, noInput(), signal)) if (event.type === 'started') return;
     throw new TvmError('unavailable', `the ${language} context did not start`);
+  } catch (error) {
+    if (TvmError.from(error).reason !== 'ProgramNotStarted') throw error;
+    throw new TvmError('failed_precondition', `this machine cannot run ${language}: ${TvmError.from(error).message}`, {
+      reason: 'LanguageMissing',
+      hint: `Its image has no ${program[0]}. Use another language, or a session of an image that has it: tvm/node has python, node and bash.`,
+    });
   } finally {
     over.abort();
   }
