@@ -22,6 +22,7 @@ export interface ControlGroups {
 }
 
 const mount = '/sys/fs/cgroup';
+const mostLooks = 10;
 const controllers = ['cpu', 'memory', 'pids'] as const;
 const enterAll = 'for procs in $1; do echo 0 >"$procs" || exit 1; done; shift; exec "$@"';
 
@@ -51,7 +52,34 @@ function findHierarchies(name: string): Hierarchies {
 /** In version 2 a group has the controllers that the one above hands down. */
 function delegate(...groups: string[]): void {
   const all = controllers.map((controller) => `+${controller}`).join(' ');
-  for (const group of [mount, ...groups]) writeFileSync(join(group, 'cgroup.subtree_control'), all);
+  const handDown = (group: string) => writeFileSync(join(group, 'cgroup.subtree_control'), all);
+  try {
+    handDown(mount);
+  } catch (error) {
+    // A group with processes hands nothing down, unless it is the host's root: in a container it only looks like that.
+    if ((error as NodeJS.ErrnoException).code !== 'EBUSY') throw error;
+    moveAside();
+    handDown(mount);
+  }
+  groups.forEach(handDown);
+}
+
+/** All processes of the container into one group below; programs that start meanwhile are found by the next look. */
+function moveAside(): void {
+  const aside = join(mount, 'tvm-container');
+  mkdirSync(aside, { recursive: true });
+  for (let look = 1; look <= mostLooks; look += 1) {
+    const found = readFileSync(join(mount, 'cgroup.procs'), 'utf8').match(/\d+/g);
+    if (!found) return;
+    for (const pid of found) {
+      try {
+        writeFileSync(join(aside, 'cgroup.procs'), pid);
+      } catch (error) {
+        // It has ended.
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+  }
 }
 
 function write(settings: { path: string; value: string }[]): void {
