@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { makeManualClock } from '../manual-clock.ts';
@@ -56,6 +57,17 @@ test('an abort frees those who wait', async () => {
   const waiting = queue.next(stop.signal);
   stop.abort();
   assert.equal(await waiting, undefined);
+});
+
+test('a wait that is over leaves nothing on the signal, which lives as long as the program', async () => {
+  const queue = makeWorkQueue(makeManualClock());
+  const { signal } = new AbortController();
+  for (let time = 0; time < 3; time += 1) {
+    const waiting = queue.next(signal);
+    queue.add('a');
+    queue.done((await waiting) as string);
+  }
+  assert.equal(getEventListeners(signal, 'abort').length, 0);
 });
 
 test('whatever is added is handed out, and no key to two at once', async () => {

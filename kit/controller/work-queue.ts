@@ -56,6 +56,16 @@ export function makeWorkQueue(clock: Clock, backoff = defaultBackoff, random: ()
     });
   }
 
+  /** Something was added, or the signal aborted. The signal outlives the wait by far: nothing is left on it. */
+  async function added(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const wake = () => resolve();
+    waiters.push(wake);
+    signal.addEventListener('abort', wake, { once: true });
+    await promise;
+    signal.removeEventListener('abort', wake);
+  }
+
   async function next(signal: AbortSignal): Promise<string | undefined> {
     while (!signal.aborted) {
       const [key] = due;
@@ -64,10 +74,7 @@ export function makeWorkQueue(clock: Clock, backoff = defaultBackoff, random: ()
         working.add(key);
         return key;
       }
-      await new Promise<void>((resolve) => {
-        waiters.push(resolve);
-        signal.addEventListener('abort', () => resolve(), { once: true });
-      });
+      await added(signal);
     }
     waiters = [];
     for (const key of later.keys()) unschedule(key);
