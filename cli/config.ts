@@ -38,7 +38,7 @@ export function readConfig(environment: Environment = process.env): Config {
     ...(remote && { remote }),
     firecrackerUrl: (environment.TVM_FIRECRACKER_URL || firecrackerRelease.baseUrl).replace(/\/+$/, ''),
     nodeName: environment.TVM_NODE_NAME || hostname(),
-    userName: userInfo().username,
+    userName: ownName(),
     listen: {
       apiserver: environment.TVM_APISERVER_LISTEN || '127.0.0.1:6443',
       flintlock: environment.TVM_FLINTLOCK_LISTEN || `unix:${join(resolve(paths.home), 'run/flintlock.sock')}`,
@@ -48,6 +48,15 @@ export function readConfig(environment: Environment = process.env): Config {
     },
     environment,
   };
+}
+
+/** A container may be run as a user that its passwd does not have. */
+function ownName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `uid-${process.getuid?.()}`;
+  }
 }
 
 /** Where node keeps compiled code between runs, which halves the time to start. */

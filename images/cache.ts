@@ -1,10 +1,11 @@
 // The folder under which everything that can be made again lives. Invariants: what has a final name is complete (published
 // by rename); what is half-made lies in a staging folder that names its maker and is swept once the maker is gone.
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import { holdLock } from './lock.ts';
+import { removeTree } from './root-rights.ts';
 
 export interface Staging extends AsyncDisposable {
   path: string;
@@ -59,10 +60,6 @@ export function makeCache(cacheDir: string): Cache {
 function emptyWhenMissing(error: NodeJS.ErrnoException): string[] {
   if (error.code === 'ENOENT') return [];
   throw error;
-}
-
-function removeTree(folder: string): Promise<void> {
-  return rm(folder, { recursive: true, force: true, maxRetries: 3 });
 }
 
 /** `PID-STARTTIME`: unlike a bare pid it never names a later process. */

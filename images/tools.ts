@@ -59,12 +59,3 @@ export function canRead(path: string): boolean {
     return false;
   }
 }
-
-/** Only root can give files in a root filesystem their owners. `failed_precondition` for others. */
-export function requireRoot(what: string): void {
-  if (process.getuid?.() === 0) return;
-  throw new TvmError('failed_precondition', `${what} needs root: only root can give its files their owners`, {
-    reason: 'RootNeeded',
-    hint: 'Run the service as root on this host; machines themselves do not get its rights.',
-  });
-}

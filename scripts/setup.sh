@@ -31,7 +31,10 @@ needed=(
   gcc:gcc
   libc6-dev:/usr/include/stdio.h
 )
+# Gives an ordinary user ids for the files of images.
+((EUID == 0)) || needed+=(uidmap:newuidmap)
 needed_by_tests=(
+  uidmap:newuidmap
   docker-registry:docker-registry
   runc:runc
   tmux:tmux

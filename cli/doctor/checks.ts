@@ -4,6 +4,7 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import { type StatusView, statusView } from '@tvm/api/rest/microvms.ts';
+import { hasRootRights, rootRightsHint } from '@tvm/images/root-rights.ts';
 import { makeRestClient } from '../client/rest-client.ts';
 import type { Config } from '../config.ts';
 import { checkPortFree, listenSettings } from '../service/ports.ts';
@@ -66,12 +67,9 @@ function systemName(): string {
 function checkRoot(): Check {
   const uid = process.getuid?.();
   if (uid === 0) return { name: 'root', state: 'ok', found: 'yes' };
-  return {
-    name: 'root',
-    state: 'warning',
-    found: `user ${uid}`,
-    advice: 'Making images and limiting machines want root.',
-  };
+  const found = `user ${uid}, ${hasRootRights() ? 'with' : 'without'} ids of its own for the files of images`;
+  const limited = 'Networks of machines and limits of their processor time want root.';
+  return { name: 'root', state: 'warning', found, advice: hasRootRights() ? limited : `${limited} ${rootRightsHint}` };
 }
 
 /** What the running flintlock found out; else what can be seen without starting a machine. */

@@ -7,8 +7,9 @@ import type { Cache } from '../cache.ts';
 import type { ImageAccess, Progress, RootImage } from '../contract.ts';
 import { fileDigest, keyOf } from '../digest.ts';
 import { type RootCatalog, rootFileName } from '../root-catalog.ts';
+import { requireRootRights } from '../root-rights.ts';
 import { makeSquashfs } from '../squashfs.ts';
-import { requireRoot, requireTool } from '../tools.ts';
+import { requireTool } from '../tools.ts';
 import { type DebianImage, debianImages, excludedPaths } from './definitions.ts';
 import { makeDebianRoot } from './mmdebstrap.ts';
 
@@ -25,7 +26,7 @@ export interface RootSource {
 export function makeDebianRoots({ cache, catalog }: { cache: Cache; catalog: RootCatalog }): RootSource {
   async function make(image: DebianImage, key: string, onProgress: Progress, signal: AbortSignal): Promise<RootImage> {
     for (const tool of ['mmdebstrap', 'mksquashfs']) requireTool(tool);
-    requireRoot(`making ${image.reference}`);
+    requireRootRights(`making ${image.reference}`);
     await using scratch = await cache.staging();
     await using staging = await cache.staging();
     const root = join(scratch.path, 'root');

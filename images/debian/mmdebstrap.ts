@@ -3,6 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Progress } from '../contract.ts';
+import { withRootRights } from '../root-rights.ts';
 import { runChecked, runCommand } from '../run-command.ts';
 import { canRead } from '../tools.ts';
 import { carriedAptSettings, indexTargetFormat, parseIndexTargets, planSources } from './apt-sources.ts';
@@ -61,17 +62,19 @@ export async function makeDebianRoot(
   const sourcesPath = join(folders.workDir, 'debian.list');
   await writeFile(sourcesPath, apt.sourcesList);
   const complaints: string[] = [];
-  const result = await runCommand({
-    program: 'mmdebstrap',
-    args: mmdebstrapArgs(image, apt, folders.root, sourcesPath),
-    timeoutMs: buildTimeoutMs,
-    signal,
-    onLine: (line) => {
-      const step = /^I: (.*?)(\.\.\.)?$/.exec(line)?.[1];
-      if (step && isTold(step)) onProgress(step);
-      if (/^(E|W|Err):/.test(line)) complaints.push(line);
-    },
-  });
+  const result = await runCommand(
+    withRootRights({
+      program: 'mmdebstrap',
+      args: mmdebstrapArgs(image, apt, folders.root, sourcesPath),
+      timeoutMs: buildTimeoutMs,
+      signal,
+      onLine: (line) => {
+        const step = /^I: (.*?)(\.\.\.)?$/.exec(line)?.[1];
+        if (step && isTold(step)) onProgress(step);
+        if (/^(E|W|Err):/.test(line)) complaints.push(line);
+      },
+    }),
+  );
   if (result.exitCode !== 0) throw mmdebstrapError(image, complaints);
 }
 

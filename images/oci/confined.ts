@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { withRootRights } from '../root-rights.ts';
 import { type CommandResult, runCommand } from '../run-command.ts';
 import { requireTool } from '../tools.ts';
 
@@ -50,23 +51,31 @@ export interface ConfinedCommand {
 export async function runConfined(command: ConfinedCommand): Promise<CommandResult> {
   const { folder, timeoutMs, signal } = command;
   const program = requireTool(command.program);
-  if (!canConfine()) return await runCommand({ program, args: command.args(folder), timeoutMs, signal });
+  if (!canConfine()) {
+    return await runCommand(withRootRights({ program, args: command.args(folder), timeoutMs, signal }));
+  }
   const root = join(folder, '.root');
   await mkdir(root, { recursive: true });
   const [first = '', ...rest] = namespaces;
-  return await runCommand({
-    program: first,
-    args: [...rest, 'sh', '-ec', enter, 'sh', root, folder, ...limits, program, ...command.args(insideDir)],
-    env: { TMPDIR: insideDir, HOME: insideDir },
-    timeoutMs,
-    signal,
-  });
+  return await runCommand(
+    withRootRights({
+      program: first,
+      args: [...rest, 'sh', '-ec', enter, 'sh', root, folder, ...limits, program, ...command.args(insideDir)],
+      env: { TMPDIR: insideDir, HOME: insideDir },
+      timeoutMs,
+      signal,
+    }),
+  );
 }
 
 let confines: boolean | undefined;
 
 function canConfine(): boolean {
-  const [program = '', ...args] = [...namespaces, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'];
-  confines ??= spawnSync(program, args).status === 0 && spawnSync('setpriv', [...limits.slice(1), 'true']).status === 0;
+  const mount = [...namespaces, 'mount', '-t', 'tmpfs', 'tmpfs', '/mnt'];
+  const works = ([program = '', ...args]: string[]) => {
+    const command = withRootRights({ program, args });
+    return spawnSync(command.program, command.args).status === 0;
+  };
+  confines ??= works(mount) && works([...limits, 'true']);
   return confines;
 }

@@ -4,8 +4,9 @@ import type { Cache } from '../cache.ts';
 import type { ImageConfig, Progress, RootImage } from '../contract.ts';
 import type { MakeRoom } from '../disk-space.ts';
 import { type RootCatalog, rootFileName } from '../root-catalog.ts';
+import { requireRootRights } from '../root-rights.ts';
 import { makeSquashfs } from '../squashfs.ts';
-import { requireRoot, requireTool } from '../tools.ts';
+import { requireTool } from '../tools.ts';
 import type { OciLimits } from './limits.ts';
 import { type Layout, unpackLayout } from './unpack.ts';
 
@@ -30,7 +31,7 @@ export interface LayoutRoot {
 /** Throws `failed_precondition` when this host cannot unpack images. */
 export function requireUnpacking(reference: string): void {
   for (const tool of tools) requireTool(tool);
-  requireRoot(`unpacking ${reference}`);
+  requireRootRights(`unpacking ${reference}`);
 }
 
 /** `folder`: holds the layout, and is written to. */
