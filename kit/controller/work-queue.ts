@@ -40,7 +40,8 @@ export function makeWorkQueue(clock: Clock, backoff = defaultBackoff, random: ()
   }
 
   function unschedule(key: string): void {
-    later.get(key)?.cancel.abort();
+    // With a reason of its own: the default one is an error with a stack, too much for what happens with every event.
+    later.get(key)?.cancel.abort('unscheduled');
     later.delete(key);
   }
 
