@@ -170,8 +170,10 @@ function requestFor(raw: Request, resource: string, signal: AbortSignal): Reques
   for (const name of ownHeaders) headers.delete(name);
   const { method } = raw;
   if (method === 'GET' || method === 'HEAD') return new Request(resource, { method, headers, signal });
-  if (Number(headers.get('content-length') ?? 0) > maxBodyBytes) throw tooLarge();
-  const body = raw.body?.pipeThrough(bounded());
+  const declared = headers.get('content-length');
+  if (Number(declared ?? 0) > maxBodyBytes) throw tooLarge();
+  // No more than was declared comes through the HTTP parser.
+  const body = declared === null ? raw.body?.pipeThrough(bounded()) : raw.body;
   return new Request(resource, { method, headers, signal, ...(body && { body, duplex: 'half' as const }) });
 }
 

@@ -39,12 +39,14 @@ export interface SessionKeysDeps {
 export function makeSessionKeys(deps: SessionKeysDeps): SessionKeys {
   const { clock, log } = deps;
   let ring: KeyRing | undefined;
+  const made = makeKeyCache();
   let readAtMs = 0;
   let reading: Promise<KeyRing> | undefined;
 
   async function read(): Promise<KeyRing> {
     try {
       ring = await readRing(deps);
+      made.keep(ring);
       readAtMs = clock.now();
       return ring;
     } catch (thrown) {
@@ -69,19 +71,52 @@ export function makeSessionKeys(deps: SessionKeysDeps): SessionKeys {
     async signing() {
       const chosen = signingKeyOf(await current(rereadMs), clock.now());
       if (!chosen) throw new TvmError('internal', 'there is no key to sign tokens of sessions with');
-      return { id: chosen.id, key: keyObject(chosen.secret) };
+      return { id: chosen.id, key: made.keyObject(chosen.secret) };
     },
     async verifying(id) {
       const found = find(await current(rereadMs), id) ?? find(await current(unknownRereadMs), id);
-      return found && keyObject(found.secret);
+      return found && made.keyObject(found.secret);
     },
     async derived(purpose, missed = false) {
       const keys = await current(missed ? unknownRereadMs : rereadMs);
       const first = signingKeyOf(keys, clock.now());
       const ordered = first ? [first, ...keys.filter((each) => each !== first)] : keys;
-      return ordered.map(({ secret }) => new Uint8Array(hkdfSync('sha256', bytesOf(secret), '', `tvm/${purpose}`, 32)));
+      return ordered.map(({ secret }) => made.derived(secret, purpose));
     },
   };
+}
+
+interface KeyCache {
+  keyObject(secret: string): KeyObject;
+  derived(secret: string, purpose: string): Uint8Array;
+  /** Forgets what was made of other keys. */
+  keep(ring: KeyRing): void;
+}
+
+/** What is made of keys is made once: every request asks for some of it. */
+function makeKeyCache(): KeyCache {
+  const objects = new Map<string, KeyObject>();
+  const derivations = new Map<string, Map<string, Uint8Array>>();
+  return {
+    keyObject: (secret) => madeOnce(objects, secret, () => createSecretKey(bytesOf(secret))),
+    derived(secret, purpose) {
+      const own = madeOnce(derivations, secret, () => new Map<string, Uint8Array>());
+      const derive = () => new Uint8Array(hkdfSync('sha256', bytesOf(secret), '', `tvm/${purpose}`, 32));
+      return madeOnce(own, purpose, derive);
+    },
+    keep(ring) {
+      const secrets = new Set(ring.map(({ secret }) => secret));
+      for (const map of [objects, derivations]) {
+        for (const secret of map.keys()) if (!secrets.has(secret)) map.delete(secret);
+      }
+    },
+  };
+}
+
+function madeOnce<Value>(made: Map<string, Value>, name: string, make: () => Value): Value {
+  const value = made.get(name) ?? make();
+  made.set(name, value);
+  return value;
 }
 
 /** Reads the keys, and changes them when they are due. Another replica that was faster is heard. */
@@ -155,4 +190,3 @@ function unreadable({ namespace }: SessionKeysDeps, thrown: unknown): TvmError {
 }
 
 const bytesOf = (secret: string) => Buffer.from(secret, 'base64url');
-const keyObject = (secret: string) => createSecretKey(bytesOf(secret));

@@ -1,8 +1,11 @@
 // A response whose end is known. Invariant: the pace of whoever reads it is kept.
 
-/** Calls `end` once when the last byte was taken or the client left. `first` goes before what the response has. */
+/**
+ * Calls `end` once: when the last byte of a stream was taken or the client left, at once for an answer that is complete. `first`
+ * goes before what a stream has.
+ */
 export function withEnd(response: Response, end: () => void, first?: Uint8Array): Response {
-  if (!response.body) {
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream') || !response.body) {
     end();
     return response;
   }
