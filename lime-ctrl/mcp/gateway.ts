@@ -88,7 +88,6 @@ export interface GatewayDeps {
 
 /** Tokens of keys that were replaced stay good until their end. */
 const keepKeysBeyondMs = 3_600_000;
-const sweepMs = 60_000;
 
 export function makeGateway(deps: GatewayDeps): Gateway {
   const { client, fleet, sessions, microVms, replicas, settings, clock, log } = deps;
@@ -99,7 +98,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
   const machines = makeSessionMachines({ fleet, microVms, machineActivity: deps.activity, activity, clock });
   const handlers = deps.makeHandlers(keys);
   const limits = makeSessionLimits(clock);
-  const open = makeOpenRequests();
+  const open = makeOpenRequests(clock);
   const onAnswered = measureGateway(deps.registers, { sessions: sessions.list, open });
   const base = Promise.withResolvers<string>();
   let publicUrl = settings.publicUrl ?? '';
@@ -136,13 +135,6 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     handlers.release(isOwn).catch((error) => log.error({ err: error }, 'connections of other replicas not let go'));
   }
 
-  async function endOldRequests(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await clock.sleep(sweepMs, signal);
-      open.endOld(clock.now());
-    }
-  }
-
   return {
     control: { tokens, activity, base: base.promise, tokenLifeMs },
     seal: makeSeal((missed) => keys.derived('mcp', missed)),
@@ -173,7 +165,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
         else open.endBelow(object.metadata.uid ?? '', generationOf(object));
       });
       const unsubscribe = replicas.subscribe(releaseOthers);
-      await Promise.all([activity.run(signal), endOldRequests(signal)]);
+      await Promise.all([activity.run(signal), open.run(signal)]);
       stop();
       unsubscribe();
       await handlers[Symbol.asyncDispose]?.();

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
+import { makeManualClock } from '@tvm/kit/manual-clock.ts';
 import { makeRegistry } from '@tvm/kit/metrics.ts';
 import { measureGateway } from './metrics.ts';
 import { makeOpenRequests } from './open-requests.ts';
 
 test('sessions by state, open requests, answers by status', async () => {
   const registry = makeRegistry();
-  const open = makeOpenRequests();
+  const open = makeOpenRequests(makeManualClock());
   const sessions = [{ status: { state: 'Ready' } }, { status: { state: 'Ready' } }, {}] as McpSession[];
   const onAnswered = measureGateway([registry], { sessions: () => sessions, open });
   open.add({ uid: 'a', generation: 1, expiresAtMs: 0, end() {} });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { makeManualClock } from '@tvm/kit/manual-clock.ts';
 import { makeOpenRequests } from './open-requests.ts';
 
 test('what is ended, once, and what stays', () => {
-  const requests = makeOpenRequests();
+  const requests = makeOpenRequests(makeManualClock());
   const ended: string[] = [];
   const add = (uid: string, generation: number, expiresAtMs: number) =>
     requests.add({ uid, generation, expiresAtMs, end: () => ended.push(`${uid}${generation}`) });
@@ -14,12 +15,32 @@ test('what is ended, once, and what stays', () => {
   answered();
   requests.endBelow('a', 2);
   assert.deepEqual(ended, ['a1']);
-  requests.endOld(3_601_000);
   assert.equal(requests.size, 2);
-  requests.endOld(53_600_001);
-  assert.deepEqual(ended, ['a1', 'a2', 'b1']);
   add('b', 7, 0);
   requests.endBelow('b', Number.POSITIVE_INFINITY);
   requests.endBelow('none', Number.POSITIVE_INFINITY);
-  assert.deepEqual([requests.size, ended.at(-1)], [0, 'b7']);
+  assert.deepEqual([requests.size, ended.toSorted()], [1, ['a1', 'b1', 'b7']]);
+});
+
+test('a request ends within a minute of the life of its token, and no sooner', async () => {
+  const clock = makeManualClock();
+  const requests = makeOpenRequests(clock);
+  const stop = new AbortController();
+  const running = requests.run(stop.signal);
+  const lifeMs = 86_400_000;
+  let ends = 0;
+  const expiresAtMs = clock.now() + lifeMs;
+  requests.add({ uid: 'a', generation: 1, expiresAtMs, end: () => (ends += 1) });
+  requests.add({
+    uid: 'a',
+    generation: 1,
+    expiresAtMs: expiresAtMs + lifeMs,
+    end: () => assert.fail('its token is good'),
+  });
+  await clock.advance(lifeMs - 1);
+  assert.equal(ends, 0);
+  await clock.advance(60_000);
+  assert.deepEqual([ends, requests.size], [1, 1]);
+  stop.abort();
+  await running;
 });

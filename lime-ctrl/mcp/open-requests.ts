@@ -1,8 +1,8 @@
-// Requests of sessions that are being answered. Invariant: a stream does not outlive the token that opened it by much: it ends
-// when that is revoked or its session is over, and some time after its life.
+// Requests of sessions that are being answered. Invariant: a stream does not outlive the token that opened it: it ends when that
+// is revoked or its session is over, and within a minute of its life.
+import type { Clock } from '@tvm/kit/clock.ts';
 
-/** Work that began with a good token may end. */
-const graceMs = 3_600_000;
+const lookEveryMs = 30_000;
 
 export interface OpenRequest {
   /** Of the session. */
@@ -19,12 +19,12 @@ export interface OpenRequests {
   add(request: OpenRequest): () => void;
   /** Ends those of a session whose token is of a lower generation; Infinity: all of them. */
   endBelow(uid: string, generation: number): void;
-  /** Ends those whose token is no longer good for long. */
-  endOld(nowMs: number): void;
+  /** Ends those whose token has expired, until the signal aborts. */
+  run(signal: AbortSignal): Promise<void>;
   readonly size: number;
 }
 
-export function makeOpenRequests(): OpenRequests {
+export function makeOpenRequests(clock: Clock): OpenRequests {
   const bySession = new Map<string, Set<OpenRequest>>();
 
   function remove(request: OpenRequest): void {
@@ -47,8 +47,12 @@ export function makeOpenRequests(): OpenRequests {
       return () => remove(request);
     },
     endBelow: (uid, generation) => endWhere(bySession.get(uid) ?? [], (each) => each.generation < generation),
-    endOld(nowMs) {
-      for (const open of [...bySession.values()]) endWhere(open, ({ expiresAtMs }) => nowMs > expiresAtMs + graceMs);
+    async run(signal) {
+      while (!signal.aborted) {
+        await clock.sleep(lookEveryMs, signal);
+        const nowMs = clock.now();
+        for (const open of [...bySession.values()]) endWhere(open, ({ expiresAtMs }) => expiresAtMs <= nowMs);
+      }
     },
     get size() {
       return [...bySession.values()].reduce((sum, open) => sum + open.size, 0);
