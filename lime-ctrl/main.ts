@@ -26,6 +26,7 @@ import { makeGateway } from './mcp/gateway.ts';
 import { makeMcpHandlers } from './mcp/handlers.ts';
 import { makeLimeMetrics, watchEngine, watchFleet } from './metrics.ts';
 import { makeActivity } from './microvm/activity.ts';
+import { readCredentialsBy } from './microvm/secret-inputs.ts';
 import { declarePools } from './microvm-pool/declare.ts';
 import { makeTell, tellTroubles } from './own-events.ts';
 import manifest from './package.json' with { type: 'json' };
@@ -100,7 +101,10 @@ await runMain(log, async (signal) => {
     memory: 256,
     interpreter: interpreterOfImage(image),
   }));
-  const pool = makePool({ fleet, clock, log, replica: config.replica, warm, keepUsed: config.pool });
+  const readCredentials = readCredentialsBy(client);
+  const pool = makePool({
+    ...{ fleet, clock, log, replica: config.replica, warm, keepUsed: config.pool, readCredentials },
+  });
   const untracedEngine = makeEngine({
     fleet,
     pool: tracing ? tracePool(pool, tracing) : pool,

@@ -11,7 +11,8 @@ import {
   objectNameSchema,
   observedGeneration,
 } from './meta.ts';
-import { machineShape } from './microvm.ts';
+import { imagePullSecrets, machineLimits, machineShape, networkLimitNeedsNetwork } from './microvm.ts';
+import { allowNeedsRestricted, networkSpec } from './network.ts';
 
 export const sessionStates = ['Pending', 'Ready', 'Idle', 'Expired', 'Failed'] as const;
 
@@ -24,7 +25,8 @@ export const sessionScopes = ['vm:read', 'vm:exec', 'vm:files', 'vm:admin'] as c
 export type SessionScope = (typeof sessionScopes)[number];
 
 const ownMachine = 'Of the machine that the session makes, without vmId.';
-const shapeRules = (['image', 'cpu', 'memory'] as const).flatMap((field) => [
+const ownFields = ['image', 'cpu', 'memory', 'network', 'limits', 'imagePullSecrets'] as const;
+const shapeRules = ownFields.flatMap((field) => [
   neverAddedNorRemoved(field, kindName),
   {
     rule: `!has(self.${field}) || !has(self.vmId)`,
@@ -64,6 +66,18 @@ export const mcpSessionSpec = z
       description: `Memory in MB. ${ownMachine} Default: as for image, or else 256. Immutable.`,
       ...celRules(immutable('memory', kindName)),
     }),
+    network: networkSpec.optional().meta({
+      description: `What it may reach. ${ownMachine} Default: it has no network interface. Immutable.`,
+      ...celRules(allowNeedsRestricted, immutable('network', kindName)),
+    }),
+    limits: machineLimits.optional().meta({
+      description: `What it may take of its host. ${ownMachine} Default: as for image, or else none. Immutable.`,
+      ...celRules(immutable('limits', kindName)),
+    }),
+    imagePullSecrets: imagePullSecrets.optional().meta({
+      description: `Secrets with the credentials that the registry asks for. ${ownMachine} Default: as for image. Immutable.`,
+      ...celRules(immutable('imagePullSecrets', kindName)),
+    }),
     idleTimeoutSeconds: durationSeconds
       .optional()
       .meta({ description: 'Seconds without a call after which the session ends. Default: never.' }),
@@ -89,7 +103,10 @@ export const mcpSessionSpec = z
         ...celRules({ rule: 'self >= oldSelf', message: 'tokenGeneration only grows' }),
       }),
   })
-  .meta({ description: 'Who works in which machine.', ...celRules(...shapeRules, tokenRule) });
+  .meta({
+    description: 'Who works in which machine.',
+    ...celRules(...shapeRules, networkLimitNeedsNetwork, tokenRule),
+  });
 
 export const mcpSessionStatus = z
   .object({

@@ -1,13 +1,22 @@
 // MicroVMPool: machines that wait, so that nobody waits for one.
 import { z } from 'zod';
 import { celRules, conditions, type Kind, type KubeObject, observedGeneration } from './meta.ts';
-import { machineShape } from './microvm.ts';
+import { imagePullSecrets, machineLimits, machineShape } from './microvm.ts';
 
 const poolMachine = z
   .object({
     ...machineShape,
     interpreter: z.enum(['python', 'node', 'none']).optional().meta({
       description: 'What waits in each machine for a script. Default: what its image is for, tvm/python or tvm/node.',
+    }),
+    limits: machineLimits
+      .omit({ networkBytesPerSecond: true })
+      .optional()
+      .meta({ description: 'What each machine may take. Only who asks for the same limits gets one. Default: none.' }),
+    imagePullSecrets: imagePullSecrets.optional().meta({
+      description:
+        'Secrets of this namespace with the credentials that the registry asks for. Only who names the same ones, here, gets ' +
+        'such a machine. Default: none.',
     }),
   })
   .meta({ description: 'What each machine is. A change makes the machines that wait anew.' });

@@ -1,6 +1,7 @@
 // MicroVM: one throw-away machine with its own kernel, declared.
 import { z } from 'zod';
 import {
+  type CelRule,
   celRules,
   conditions,
   durationSeconds,
@@ -49,6 +50,15 @@ export const imagePullSecret = z
   })
   .meta({ description: 'Where credentials for a registry come from.' });
 
+export const imagePullSecrets = z
+  .array(imagePullSecret)
+  .max(16)
+  .meta({
+    description: 'Secrets with the credentials that the registry of the image asks for. Default: none.',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+  });
+
 /** What a machine is made of; a MicroVM cannot change it, the template of a pool can. */
 export const machineShape = {
   image: z
@@ -88,7 +98,21 @@ export const machineLimits = z
   .meta({ description: 'What the machine may take of its host and of itself. Immutable.' });
 export type MachineLimits = z.infer<typeof machineLimits>;
 
+/** The rule of whatever has both. */
+export const networkLimitNeedsNetwork: CelRule = {
+  rule: "!has(self.limits) || !has(self.limits.networkBytesPerSecond) || (has(self.network) && self.network.egress != 'none')",
+  message: 'networkBytesPerSecond needs a network: set network.egress',
+  fieldPath: '.limits.networkBytesPerSecond',
+};
+
 const microVmRules = celRules(
+  networkLimitNeedsNetwork,
+  {
+    rule: '!has(self.runEntrypoint) || !self.runEntrypoint || !has(self.command) || size(self.command) == 0',
+    message: 'runEntrypoint is to run what the image says, command what it says itself: leave one out',
+    fieldPath: '.runEntrypoint',
+  },
+  neverAddedNorRemoved('runEntrypoint', kindName),
   neverAddedNorRemoved('limits', kindName),
   neverAddedNorRemoved('snapshot', kindName),
   neverAddedNorRemoved('command', kindName),
@@ -118,7 +142,7 @@ export const microVmSpec = z
       .meta({
         description:
           'A program and its arguments, run once the machine is up in place of what the image would run; the machine ends ' +
-          'with it. With neither command nor args it waits for exec. Immutable.',
+          'with it. Without command, args and runEntrypoint it waits for exec. Immutable.',
         ...celRules(immutable('command', kindName)),
       }),
     args: z
@@ -129,6 +153,15 @@ export const microVmSpec = z
         description:
           'Arguments added to command; without command, to the entrypoint of the image, in place of its cmd. Immutable.',
         ...celRules(immutable('args', kindName)),
+      }),
+    runEntrypoint: z
+      .boolean()
+      .optional()
+      .meta({
+        description:
+          "Whether the image's own entrypoint and cmd are run once the machine is up; the machine ends with them. Not with " +
+          'command; args imply it. Default: false. Immutable.',
+        ...celRules(immutable('runEntrypoint', kindName)),
       }),
     env: z
       .array(envVariable)
@@ -144,15 +177,7 @@ export const microVmSpec = z
       .max(32)
       .optional()
       .meta({ description: 'Environment from Secrets; a name in env wins.', 'x-kubernetes-list-type': 'atomic' }),
-    imagePullSecrets: z
-      .array(imagePullSecret)
-      .max(16)
-      .optional()
-      .meta({
-        description: 'Secrets with the credentials that the registry of the image asks for. Default: none.',
-        'x-kubernetes-list-type': 'map',
-        'x-kubernetes-list-map-keys': ['name'],
-      }),
+    imagePullSecrets: imagePullSecrets.optional(),
     desiredState: z.enum(['Running', 'Paused', 'Stopped']).default('Running').meta({
       description:
         'What the machine should be doing. Default: Running. A paused one keeps its memory, a stopped one not.',

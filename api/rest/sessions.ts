@@ -23,6 +23,7 @@ export const sessionCreate = z.strictObject({
     .default({}),
 });
 export type SessionCreate = z.input<typeof sessionCreate>;
+export type CheckedSessionCreate = z.output<typeof sessionCreate>;
 
 export const sessionView = z.object({
   name: z.string(),

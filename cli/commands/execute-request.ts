@@ -5,9 +5,10 @@ import { type ExecuteRequest, executeRequest, type Language, languages } from '@
 import type { Environment } from '../config.ts';
 import { usageError } from '../exit-codes.ts';
 import { networkOf } from './network-options.ts';
+import { type LimitOptions, limitsAndSecrets } from './parse-limits.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
-export interface ExecuteOptions {
+export interface ExecuteOptions extends LimitOptions {
   file?: string;
   language?: string;
   image?: string;
@@ -119,6 +120,7 @@ export function requestOf(
     ...(options.memory !== undefined && { memory: parseMegabytes(options.memory) }),
     ...(options.timeout !== undefined && { timeoutSeconds: parseSeconds(options.timeout) }),
     ...(network && { network }),
+    ...limitsAndSecrets(options),
     ...(options.env && { env: parseVariables(options.env, environment) }),
   };
   const checked = executeRequest.safeParse(request);

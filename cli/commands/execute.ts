@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import type { ExecuteOptions } from './execute-request.ts';
 import { namespaceOption } from './namespace-option.ts';
 import { allowHelp, egressHelp } from './network-options.ts';
+import { limitHelp, pullSecretHelp } from './parse-limits.ts';
 import { collect } from './parse-options.ts';
 
 export function defineExecute(program: Command, context: () => Context): void {
@@ -23,6 +24,8 @@ export function defineExecute(program: Command, context: () => Context): void {
     .option('--memory <size>', 'memory in MB, or 512M, 2G (default: 256)')
     .option('--egress <policy>', egressHelp)
     .option('--allow <what>', allowHelp, collect)
+    .option('--limit <name=number>', limitHelp, collect)
+    .option('--pull-secret <name>', pullSecretHelp, collect)
     .option('--timeout <time>', 'end the run after this: seconds, or 90s, 5m (default: 60)')
     .option('-e, --env <name=value>', 'set a variable; NAME alone hands on yours; may be repeated', collect)
     .addOption(namespaceOption('namespace that the run is in: whose rights and quota it takes'))

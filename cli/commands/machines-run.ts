@@ -10,7 +10,7 @@ import * as machines from './machine-client.ts';
 import { machineTable } from './machine-table.ts';
 import { networkOf } from './network-options.ts';
 import { parseDisk } from './parse-disk.ts';
-import { parseLimits } from './parse-limits.ts';
+import { type LimitOptions, limitsAndSecrets } from './parse-limits.ts';
 import { parseCount, parseMegabytes, parseSeconds, parseVariables } from './parse-options.ts';
 
 const idleActions = ['Pause', 'Stop', 'Delete'] as const;
@@ -21,17 +21,16 @@ export interface WaitOptions {
   timeout: string;
 }
 
-export interface CreateOptions extends WaitOptions {
+export interface CreateOptions extends WaitOptions, LimitOptions {
   image: string;
   cpu: string;
   memory: string;
   env?: string[];
-  pullSecret?: string[];
   egress?: string;
   allow?: string[];
   label?: string[];
   disk?: string[];
-  limit?: string[];
+  runEntrypoint?: boolean;
   mcp?: boolean;
   ttl?: string;
   idleTimeout?: string;
@@ -71,11 +70,11 @@ function createRequest(name: string | undefined, command: string[], options: Cre
       cpu: parseCount(options.cpu, 'cpus'),
       memory: parseMegabytes(options.memory),
       ...(options.mcp && { mcpMode: true }),
-      ...(options.limit && { limits: parseLimits(options.limit) }),
+      ...limitsAndSecrets(options),
+      ...(options.runEntrypoint && { runEntrypoint: true }),
       ...(options.disk && { persistentStorage: options.disk.map(parseDisk) }),
       ...(command.length > 0 && { command }),
       ...(env.length > 0 && { env: env.map(([key, value]) => ({ name: key, value })) }),
-      ...(options.pullSecret && { imagePullSecrets: options.pullSecret.map((secret) => ({ name: secret })) }),
       ...(network && { network }),
       ...(options.ttl !== undefined && { ttlSeconds: Math.ceil(parseSeconds(options.ttl)) }),
       ...idlenessOf(options),

@@ -5,9 +5,9 @@ import type { MachineAction } from './machine-client.ts';
 import type { CreateOptions, WaitOptions } from './machines-run.ts';
 import { namespaceOption } from './namespace-option.ts';
 import { allowHelp, egressHelp } from './network-options.ts';
+import { limitHelp, pullSecretHelp } from './parse-limits.ts';
 import { collect } from './parse-options.ts';
 
-const limitHelp = 'cpuPercent, diskIops, diskBytesPerSecond, networkBytesPerSecond or processes; may be repeated';
 const run = () => import('./machines-run.ts');
 
 export function defineCreate(program: Command, context: () => Context): void {
@@ -21,12 +21,13 @@ export function defineCreate(program: Command, context: () => Context): void {
     .option('--cpu <count>', 'virtual CPUs', '1')
     .option('--memory <size>', 'memory in MB, or 512M, 2G', '256')
     .option('-e, --env <name=value>', 'set a variable for all its programs; may be repeated', collect)
-    .option('--pull-secret <name>', 'Secret with credentials for the registry; may be repeated', collect)
+    .option('--pull-secret <name>', pullSecretHelp, collect)
     .option('--egress <policy>', egressHelp)
     .option('--allow <what>', allowHelp, collect)
     .option('--label <name=value>', 'label of the object; may be repeated', collect)
     .option('--disk <disk>', 'name=data,size=1G,mount=/data[,retain]: a disk that stays; may be repeated', collect)
     .option('--limit <name=number>', limitHelp, collect)
+    .option('--run-entrypoint', "run the image's own entrypoint and cmd; the machine ends with them")
     .option('--mcp', 'let MCP sessions be bound to it')
     .option('--ttl <time>', 'delete it after this: seconds, or 90s, 5m, 2h')
     .option('--idle-timeout <time>', 'do --on-idle when it was not used for this long')
@@ -42,6 +43,7 @@ Examples:
   vvm create demo
   vvm create demo --image ubuntu:20.04 --cpu 2 --memory 1G
   vvm create slow --limit cpuPercent=50 --limit processes=64
+  vvm create web --image nginx:1.27 --run-entrypoint
   vvm create work --disk name=data,size=2G,mount=/data,retain
   vvm create job --env MODE=fast -- python3 -c "print('done')"`,
     )

@@ -6,6 +6,7 @@ import { usageError } from '../exit-codes.ts';
 import { printable } from '../output/progress.ts';
 import { age, parseOutputFormat, table, toJson, toYaml } from '../output/table.ts';
 import { clientOf } from './machines-run.ts';
+import { type LimitOptions, limitsAndSecrets } from './parse-limits.ts';
 import { parseCount, parseMegabytes } from './parse-options.ts';
 
 export interface PoolOptions {
@@ -17,7 +18,7 @@ export interface ScaleOptions extends PoolOptions {
   max?: string;
 }
 
-export interface CreatePoolOptions extends ScaleOptions {
+export interface CreatePoolOptions extends ScaleOptions, LimitOptions {
   image: string;
   cpu: string;
   memory: string;
@@ -52,6 +53,7 @@ export async function create(context: Context, name: string, options: CreatePool
           image: options.image,
           cpu: parseCount(options.cpu, 'cpus'),
           memory: parseMegabytes(options.memory),
+          ...limitsAndSecrets(options),
         },
       },
     },

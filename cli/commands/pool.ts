@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { namespaceOption } from './namespace-option.ts';
+import { limitHelp, pullSecretHelp } from './parse-limits.ts';
+import { collect } from './parse-options.ts';
 import type { CreatePoolOptions, PoolOptions, ScaleOptions } from './pool-run.ts';
 
 const run = () => import('./pool-run.ts');
@@ -26,6 +28,8 @@ export function definePool(program: Command, context: () => Context): void {
     .option('--image <reference>', 'tvm/python, tvm/node, or an OCI image such as ubuntu:20.04', 'tvm/python')
     .option('--cpu <count>', 'virtual CPUs', '1')
     .option('--memory <size>', 'memory in MB, or 512M, 2G', '256')
+    .option('--limit <name=number>', limitHelp, collect)
+    .option('--pull-secret <name>', pullSecretHelp, collect)
     .option('--min <count>', 'this many wait at least', '1')
     .option('--max <count>', 'this many wait at most (default: 8 more than --min)')
     .addOption(namespaceOption())

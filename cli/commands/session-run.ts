@@ -7,6 +7,8 @@ import { usageError } from '../exit-codes.ts';
 import { printable } from '../output/progress.ts';
 import { age, type OutputFormat, parseOutputFormat, table, toJson, toYaml } from '../output/table.ts';
 import { clientOf } from './machines-run.ts';
+import { type NetworkOptions, networkOf } from './network-options.ts';
+import { type LimitOptions, limitsAndSecrets } from './parse-limits.ts';
 import { parseCount, parseMegabytes, parseSeconds } from './parse-options.ts';
 import * as sessions from './session-client.ts';
 import { clientNames, settingsFor } from './session-clients.ts';
@@ -24,7 +26,7 @@ export interface WaitForSessionOptions extends SessionOptions {
   timeout: string;
 }
 
-export interface CreateSessionOptions extends WaitForSessionOptions {
+export interface CreateSessionOptions extends WaitForSessionOptions, LimitOptions, NetworkOptions {
   vm?: string;
   image?: string;
   cpu?: string;
@@ -55,8 +57,10 @@ export async function create(context: Context, name: string | undefined, options
 
 function createRequest(name: string | undefined, options: CreateSessionOptions): SessionCreate {
   const { vm, image, cpu, memory, idleTimeout, ttl, scope, user, group, namespace } = options;
-  if (vm !== undefined && (image ?? cpu ?? memory) !== undefined) {
-    throw usageError('--vm names a machine that is there already', 'Leave out --image, --cpu and --memory, or --vm.');
+  const network = networkOf(options);
+  const own = { image, cpu, memory, network, limit: options.limit, pullSecret: options.pullSecret };
+  if (vm !== undefined && Object.values(own).some((option) => option !== undefined)) {
+    throw usageError('--vm names a machine that is there already', 'Leave out what a machine is made of, or --vm.');
   }
   const request: unknown = {
     ...(name !== undefined && { name }),
@@ -66,6 +70,8 @@ function createRequest(name: string | undefined, options: CreateSessionOptions):
       ...(image !== undefined && { image }),
       ...(cpu !== undefined && { cpu: parseCount(cpu, 'cpus') }),
       ...(memory !== undefined && { memory: parseMegabytes(memory) }),
+      ...(network && { network }),
+      ...limitsAndSecrets(options),
       ...(idleTimeout !== undefined && { idleTimeoutSeconds: Math.ceil(parseSeconds(idleTimeout)) }),
       ...(ttl !== undefined && { ttlSeconds: Math.ceil(parseSeconds(ttl)) }),
       ...(scope && { scopes: [...new Set(scope)] }),

@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { Context } from '../context.ts';
 import { namespaceOption } from './namespace-option.ts';
+import { allowHelp, egressHelp } from './network-options.ts';
+import { limitHelp, pullSecretHelp } from './parse-limits.ts';
 import { collect } from './parse-options.ts';
 import type {
   ConnectOptions,
@@ -68,6 +70,10 @@ function defineCreate(session: Command, context: () => Context): void {
     .option('--image <reference>', "of its own machine (default: the first pool's, or tvm/node)")
     .option('--cpu <count>', 'virtual CPUs of its own machine')
     .option('--memory <size>', 'memory of its own machine in MB, or 512M, 2G')
+    .option('--egress <policy>', egressHelp)
+    .option('--allow <what>', allowHelp, collect)
+    .option('--limit <name=number>', limitHelp, collect)
+    .option('--pull-secret <name>', pullSecretHelp, collect)
     .option('--idle-timeout <time>', 'end it when nobody called for this long')
     .option('--ttl <time>', 'end it after this: seconds, or 90s, 5m, 2h')
     .option('--scope <scope>', 'vm:read, vm:exec, vm:files or vm:admin; may be repeated (default: all)', collect)
@@ -83,6 +89,7 @@ function defineCreate(session: Command, context: () => Context): void {
 Examples:
   vvm session create agent && vvm session connect agent
   vvm session create --image tvm/node --memory 1G --idle-timeout 30m
+  vvm session create --allow pypi.org:443 --allow '*.pythonhosted.org:443' --limit processes=256
   vvm session create reader --vm demo --scope vm:read --scope vm:files`,
     )
     .action(async (name: string | undefined, options: CreateSessionOptions) => {

@@ -1,6 +1,8 @@
 // The command that a machine exists for: a kept process, so that it survives flintlock; its output goes to the log.
 // Invariant: at a bounded rate, so that a command that prints forever waits instead of filling host and disk.
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TvmError } from '@tvm/api/errors.ts';
+import type { ImageConfig } from '@tvm/images/contract.ts';
 import type { GuestConnection } from '../guest/connection.ts';
 import { attachProcess, startProcess } from '../guest/processes.ts';
 import type { GuestStream } from '../guest/stream.ts';
@@ -14,13 +16,28 @@ const reattachMs = 1000;
 
 /** Starts the command; resolves when it runs. */
 export async function startCommand(machine: Machine, connection: GuestConnection): Promise<void> {
-  const argv = argvOf(machine.record.spec, machine.run.files?.image.config.entrypoint ?? []);
+  const argv = argvOf(machine.record.spec, machine.run.files?.image.config ?? { entrypoint: [], cmd: [] });
   await follow(machine, startProcess(connection, { argv, keep: true, id: processId }, machine.run.over.signal));
 }
 
-/** As Kubernetes does it: arguments alone take the place of the image's cmd; without an entrypoint they are the program. */
-export function argvOf({ command, args }: Pick<MachineSpec, 'command' | 'args'>, entrypoint: string[]): string[] {
-  return command.length > 0 ? command : [...entrypoint, ...args];
+type Declared = Pick<MachineSpec, 'command' | 'args' | 'image'>;
+
+/**
+ * As Kubernetes does it: arguments alone take the place of the image's cmd; without an entrypoint they are the program. Throws
+ * failed_precondition when neither machine nor image says anything.
+ */
+export function argvOf({ command, args, image }: Declared, config: Pick<ImageConfig, 'entrypoint' | 'cmd'>): string[] {
+  if (command.length > 0) return command;
+  const argv = [...config.entrypoint, ...(args.length > 0 ? args : config.cmd)];
+  if (argv.length > 0) return argv;
+  throw new TvmError(
+    'failed_precondition',
+    `the image ${image} has neither an entrypoint nor a cmd that could be run`,
+    {
+      reason: 'NothingToRun',
+      hint: 'Say what is to be run by command, or leave runEntrypoint out.',
+    },
+  );
 }
 
 /** Attaches to the command again. */

@@ -91,7 +91,7 @@ function planCreation(record: MachineRecord, observed: Observed): Action {
 
 /** Whether it exists for a process: its own command, or the image's with arguments of its own. */
 function runsCommand({ spec }: MachineRecord): boolean {
-  return spec.command.length > 0 || spec.args.length > 0;
+  return spec.command.length > 0 || spec.args.length > 0 || spec.runEntrypoint === true;
 }
 
 /** A guest that ends by itself before it was ready has failed, however orderly. */

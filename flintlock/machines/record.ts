@@ -29,6 +29,8 @@ const machineSpec = z.strictObject({
   command: z.array(z.string()),
   /** Without a command: what the image's entrypoint is run with. */
   args: z.array(z.string()).default([]),
+  /** Without a command: the image's entrypoint is run, with its cmd when there are no args. */
+  runEntrypoint: z.boolean().optional(),
   hostname: z.string(),
   /** Name of the snapshot that it starts from; empty: it boots. */
   snapshot: z.string(),

@@ -14,7 +14,7 @@ import {
   SnapshotSchema,
 } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import type { Usage } from '@tvm/api/gen/tvm/guest/v1/guest_pb.js';
-import { limitsMessage } from '@tvm/api/rpc-limits.ts';
+import { limitsIn, limitsMessage } from '@tvm/api/rpc-limits.ts';
 import type { DiskSpec } from '../disks/disk.ts';
 import { type MachineLimits, type MachineRecord, type MachineSpec, machineLimits } from '../machines/record.ts';
 import type { NetworkPolicy } from '../network/policy.ts';
@@ -48,9 +48,10 @@ export function machineMessage(record: MachineRecord): Machine {
 }
 
 export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
-  const { image, cpus, memoryMib, command, args, hostname, snapshot, interpreter, standby } =
+  const { image, cpus, memoryMib, command, args, runEntrypoint, hostname, snapshot, interpreter, standby } =
     message ?? create(MachineSpecSchema);
-  const rest = { command, args, hostname, snapshot, interpreter, standby, template: false };
+  const said = { command, args, ...(runEntrypoint && { runEntrypoint }) };
+  const rest = { ...said, hostname, snapshot, interpreter, standby, template: false };
   const disks = message && message.disks.length > 0 ? { disks: message.disks.map(diskOf) } : {};
   const network = message?.network ? { network: networkOf(message.network) } : {};
   const limits = message?.limits ? { limits: limitsOf(message.limits) } : {};
@@ -59,14 +60,7 @@ export function specOf(message: MachineSpecMessage | undefined): MachineSpec {
 
 /** Throws `invalid_argument` for what no machine can have. */
 function limitsOf(message: LimitsMessage): MachineLimits {
-  const { cpuPercent, diskIops, diskBytesPerSecond, networkBytesPerSecond, processes } = message;
-  const limits = machineLimits.safeParse({
-    ...(cpuPercent && { cpuPercent }),
-    ...(diskIops && { diskIops }),
-    ...(diskBytesPerSecond && { diskBytesPerSecond: Number(diskBytesPerSecond) }),
-    ...(networkBytesPerSecond && { networkBytesPerSecond: Number(networkBytesPerSecond) }),
-    ...(processes && { processes }),
-  });
+  const limits = machineLimits.safeParse(limitsIn(message));
   if (limits.success) return limits.data;
   const [issue] = limits.error.issues;
   throw new TvmError('invalid_argument', `limits.${issue?.path.join('.')}: ${issue?.message}`);
@@ -92,11 +86,13 @@ function specMessage({
   disks = [],
   network,
   limits,
+  runEntrypoint = false,
   ...rest
 }: MachineSpec): MachineSpecMessage {
   const attached = disks.map(({ sizeMiB, ...disk }) => ({ ...disk, sizeMib: sizeMiB }));
   return create(MachineSpecSchema, {
     ...rest,
+    runEntrypoint,
     memoryMib: memoryMiB,
     disks: attached,
     ...(network && { network: policyMessage(network) }),

@@ -96,7 +96,7 @@ async function* executeAdmitted(
   options: ExecuteOptions,
   beganMs: number,
 ): AsyncGenerator<RunEvent, void> {
-  const shape = shapeFor(request);
+  const shape = shapeFor(request, options.namespace);
   deps.pool.noteAsked(shape);
   for (let attempt = 1; ; attempt += 1) {
     const placed = yield* obtainMachine(deps, shape, options.signal);
@@ -111,10 +111,14 @@ async function* executeAdmitted(
   }
 }
 
-function shapeFor(request: CheckedExecuteRequest): Shape {
-  const { language, image = languageRules[language].image, cpu, memory, network } = request;
-  const shape = { image, cpu, memory, interpreter: interpreterFor(language, image) };
-  return network && network.egress !== 'none' ? { ...shape, network } : shape;
+function shapeFor(request: CheckedExecuteRequest, namespace: string): Shape {
+  const { language, image = languageRules[language].image, cpu, memory, network, limits, imagePullSecrets } = request;
+  return {
+    ...{ image, cpu, memory, interpreter: interpreterFor(language, image) },
+    ...(network && network.egress !== 'none' && { network }),
+    ...(limits && { limits }),
+    ...(imagePullSecrets?.length && { pullSecrets: { namespace, names: imagePullSecrets.map(({ name }) => name) } }),
+  };
 }
 
 interface Start {

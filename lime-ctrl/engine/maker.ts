@@ -2,6 +2,7 @@
 // before its node is asked, so that an answer that never came cannot lose a machine.
 import { randomUUID } from 'node:crypto';
 import { TvmError } from '@tvm/api/errors.ts';
+import { limitsMessage } from '@tvm/api/rpc-limits.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Fleet, PlacedMachine } from '../flintlock/fleet.ts';
 import { networkOf } from '../network.ts';
@@ -10,7 +11,7 @@ import { place } from '../placement/place.ts';
 import { type Inventory, isWaiting } from './inventory.ts';
 import { makeRoom } from './make-room.ts';
 import type { PoolMachine } from './pool-plan.ts';
-import type { Shape } from './shape.ts';
+import { type PullSecrets, pullLabels, type Shape } from './shape.ts';
 
 const callDeadlineMs = 30_000;
 /** Reason of a resource_exhausted that ends when other machines are gone. */
@@ -29,17 +30,23 @@ export interface MakerDeps {
   log: Logger;
   /** Marks the machines of this replica. */
   replica: string;
+  readCredentials: ReadCredentials;
 }
 
-export function makeMaker({ fleet, inventory, log, replica }: MakerDeps): Maker {
+/** Texts of docker's config.json. Throws failed_precondition for a Secret that is not there, or of another type. */
+export type ReadCredentials = (pullSecrets: PullSecrets) => Promise<string[]>;
+
+export function makeMaker({ fleet, inventory, log, replica, readCredentials }: MakerDeps): Maker {
   const destroying = new Set<string>();
 
   async function make(shape: Shape, owner: PoolMachine['owner']): Promise<PlacedMachine> {
     const uid = randomUUID();
     inventory.begin(uid, owner);
     try {
+      const registryCredentials = shape.pullSecrets ? await readCredentials(shape.pullSecrets) : [];
       const node = await chooseNode(shape, owner);
-      const request = { uid, generation: 1n, spec: specOf(shape, owner === 'pool'), labels: { owner, replica } };
+      const labels = { owner, replica, ...pullLabels(shape) };
+      const request = { uid, generation: 1n, spec: specOf(shape, owner === 'pool'), labels, registryCredentials };
       const machine = await fleet.client(node).createMachine(request, { timeoutMs: callDeadlineMs });
       fleet.learn(node, machine);
       return { node, machine };
@@ -79,9 +86,9 @@ export function makeMaker({ fleet, inventory, log, replica }: MakerDeps): Maker 
   return { make, destroy };
 }
 
-function specOf({ image, cpu, memory, interpreter, network }: Shape, standby: boolean) {
+function specOf({ image, cpu, memory, interpreter, network, limits }: Shape, standby: boolean) {
   const spec = { image, cpus: cpu, memoryMib: memory, interpreter, standby, hostname: 'machine' };
-  return { ...spec, ...networkOf(network) };
+  return { ...spec, ...networkOf(network), ...limitsMessage(limits) };
 }
 
 function placementError(reason: string, message: string): TvmError {

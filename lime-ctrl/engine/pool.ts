@@ -10,7 +10,7 @@ import { observeNodes } from '../placement/observe-nodes.ts';
 import { type Demand, takesMachines } from '../placement/place.ts';
 import { isUnclaimed, isWaiting, makeInventory } from './inventory.ts';
 import { makeRoom } from './make-room.ts';
-import { makeMaker, noRoom } from './maker.ts';
+import { makeMaker, noRoom, type ReadCredentials } from './maker.ts';
 import { type Deferral, type PoolMachine, planPool, readyWanted } from './pool-plan.ts';
 import { keyOfShape, type Shape, shapeOf } from './shape.ts';
 import { type DeclaredTarget, makeTargets } from './targets.ts';
@@ -84,6 +84,7 @@ export interface PoolDeps {
   /** Marks the machines of this replica. */
   replica: string;
   warm: Shape[];
+  readCredentials: ReadCredentials;
   /** False: what was used does not wait to be used again. */
   keepUsed?: boolean;
 }
@@ -95,10 +96,13 @@ interface Failure {
   message: string;
 }
 
+/** A network costs more to make than it would save. */
+const mayWait = ({ network }: Shape) => network === undefined;
+
 export function makePool(deps: PoolDeps): Pool {
   const { fleet, clock, log, replica } = deps;
   const inventory = makeInventory({ fleet, clock, replica });
-  const maker = makeMaker({ fleet, inventory, log, replica });
+  const maker = makeMaker({ fleet, inventory, log, replica, readCredentials: deps.readCredentials });
   const targets = makeTargets(deps.warm, deps.keepUsed);
   const failures = new Map<string, Failure>();
   const listeners = new Set<() => void>();
@@ -245,10 +249,10 @@ export function makePool(deps: PoolDeps): Pool {
     mayMake: (shape) => inventory.busy() < (isTemplateBuilding(shape, fleet.nodes()) ? 1 : processors()),
     hasMachines: () => inventory.machines().length > 0,
     noteAsked(shape) {
-      if (!shape.network) targets.noteAsked(shape, clock.now());
+      if (mayWait(shape)) targets.noteAsked(shape, clock.now());
     },
     noteUse(shape) {
-      if (!shape.network) targets.noteUsed(shape, clock.now());
+      if (mayWait(shape) && !shape.pullSecrets) targets.noteUsed(shape, clock.now());
     },
     spend(uid) {
       inventory.spend(uid);

@@ -80,6 +80,6 @@ function defaultShape(pools: MicroVmPool[], namespace: string): MachineShape {
   const here = pools.filter(({ metadata }) => metadata.namespace === namespace && !metadata.deletionTimestamp);
   const [first] = here.toSorted((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
   if (!first) return fallback;
-  const { image, cpu, memory } = first.spec.template.spec;
-  return { image, cpu, memory };
+  const { image, cpu, memory, limits, imagePullSecrets } = first.spec.template.spec;
+  return { image, cpu, memory, ...(limits && { limits }), ...(imagePullSecrets && { imagePullSecrets }) };
 }

@@ -8,7 +8,7 @@ import type { TokenFacts } from '../mcp/sessions/tokens.ts';
 import { keepEndedMs } from './end.ts';
 import { machineNameOf, ownerReferenceTo } from './names.ts';
 import { planMcpSession } from './plan.ts';
-import type { Observed } from './world.ts';
+import type { MachineShape, Observed } from './world.ts';
 
 const madeMs = Date.UTC(2030, 0, 1);
 const hourMs = 3_600_000;
@@ -93,13 +93,23 @@ test('a new session: held back, given a machine and a token', () => {
 });
 
 test('the shape of its own machine: what it asks for, else the default; it rests before the session ends', () => {
-  const shapeOf = (spec: Partial<McpSession['spec']>, defaults = { image: 'pool/image', cpu: 2, memory: 512 }) => {
+  const shapeOf = (
+    spec: Partial<McpSession['spec']>,
+    defaults: MachineShape = { image: 'pool/image', cpu: 2, memory: 512 },
+  ) => {
     const [action] = planMcpSession(world(session(spec), { defaults })).actions;
     assert.equal(action?.type, 'createMachine');
     return action;
   };
   assert.deepEqual(shapeOf({}).shape, { image: 'pool/image', cpu: 2, memory: 512 });
   assert.deepEqual(shapeOf({ image: 'a', cpu: 4 }).shape, { image: 'a', cpu: 4, memory: 512 });
+  const network = { egress: 'open' as const };
+  const [own, pools] = [[{ name: 'own' }], [{ name: 'pool' }]];
+  const defaults = { image: 'pool/image', cpu: 2, memory: 512, limits: { processes: 64 }, imagePullSecrets: pools };
+  assert.deepEqual(shapeOf({ network }, defaults).shape, { ...defaults, network });
+  const asked = shapeOf({ image: 'a', limits: { cpuPercent: 5 }, imagePullSecrets: own }, defaults).shape;
+  assert.deepEqual([asked.limits, asked.imagePullSecrets], [{ cpuPercent: 5 }, own]);
+  assert.equal('imagePullSecrets' in shapeOf({ image: 'a' }, defaults).shape, false, "another's image, no credentials");
   assert.deepEqual(
     [shapeOf({}), shapeOf({ idleTimeoutSeconds: 60 }), shapeOf({ idleTimeoutSeconds: 2 })].map(
       (each) => each.idleTimeoutSeconds,

@@ -108,11 +108,24 @@ function deletionOf(session: McpSession, own: Observed['own']): Action[] {
 }
 
 function machineToMake({ session, defaults }: Observed): Action {
-  const { image = defaults.image, cpu = defaults.cpu, memory = defaults.memory, idleTimeoutSeconds } = session.spec;
+  const { idleTimeoutSeconds } = session.spec;
   const snapshot = session.metadata.annotations?.[restoreFromAnnotation];
-  const shape: MachineShape = { image, cpu, memory, ...(snapshot !== undefined && { snapshot }) };
+  const shape: MachineShape = { ...shapeFor(session, defaults), ...(snapshot !== undefined && { snapshot }) };
   const rest = Math.ceil(Math.min(restAfterSeconds, (idleTimeoutSeconds ?? Number.POSITIVE_INFINITY) / 2));
   return { type: 'createMachine', shape, idleTimeoutSeconds: rest };
+}
+
+/** Credentials of the defaults are for their image. */
+function shapeFor({ spec }: McpSession, defaults: MachineShape): MachineShape {
+  const { image = defaults.image, cpu = defaults.cpu, memory = defaults.memory, network } = spec;
+  const { limits = defaults.limits } = spec;
+  const imagePullSecrets = spec.imagePullSecrets ?? (spec.image === undefined ? defaults.imagePullSecrets : undefined);
+  return {
+    ...{ image, cpu, memory },
+    ...(network && { network }),
+    ...(limits && { limits }),
+    ...(imagePullSecrets && { imagePullSecrets }),
+  };
 }
 
 function earliest(...delays: (number | undefined)[]): number | undefined {

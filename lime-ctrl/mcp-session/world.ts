@@ -1,7 +1,7 @@
 // The words of the MCPSession controller: what is observed, what can be done, what is planned. All of it is plain data, so
 // that a plan can be printed, compared and replayed. No token is in it, only what one says.
 import type { McpSession, McpSessionStatus } from '@tvm/api/kinds/mcp-session.ts';
-import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVm, MicroVmSpec } from '@tvm/api/kinds/microvm.ts';
 import type { EventIntent } from '@tvm/kit/kube/event-recorder.ts';
 import type { TokenFacts, TokenGrant } from '../mcp/sessions/tokens.ts';
 
@@ -11,6 +11,9 @@ export interface MachineShape {
   cpu: number;
   /** MB */
   memory: number;
+  network?: MicroVmSpec['network'];
+  limits?: MicroVmSpec['limits'];
+  imagePullSecrets?: MicroVmSpec['imagePullSecrets'];
   /** The MicroVMSnapshot to start from; the shape is then that of its machine. */
   snapshot?: string;
 }

@@ -34,11 +34,16 @@ export interface PoolPlan {
 }
 
 /** What the engine should keep waiting for it. */
-export function targetOf({ spec }: MicroVmPool): DeclaredTarget {
-  const { image, cpu, memory, interpreter = interpreterOfImage(spec.template.spec.image) } = spec.template.spec;
+export function targetOf({ metadata: { namespace = '' }, spec }: MicroVmPool): DeclaredTarget {
+  const machine = spec.template.spec;
+  const { image, cpu, memory, interpreter = interpreterOfImage(image), limits, imagePullSecrets } = machine;
   const { minReady = 1, maxReady = minReady + defaultSpare } = spec;
   return {
-    shape: { image, cpu, memory, interpreter: interpreter === 'none' ? '' : interpreter },
+    shape: {
+      ...{ image, cpu, memory, interpreter: interpreter === 'none' ? '' : interpreter },
+      ...(limits && { limits }),
+      ...(imagePullSecrets?.length && { pullSecrets: { namespace, names: imagePullSecrets.map(({ name }) => name) } }),
+    },
     minReady,
     maxReady: Math.max(minReady, maxReady),
   };

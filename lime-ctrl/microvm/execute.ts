@@ -112,6 +112,7 @@ function machineSpec(vm: MicroVm, snapshot: string) {
     // Kubernetes' rules: arguments alone go to the entrypoint of the image, which the node knows.
     command: spec.command?.length ? [...spec.command, ...(spec.args ?? [])] : [],
     args: spec.command?.length ? [] : (spec.args ?? []),
+    runEntrypoint: spec.runEntrypoint ?? false,
     hostname: metadata.name,
     snapshot,
     disks: disksFor(vm),

@@ -3,6 +3,8 @@
 import { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import { type KubeClient, secrets } from '@tvm/kit/kube/client.ts';
+import type { ReadCredentials } from '../engine/maker.ts';
+import type { PullSecrets } from '../engine/shape.ts';
 
 export interface SecretInputs {
   env: Record<string, string>;
@@ -21,21 +23,48 @@ export async function readSecretInputs(
   { metadata, spec }: MicroVm,
 ): Promise<SecretInputs & { missing: string[] }> {
   const env: Record<string, string> = {};
-  const registryCredentials: string[] = [];
   const missing: string[] = [];
-  const read = (name: string) => readSecret(client, metadata.namespace ?? '', name);
+  const namespace = metadata.namespace ?? '';
   for (const { secretRef } of spec.envFrom ?? []) {
-    const { secret, why } = await read(secretRef.name);
+    const { secret, why } = await readSecret(client, namespace, secretRef.name);
     for (const [key, value] of Object.entries(secret?.data ?? {})) env[key] = textOf(value);
     if (!secret && (why !== '' || !secretRef.optional)) missing.push(`${secretRef.name}${why}`);
   }
-  for (const { name } of spec.imagePullSecrets ?? []) {
-    const { secret, why } = await read(name);
+  const pull = await readPullSecrets(client, {
+    namespace,
+    names: (spec.imagePullSecrets ?? []).map(({ name }) => name),
+  });
+  return { env, registryCredentials: pull.credentials, missing: [...missing, ...pull.missing] };
+}
+
+/** `missing`: as above. */
+async function readPullSecrets(client: KubeClient, { namespace, names }: PullSecrets) {
+  const credentials: string[] = [];
+  const missing: string[] = [];
+  for (const name of names) {
+    const { secret, why } = await readSecret(client, namespace, name);
     const text = secret?.type === pullSecretType ? secret.data?.[pullSecretKey] : undefined;
-    if (text !== undefined) registryCredentials.push(textOf(text));
+    if (text !== undefined) credentials.push(textOf(text));
     else missing.push(`${name}${secret ? ` (it is not of type ${pullSecretType})` : why}`);
   }
-  return { env, registryCredentials, missing };
+  return { credentials, missing };
+}
+
+/** For machines that no object stands behind. */
+export function readCredentialsBy(client: KubeClient): ReadCredentials {
+  return async (pullSecrets) => {
+    const { credentials, missing } = await readPullSecrets(client, pullSecrets);
+    if (missing.length === 0) return credentials;
+    const names = missing.join(', ');
+    throw new TvmError(
+      'failed_precondition',
+      `no credentials for the image: there is no Secret ${names} in ${pullSecrets.namespace}`,
+      {
+        reason: 'SecretNotFound',
+        hint: 'Make it: kubectl create secret docker-registry NAME --docker-server=… --docker-username=… --docker-password=…',
+      },
+    );
+  };
 }
 
 /** `why`: other than that there is none. */

@@ -4,7 +4,7 @@ import { TvmError } from '@tvm/api/errors.ts';
 import { type McpSession, sessionFinalizer } from '@tvm/api/kinds/mcp-session.ts';
 import { apiVersion } from '@tvm/api/kinds/meta.ts';
 import {
-  type SessionCreate,
+  type CheckedSessionCreate,
   type SessionToken,
   type SessionView,
   sessionCreate,
@@ -139,7 +139,7 @@ async function rotate(client: KubeClient, namespace: string, name: string): Prom
   }
 }
 
-function objectOf({ name, spec = {} }: SessionCreate, namespace: string, caller: Caller): McpSession {
+function objectOf({ name, spec = {} }: CheckedSessionCreate, namespace: string, caller: Caller): McpSession {
   const named = name === undefined ? { generateName: 'session-', name: undefined as never } : { name };
   const metadata = { ...named, namespace, finalizers: [sessionFinalizer] };
   const { userId = caller.user, groupId = caller.groups[0] ?? caller.user, ...more } = spec;

@@ -48,6 +48,8 @@ export interface FakeFlintlock {
   snapshotError: TvmError | undefined;
   /** Environment given to each machine. */
   envs: Map<string, Record<string, string>>;
+  /** For registries, that machines were made with. */
+  credentials: Map<string, string[]>;
   /** Changes a machine as its VMM would: a crash, an end. */
   change(uid: string, change: Partial<Machine>): void;
   /** Breaks every call and watch until `restore`. */
@@ -81,6 +83,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
     mostMiB: 0,
     mostMaking: 0,
     envs: new Map(),
+    credentials: new Map(),
     change(uid, change) {
       const machine = machines.get(uid);
       if (!machine) return;
@@ -164,7 +167,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         templates: fake.building,
         retainedDisks: [...fake.disks],
       }),
-      createMachine: ({ uid, generation, spec, labels, env }) => {
+      createMachine: ({ uid, generation, spec, labels, env, registryCredentials }) => {
         fake.calls.push(`create ${uid}`);
         if (away.signal.aborted) throw new TvmError('unavailable', 'the fake node is away');
         const existing = machines.get(uid);
@@ -185,6 +188,7 @@ export function makeFakeFlintlock(name = 'node-a'): FakeFlintlock {
         });
         machines.set(uid, machine);
         fake.envs.set(uid, env);
+        fake.credentials.set(uid, registryCredentials);
         noteMost();
         emit(machine, MachineEventKind.CHANGED);
         bootSoon(uid, spec);

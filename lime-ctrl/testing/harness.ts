@@ -24,6 +24,7 @@ import { type Gateway, type GatewayHandlers, type GatewaySettings, makeGateway }
 import type { HandlersDeps } from '../mcp/handlers.ts';
 import type { SessionKeys } from '../mcp/sessions/keys.ts';
 import { makeActivity } from '../microvm/activity.ts';
+import { readCredentialsBy } from '../microvm/secret-inputs.ts';
 import { declarePools } from '../microvm-pool/declare.ts';
 import type { Limits } from '../quota/limits.ts';
 import { makeQuota } from '../quota/quota.ts';
@@ -87,7 +88,8 @@ export async function startHarness(
   const reflectors = makeReflectors({ client: kube, clock, log });
   const limits = { quotas: () => [], fallback: options.quota ?? {} };
   const quota = makeQuota({ microVms: reflectors.microVms, pools: reflectors.pools.list, ...limits, clock });
-  const pool = makePool({ fleet, clock, log, replica: replicas.own, warm: options.warm ?? [] });
+  const readCredentials = readCredentialsBy(kube);
+  const pool = makePool({ fleet, clock, log, replica: replicas.own, warm: options.warm ?? [], readCredentials });
   const activity = makeActivity({ fleet, clock });
   const running = options.maxExecutions ?? 8;
   const admission = makeAdmission({ running, runningPerNamespace: running, queued: options.maxQueued ?? 8 });

@@ -312,6 +312,13 @@ export declare type MachineSpec = Message<"tvm.flintlock.v1.MachineSpec"> & {
    * @generated from field: repeated string args = 12;
    */
   args: string[];
+
+  /**
+   * without command and args: what is run is the image's entrypoint and cmd
+   *
+   * @generated from field: bool run_entrypoint = 13;
+   */
+  runEntrypoint: boolean;
 };
 
 /**
