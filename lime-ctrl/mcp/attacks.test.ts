@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createHmac, createSecretKey } from 'node:crypto';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { test } from 'node:test';
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import { mcpSessions, secrets } from '@tvm/kit/kube/client.ts';
@@ -283,6 +284,28 @@ test('bodies and floods are bounded', async () => {
   assert.equal(held.length, 128);
   stop.abort();
   await eventually(async () => (await post(urlOf(session), token)).status === 200);
+});
+
+test('who leaves before its token is checked takes no place with it', async () => {
+  await using harness = await startHarness();
+  const session = await makeSession(harness, 'mine');
+  const token = await tokenOf(harness, session);
+  const { hostname, port, pathname } = new URL(urlOf(session));
+  const head = `POST ${pathname} HTTP/1.1\r\nhost: ${hostname}\r\nauthorization: Bearer ${token}\r\ncontent-length: 2\r\n\r\n{}`;
+  const visit = () =>
+    new Promise<void>((resolve) => {
+      const socket = connect(Number(port), hostname, () => socket.write(head, () => socket.resetAndDestroy()));
+      socket.on('error', () => {}).once('close', () => resolve());
+    });
+  for (let time = 0; time < 200; time += 1) await visit();
+  const held: Response[] = [];
+  const stop = new AbortController();
+  const open = { method: 'POST', headers: { authorization: `Bearer ${token}` }, body: 'stream', signal: stop.signal };
+  await eventually(async () => {
+    held.push(await fetch(urlOf(session), open));
+    return held.filter(({ status }) => status === 200).length === 128;
+  });
+  stop.abort();
 });
 
 test('a Secret of somebody else is neither used nor overwritten', async () => {

@@ -43,6 +43,8 @@ export interface McpEndpoint extends AsyncDisposable {
   handle: SessionHandler;
   /** Answers GET and PUT of a URL that get_transfer_url gave out; `sealed` is its last part. */
   transfer(request: Request, sealed: string): Promise<Response>;
+  /** Whether this connection of the session waits for the message: true once for each that it waits for. */
+  claim(sessionUid: string, connectionId: string, message: unknown): boolean;
   /** Ends the connections of a session that is over. */
   endSession(sessionUid: string): Promise<void>;
   /** Lets go of connections that other replicas hold. */
@@ -108,6 +110,7 @@ export function makeMcpEndpoint({ keys, replica, extension, ...given }: Endpoint
       }
     },
     transfer: (request, sealed) => serveTransfer(deps, request, sealed),
+    claim: legacy.claim,
     endSession: legacy.endSession,
     release: legacy.release,
     async [Symbol.asyncDispose]() {

@@ -15,6 +15,7 @@ import type { Replicas } from '../replicas/replicas.ts';
 import type { App } from '../rest/endpoint.ts';
 import { originRules } from './allowed-origins.ts';
 import type { Authenticated } from './authenticate.ts';
+import type { Claim } from './awaited.ts';
 import type { Fleet, ServerHandler, SessionContext, SessionHandler } from './contract.ts';
 import { measureGateway } from './metrics.ts';
 import { addSessionMount } from './mount.ts';
@@ -43,6 +44,7 @@ export interface GatewayHandlers {
   bridge: ServerHandler;
   /** Serves a URL that one of the tools gave out; `sealed` is its last part. */
   transfer(request: Request, sealed: string): Promise<Response>;
+  claim: Claim;
   /** The session is over: what is held for it can go. */
   endSession(uid: string): Promise<void>;
   /** Other replicas came or went: what `isOwn` says of an id of a connection is no longer ours is let go. */

@@ -46,6 +46,8 @@ export function makeMcpHandlers(
     endpoint: endpoint.handle,
     transfer: endpoint.transfer,
     bridge: bridge.handle,
+    claim: ({ uid, server }, connectionId, message) =>
+      (server === undefined ? endpoint : bridge).claim(uid, connectionId, message),
     async endSession(uid) {
       await Promise.all([endpoint.endSession(uid), bridge.endSession(uid)]);
     },

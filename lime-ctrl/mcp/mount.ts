@@ -9,13 +9,14 @@ import type { App, AppEnv } from '../rest/endpoint.ts';
 import { cutWhenBroken, jsonResponse, problemResponse } from '../rest/responses.ts';
 import { checkOrigin, type OriginRules } from './allowed-origins.ts';
 import { type AuthenticateDeps, type Authenticated, authenticate } from './authenticate.ts';
+import { admit, type Claim } from './awaited.ts';
 import { insufficientScopeResponse, metadataOf, unauthorizedResponse } from './challenges.ts';
 import type { ServerHandler, SessionContext, SessionHandler } from './contract.ts';
 import { withCors } from './cors.ts';
 import type { OnAnswered } from './metrics.ts';
 import type { OpenRequests } from './open-requests.ts';
 import { elsewhere, type Peers, sendOn } from './peers/send-on.ts';
-import type { SessionLimits } from './session-limits.ts';
+import type { SessionLimits, Use } from './session-limits.ts';
 import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
 import { transfersPath } from './transfers.ts';
 
@@ -36,6 +37,7 @@ export interface MountDeps extends AuthenticateDeps {
   contextOf: (authenticated: Authenticated, url: string) => SessionContext;
   endpoint: SessionHandler;
   bridge: ServerHandler;
+  claim: Claim;
   transfer(request: Request, sealed: string): Promise<Response>;
   onAnswered: OnAnswered;
   log: Logger;
@@ -111,7 +113,7 @@ function notASession(): TvmError {
   return new TvmError('not_found', 'that is not the URL of a session', { hint: 'vvm session list --output wide' });
 }
 
-async function serve(deps: MountDeps, context: Context<AppEnv>, target: Target): Promise<Response> {
+async function serve(deps: MountDeps, context: Context<AppEnv>, { uid, server, resource }: Target): Promise<Response> {
   const { req } = context;
   if (req.query('access_token') !== undefined) {
     throw new TvmError('invalid_argument', 'a token belongs into the Authorization header, never into a URL', {
@@ -119,37 +121,48 @@ async function serve(deps: MountDeps, context: Context<AppEnv>, target: Target):
       hint: 'URLs are logged: make a new token with "vvm session rotate NAME".',
     });
   }
-  const { uid, server, resource } = target;
   const given = { authorization: req.header('authorization'), base: deps.base(), uid };
   const caller = await authenticate(deps, given).catch((error: TvmError) => refusal(resource, error));
   if (caller instanceof Response) return caller;
   if (server !== undefined && !caller.scopes.has('vm:exec')) return insufficientScopeResponse(resource, ['vm:exec']);
-  const use = deps.limits.begin(uid);
   const gone = new AbortController();
-  const { outgoing } = context.env;
-  const { generation, expiresAtMs } = caller;
-  const answered = deps.open.add({ uid, generation, expiresAtMs, end: () => outgoing.destroy() });
-  outgoing.once('close', () => {
-    use.end();
-    answered();
-    if (!outgoing.writableFinished) gone.abort();
-  });
-  const request = await sentOn(deps, context, target, requestFor(req.raw, resource, gone.signal));
+  const at = elsewhere(deps.peers, req.raw.headers, uid, server);
+  const target = { uid, server, isHere: at === undefined };
+  const admitted = await admit(deps, requestFor(req.raw, resource, gone.signal), target);
+  follow(deps, context, caller, { uid, use: admitted.use, gone });
+  const request = at === undefined ? admitted.request : await sentOn(deps, context, at, admitted.request);
   if (request instanceof Response) return request;
   const session = deps.contextOf(caller, resource);
   session.touch();
   return server === undefined ? deps.endpoint(request, session) : deps.bridge(request, session, server);
 }
 
-/** The answer of the replica that it belongs to, or the request when it is to be served here. */
+/** Until it is answered, or its caller has left; that may have been while the token was checked. Throws canceled then. */
+function follow(
+  { open }: MountDeps,
+  { env: { outgoing } }: Context<AppEnv>,
+  { generation, expiresAtMs }: Authenticated,
+  { uid, use, gone }: { uid: string; use: Use; gone: AbortController },
+): void {
+  if (outgoing.destroyed) {
+    use.end();
+    throw new TvmError('canceled', 'the caller went away');
+  }
+  const answered = open.add({ uid, generation, expiresAtMs, end: () => outgoing.destroy() });
+  outgoing.once('close', () => {
+    use.end();
+    answered();
+    if (!outgoing.writableFinished) gone.abort();
+  });
+}
+
+/** The answer of the replica at this URL, which it belongs to, or the request when it is to be served here. */
 async function sentOn(
-  { peers, base }: MountDeps,
+  { base }: MountDeps,
   { req }: Context<AppEnv>,
-  { uid, server }: Target,
+  at: string,
   request: Request,
 ): Promise<Response | Request> {
-  const at = elsewhere(peers, req.raw.headers, uid, server);
-  if (at === undefined) return request;
   const { method, headers, signal } = request;
   const body = new Uint8Array(await request.arrayBuffer());
   const url = new URL(`${new URL(req.url).pathname}`, at);

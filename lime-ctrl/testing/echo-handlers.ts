@@ -33,6 +33,7 @@ export function makeEchoHandlers(): EchoHandlers {
     },
     bridge: async (request, context, server) => echo(request, context, await request.text(), server),
     transfer: async (_request, sealed) => Response.json({ sealed }),
+    claim: () => false,
     release: async () => {},
     endSession: async (uid) => void ended.push(uid),
   };

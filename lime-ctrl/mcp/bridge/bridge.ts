@@ -42,6 +42,8 @@ export interface BridgeDeps {
 export interface Bridge extends AsyncDisposable {
   /** Answers errors too: an Error is never thrown. */
   handle: ServerHandler;
+  /** Whether this connection of the session waits for the message: true once for each that it waits for. */
+  claim(sessionUid: string, connectionId: string, message: unknown): boolean;
   /** Ends the servers of a session that is over; with a name, only those of that name. */
   endSession(sessionUid: string, serverName?: string): Promise<void>;
   /** How many servers run. */
@@ -158,6 +160,10 @@ export function makeBridge(deps: BridgeDeps): Bridge {
         if (error.code === 'internal') log.error({ err: thrown, session: owner.sessionUid, serverName }, 'MCP bridge');
         return failure(id, error);
       }
+    },
+    claim(sessionUid, connectionId, message) {
+      const connection = connections.get(connectionId);
+      return connection?.owner.sessionUid === sessionUid && connection.front.claim(message);
     },
     async endSession(sessionUid, serverName) {
       const own = running().filter(({ owner }) => owner.sessionUid === sessionUid);

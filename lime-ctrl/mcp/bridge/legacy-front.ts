@@ -2,10 +2,11 @@
 // message belongs to is not said in that era; it is taken to belong to the only one that is open, or to the newest when the
 // client listens to nothing else. Invariants: every request is answered, also when the server ends; the server waits for a
 // client that is slow, and one that does not read at all is cut off.
-import { type JSONRPCMessage, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
+import type { JSONRPCMessage } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { makeEventStore } from '../server/transport/event-store.ts';
+import { LegacyTransport } from '../server/transport/legacy-transport.ts';
 import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
 import { makeBacklog } from './backlog.ts';
 import {
@@ -37,6 +38,8 @@ export interface LegacyFrontOptions {
 
 export interface LegacyFront {
   handle(request: Request, body: unknown): Promise<Response>;
+  /** Whether the message answers a request that is open, or cancels one. True once for each. */
+  claim(message: unknown): boolean;
   /** Whether a request is open, or the client listens. */
   readonly busy: boolean;
   readonly ended: TvmError | undefined;
@@ -49,11 +52,7 @@ export function makeLegacyFront({ id, child, opened, log, onClosed }: LegacyFron
   const backlog = makeBacklog(unreadBytes);
   let listening = 0;
   let ended: TvmError | undefined;
-  const transport = new WebStandardStreamableHTTPServerTransport({
-    sessionIdGenerator: () => id,
-    eventStore: makeEventStore(eventBounds),
-    onsessionclosed: onClosed,
-  });
+  const transport = new LegacyTransport({ id, events: makeEventStore(eventBounds), onClosed });
 
   async function deliver(message: Message, relatedRequestId?: MessageId): Promise<void> {
     try {
@@ -140,13 +139,14 @@ export function makeLegacyFront({ id, child, opened, log, onClosed }: LegacyFron
       if (ended && request.method !== 'DELETE') return goneResponse(ended);
       const double = isOpenAlready(body, open);
       if (double) return rpcErrorResponse(400, -32600, 'a request with this id is open already');
-      const response = await transport.handleRequest(request, body === undefined ? {} : { parsedBody: body });
+      const response = await transport.serve(request, body);
       if (request.method !== 'GET' || !response.ok) return backlog.watch(response);
       listening += 1;
       return backlog.watch(response, () => {
         listening -= 1;
       });
     },
+    claim: (message) => transport.claim(message),
     get busy() {
       return open.size > 0 || listening > 0;
     },

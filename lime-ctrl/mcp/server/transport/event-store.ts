@@ -11,6 +11,8 @@ export interface EventStoreBounds {
 /** It names no streams to the library, which then lets a client that comes back take over a stream from its former self. */
 export interface EventStore extends ReplayStore {
   holds(eventId: string): boolean;
+  /** The stream of an event that is held. */
+  streamOf(eventId: string): string | undefined;
   /** Whether it is an event of another store: of the same connection before it was opened again. */
   isOfAnother(eventId: string): boolean;
 }
@@ -51,6 +53,7 @@ export function makeEventStore(bounds: EventStoreBounds): EventStore {
     },
     isOfAnother: (eventId) => /^[0-9a-f]{12}-\d{1,15}$/.test(eventId) && !isOwn(eventId),
     holds: (eventId) => find(eventId) !== undefined,
+    streamOf: (eventId) => find(eventId)?.stream,
     async replayEventsAfter(lastEventId, { send }) {
       const last = find(lastEventId);
       if (!last) throw new Error('the event was forgotten');

@@ -2,11 +2,7 @@
 // Invariants: a connection answers only to the caller and the scopes that it was made for; what its id says of it is sealed,
 // so that another replica, or this one after a restart, opens the connection again under the same id.
 import { randomUUID } from 'node:crypto';
-import {
-  isInitializeRequest,
-  type McpServer,
-  WebStandardStreamableHTTPServerTransport,
-} from '@modelcontextprotocol/server';
+import { isInitializeRequest, type McpServer } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
 import type { Logger } from '@tvm/kit/log.ts';
@@ -14,6 +10,7 @@ import type { SessionContext } from '../../contract.ts';
 import { idHeldBy, withoutHolder } from '../../peers/holder.ts';
 import type { Seal } from '../../seal.ts';
 import { type EventStore, makeEventStore } from './event-store.ts';
+import { LegacyTransport } from './legacy-transport.ts';
 import { rpcErrorResponse } from './rpc-error.ts';
 import { withEnd } from './with-end.ts';
 
@@ -42,7 +39,7 @@ export interface LegacyDeps {
 
 interface Connection {
   holder: ContextHolder;
-  transport: WebStandardStreamableHTTPServerTransport;
+  transport: LegacyTransport;
   server: McpServer;
   events: EventStore;
   usedAtMs: number;
@@ -58,6 +55,8 @@ interface Handshake {
 
 export interface LegacySessions {
   serve(request: Request, body: unknown, context: SessionContext): Promise<Response>;
+  /** Whether this connection of the session waits for the message: true once for each that it waits for. */
+  claim(sessionUid: string, id: string, message: unknown): boolean;
   /** Ends the connections of a session that is over. */
   endSession(sessionUid: string): Promise<void>;
   /** Ends connections that nobody has used for long. */
@@ -77,11 +76,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
     await makeRoom(context.session.uid);
     const holder = { context };
     const events = makeEventStore(eventBounds);
-    const transport = new WebStandardStreamableHTTPServerTransport({
-      sessionIdGenerator: () => id,
-      eventStore: events,
-      onsessionclosed: forget,
-    });
+    const transport = new LegacyTransport({ id, events, onClosed: forget });
     transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
     const server = await deps.buildServer(holder);
     await server.connect(transport);
@@ -116,8 +111,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       connection.usedAtMs = clock.now();
     };
     try {
-      const options = body === undefined ? {} : { parsedBody: body };
-      const response = await connection.transport.handleRequest(request, options);
+      const response = await connection.transport.serve(request, body);
       return withEnd(response, closed, request.method === 'GET' && response.ok ? hello : undefined);
     } catch (error) {
       closed();
@@ -171,7 +165,7 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
         'mcp-session-id': id,
       };
       const request = new Request(url, { method: 'POST', headers, body: '{}' });
-      const answer = await connection.transport.handleRequest(request, { parsedBody: message });
+      const answer = await connection.transport.serve(request, message);
       await answer.text();
     }
     return connection;
@@ -191,6 +185,10 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       }
       // Of the connection as it was before it was opened again: what comes from now on is what there is.
       return answer(connection, withoutLastEvent(request), body);
+    },
+    claim(sessionUid, id, message) {
+      const connection = connections.get(id);
+      return connection?.holder.context.session.uid === sessionUid && connection.transport.claim(message);
     },
     async endSession(sessionUid) {
       const own = [...connections].filter(([, { holder }]) => holder.context.session.uid === sessionUid);
