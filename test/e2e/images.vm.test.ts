@@ -125,10 +125,11 @@ test('environment, user and folder of an image are the defaults of all its progr
   await service.ok(['delete', 'app']);
 });
 
-test('args alone go to the entrypoint of the image; a command takes its place', async () => {
+test("the image's own command on request, args for its entrypoint, or a command in its place", async () => {
   const rows = [
     [{ args: ['a', 'b'] }, 'entry a b image yes /srv/app 1000'],
     [{ command: ['/bin/echo', 'own'], args: ['c'] }, 'own c'],
+    [{ runEntrypoint: true }, 'entry from cmd image yes /srv/app 1000'],
   ] as const;
   for (const [index, [run, expected]] of rows.entries()) {
     const spec = { image: `${registry.host}/app:1`, cpu: 1, memory: 128, ...run };
@@ -173,6 +174,18 @@ test('a private image is for those whose Secret opens it, cached or not', async 
   assert.match(await reasonOf('other', 'ImageAccessDenied'), /were not accepted/);
   const executed = await failureOf(name);
   assert.deepEqual([executed.code, executed.reason], ['permission_denied', 'ImageAccessDenied']);
+  const allowed = await runIn(name, 'cat /etc/os-release', '--pull-secret', 'pull', '--memory', '128');
+  assert.deepEqual([allowed.code, allowed.stdout], [0, osRelease], allowed.stderr);
+  await service.ok(['pool', 'create', 'private', '--image', name, '--memory', '128', '--pull-secret', 'pull']);
+  const ready = async () => / 1 {2,}Ready/.test(await service.ok(['pool', 'list']));
+  await until('a machine waits', ready, 90_000);
+  const denied = await runIn(name, 'id', '--memory', '128', '--json');
+  assert.match(denied.stdout, /ImageAccessDenied/, 'what waits is not for whoever names no Secret');
+  const { machine } = JSON.parse(
+    (await runIn(name, 'id', '--memory', '128', '--pull-secret', 'pull', '--json')).stdout,
+  );
+  assert.equal(machine.start, 'warm');
+  await service.ok(['pool', 'delete', 'private']);
   for (const machine of ['alone', 'mine', 'other']) await service.ok(['delete', machine]);
 });
 
