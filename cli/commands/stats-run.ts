@@ -3,6 +3,7 @@ import { usageView } from '@tvm/api/rest/microvms.ts';
 import type { z } from 'zod';
 import type { Context } from '../context.ts';
 import { usageError } from '../exit-codes.ts';
+import { readableBytes } from '../output/bytes.ts';
 import { table, toJson } from '../output/table.ts';
 import { pathOf } from './machine-client.ts';
 import { clientOf } from './machines-run.ts';
@@ -11,7 +12,6 @@ const header = [
   ...['NAME', 'CPU TIME', 'MEMORY', 'DISK', 'PROCESSES'],
   ...['READ/WRITTEN', 'RECEIVED/SENT', 'VMM CPU TIME', 'VMM MEMORY'],
 ];
-const bytesPerMiB = 1024 * 1024;
 
 export async function stats(
   context: Context,
@@ -26,7 +26,7 @@ export async function stats(
 }
 
 function rowOf(name: string, usage: z.infer<typeof usageView>): string[] {
-  const used = (total: number, free: number) => `${mib(total - free)} of ${mib(total)} MiB`;
+  const used = (total: number, free: number) => `${readableBytes(total - free)} of ${readableBytes(total)}`;
   return [
     name,
     seconds(usage.cpuTimeMs),
@@ -36,14 +36,13 @@ function rowOf(name: string, usage: z.infer<typeof usageView>): string[] {
     both(usage.diskTraffic?.readBytes, usage.diskTraffic?.writtenBytes),
     both(usage.networkTraffic?.receivedBytes, usage.networkTraffic?.sentBytes),
     seconds(usage.vmmCpuTimeMs),
-    `${mib(usage.vmmResidentBytes)} MiB`,
+    readableBytes(usage.vmmResidentBytes),
   ];
 }
 
 /** "-": there is no such thing, or nobody counts it. */
 function both(one: number | undefined, other: number | undefined): string {
-  return one === undefined || other === undefined ? '-' : `${mib(one)}/${mib(other)} MiB`;
+  return one === undefined || other === undefined ? '-' : `${readableBytes(one)}/${readableBytes(other)}`;
 }
 
-const mib = (bytes: number) => Math.round(bytes / bytesPerMiB);
 const seconds = (ms: number) => `${(ms / 1000).toFixed(1)} s`;
