@@ -10,7 +10,7 @@ import { makeDiskStore } from './disks/disk-store.ts';
 import { makeDrain } from './drain.ts';
 import { watchImageUses } from './image-uses.ts';
 import { showMachineUse } from './machine-metrics.ts';
-import type { Images } from './machines/execute.ts';
+import type { Images } from './machines/executor.ts';
 import { watchLiveness } from './machines/liveness.ts';
 import { Machines } from './machines/machines.ts';
 import { makeRecordStore } from './machines/record-store.ts';

@@ -19,14 +19,17 @@ import type { Driver } from '../vmm/driver.ts';
 import { checkDeclaration, checkRoom, type NodeLimits } from './admission.ts';
 import { BoundedLog } from './bounded-log.ts';
 import { ChangeFeed } from './change-feed.ts';
-import { type Executor, guestOf, type Images, makeExecutor } from './execute.ts';
+import { checkGeneration, isUp, waits, wrongState } from './claims.ts';
+import { makeExecutor } from './execute.ts';
+import type { Executor, Images } from './executor.ts';
+import { guestOf } from './guest-identity.ts';
 import { Machine } from './machine.ts';
 import { up } from './plan.ts';
 import { makeReconcile } from './reconcile.ts';
 import { type Declaration, type MachineRecord, newRecord, newRun, objectOf, uidOf } from './record.ts';
 import type { RecordStore } from './record-store.ts';
-import { saveMachine } from './save.ts';
 import { completeSpec, mergeSnapshot } from './snapshot-spec.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 
 export interface MachinesDeps {
   driver: Driver;
@@ -126,9 +129,9 @@ export class Machines implements AsyncDisposable {
   ): MachineRecord {
     const machine = this.#accept(uid, generation);
     const { desired, spec } = machine.record;
-    if (desired === 'destroyed') throw this.#wrongState(machine, 'start');
+    if (desired === 'destroyed') throw wrongState(machine.record, 'start');
     if (isUp(machine.record)) {
-      if (desired === 'stopped') throw this.#wrongState(machine, 'start');
+      if (desired === 'stopped') throw wrongState(machine.record, 'start');
       return machine.record;
     }
     const others = this.list().filter((record) => record.uid !== uid);
@@ -156,13 +159,13 @@ export class Machines implements AsyncDisposable {
     const machine = this.#accept(uid, generation);
     const { desired } = machine.record;
     if (!isUp(machine.record) || desired === 'stopped' || desired === 'destroyed') {
-      throw this.#wrongState(machine, paused ? 'pause' : 'resume');
+      throw wrongState(machine.record, paused ? 'pause' : 'resume');
     }
     machine.change({ desired: paused ? 'paused' : 'running' });
     machine.wake();
     await machine.settled();
     const wanted = paused ? 'paused' : 'running';
-    if (machine.record.state !== wanted) throw this.#wrongState(machine, paused ? 'pause' : 'resume');
+    if (machine.record.state !== wanted) throw wrongState(machine.record, paused ? 'pause' : 'resume');
     return machine.record;
   }
 
@@ -170,7 +173,7 @@ export class Machines implements AsyncDisposable {
   async stop(uid: string, generation: number, graceMs: number): Promise<MachineRecord> {
     const machine = this.#accept(uid, generation);
     const { state, desired } = machine.record;
-    if (desired === 'destroyed') throw this.#wrongState(machine, 'stop');
+    if (desired === 'destroyed') throw wrongState(machine.record, 'stop');
     if (state === 'stopped' || state === 'failed') return machine.record;
     machine.run.graceMs = graceMs;
     machine.change({ desired: 'stopped' });
@@ -200,24 +203,13 @@ export class Machines implements AsyncDisposable {
 
   async snapshotTo(store: SnapshotStore, uid: string, generation: number, name: string): Promise<SnapshotManifest> {
     const machine = this.#accept(uid, generation);
-    const { clock } = this.#deps;
-    return await machine.exclusively(async () => {
-      const existing = await store.find(name);
-      if (existing) return existing;
-      const { state, spec, labels, imageDigest, snapshotGeneration } = machine.record;
-      if (state !== 'running' && state !== 'paused') throw this.#wrongState(machine, 'snapshot');
-      // On disk before it is used: one that is not finished never gives its number to another.
-      const next = snapshotGeneration + 1;
-      machine.change({ snapshotGeneration: next });
-      const facts = { name, machineUid: uid, generation: next, labels, spec, imageDigest, createdAtMs: clock.now() };
-      return await store.add(facts, (folder) => saveMachine(this.#deps, machine, folder));
-    });
+    return await machine.exclusively(() => takeSnapshot({ ...this.#deps, snapshots: store }, machine, name));
   }
 
   /** The guest of a running machine. */
   async guest(uid: string, signal: AbortSignal): Promise<GuestConnection> {
     const machine = this.#find(uid);
-    if (machine.record.state !== 'running') throw this.#wrongState(machine, 'reach the guest of');
+    if (machine.record.state !== 'running') throw wrongState(machine.record, 'reach the guest of');
     return await guestOf(this.#deps, machine, signal);
   }
 
@@ -330,7 +322,7 @@ export class Machines implements AsyncDisposable {
   }
 
   #createAgain(machine: Machine, declared: Declaration): MachineRecord {
-    this.#fence(machine, declared.generation);
+    checkGeneration(machine.record, declared.generation);
     const { record } = machine;
     const whole = mergeSnapshot(declared.spec, record.spec);
     // A disk that was declared larger meanwhile grows at the next start.
@@ -361,34 +353,12 @@ export class Machines implements AsyncDisposable {
 
   #accept(uid: string, generation: number): Machine {
     const machine = this.#find(uid);
-    this.#fence(machine, generation);
+    checkGeneration(machine.record, generation);
     this.#raise(machine, generation);
     return machine;
-  }
-
-  #fence({ record }: Machine, generation: number): void {
-    if (generation >= record.generation) return;
-    const message = `generation ${generation} of machine ${record.uid} is older than ${record.generation}, already seen`;
-    throw new TvmError('failed_precondition', message, { object: objectOf(record.uid), reason: 'StaleGeneration' });
   }
 
   #raise(machine: Machine, generation: number): void {
     if (generation > machine.record.generation) machine.change({ generation });
   }
-
-  #wrongState({ record }: Machine, operation: string): TvmError {
-    const why = [record.reason, record.message].filter((part) => part !== '').join(': ');
-    const detail = why && ` (${why})`;
-    const message = `cannot ${operation} machine ${record.uid}: it is ${record.state}${detail}`;
-    return new TvmError('failed_precondition', message, { object: objectOf(record.uid), reason: 'WrongState' });
-  }
-}
-
-function isUp({ state }: MachineRecord): boolean {
-  return state === 'creating' || state === 'running' || state === 'paused';
-}
-
-/** Ready, paused, and nobody's yet. */
-function waits({ spec, used, state, desired }: MachineRecord): boolean {
-  return spec.standby && !used && state === 'paused' && desired === 'paused';
 }

@@ -2,7 +2,7 @@
 // Invariant: a step that fails while a machine is made fails the machine; any other is tried again later.
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Driver } from '../vmm/driver.ts';
-import type { Executor } from './execute.ts';
+import type { Executor } from './executor.ts';
 import type { Machine } from './machine.ts';
 import { type Action, type Observed, plan } from './plan.ts';
 

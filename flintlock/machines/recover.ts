@@ -3,10 +3,10 @@
 import type { Logger } from '@tvm/kit/log.ts';
 import type { Networks } from '../network/networks.ts';
 import type { Driver } from '../vmm/driver.ts';
-import { watchVmm } from './execute.ts';
 import type { Machines } from './machines.ts';
 import { hasVmm, type MachineRecord } from './record.ts';
 import type { RecordStore } from './record-store.ts';
+import { watchVmm } from './start-vmm.ts';
 import { removeSuspended } from './suspension.ts';
 
 export interface RecoverDeps {

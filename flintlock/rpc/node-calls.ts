@@ -12,7 +12,7 @@ import type { RootImage } from '@tvm/images/contract.ts';
 import type { DiskStore } from '../disks/disk-store.ts';
 import type { Drain } from '../drain.ts';
 import { type NodeLimits, promisedMiB } from '../machines/admission.ts';
-import type { Images } from '../machines/execute.ts';
+import type { Images } from '../machines/executor.ts';
 import type { Machines } from '../machines/machines.ts';
 import type { Templates, TemplateView } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
