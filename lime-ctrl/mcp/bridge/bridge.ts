@@ -10,6 +10,7 @@ import type { Logger } from '@tvm/kit/log.ts';
 import type { FlintlockClient, ServerHandler, SessionContext } from '../contract.ts';
 import { makeGuest, type Place } from '../machine/guest.ts';
 import { idHeldBy } from '../peers/holder.ts';
+import { makeEventBudgets } from '../server/transport/event-budget.ts';
 import { readJson } from '../server/transport/json-body.ts';
 import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
 import { type Child, type ChildDeps, startChild } from './child.ts';
@@ -69,6 +70,7 @@ export function makeBridge(deps: BridgeDeps): Bridge {
   const { clock, log } = deps;
   const connections = new Map<string, Connection>();
   const shared = makeSharedServers(clock);
+  const budgets = makeEventBudgets();
   const stop = new AbortController();
   const sweeping = sweepUntil(stop.signal);
 
@@ -84,7 +86,8 @@ export function makeBridge(deps: BridgeDeps): Bridge {
     const child = await start(place, owner);
     const id = idHeldBy(deps.replica, randomUUID());
     const opened = openLegacy(child, body, clock);
-    const front = makeLegacyFront({ id, child, opened, log, onClosed: () => void endConnection(id) });
+    const budget = budgets.of(owner.sessionUid);
+    const front = makeLegacyFront({ id, child, opened, budget, log, onClosed: () => void endConnection(id) });
     connections.set(id, { owner, machineUid: place.uid, front, usedAtMs: clock.now() });
     const response = await front.handle(request, body);
     if (!response.ok) await endConnection(id);

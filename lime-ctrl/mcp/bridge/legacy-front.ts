@@ -5,6 +5,7 @@
 import type { JSONRPCMessage } from '@modelcontextprotocol/server';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { Logger } from '@tvm/kit/log.ts';
+import type { EventBudget } from '../server/transport/event-budget.ts';
 import { makeEventStore } from '../server/transport/event-store.ts';
 import { LegacyTransport } from '../server/transport/legacy-transport.ts';
 import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
@@ -31,6 +32,8 @@ export interface LegacyFrontOptions {
   child: Wire;
   /** Once it has started: its wire of the legacy era, and what the client's `initialize` is answered. */
   opened: Promise<{ wire: Wire; answer: RpcResponse }>;
+  /** Of the session. */
+  budget: EventBudget;
   log: Logger;
   /** The client said that it is done, or was told that there is nothing for it. */
   onClosed(): void;
@@ -47,12 +50,12 @@ export interface LegacyFront {
   close(why?: TvmError): Promise<void>;
 }
 
-export function makeLegacyFront({ id, child, opened, log, onClosed }: LegacyFrontOptions): LegacyFront {
+export function makeLegacyFront({ id, child, opened, budget, log, onClosed }: LegacyFrontOptions): LegacyFront {
   const open = new Map<MessageId, RpcRequest>();
   const backlog = makeBacklog(unreadBytes);
   let listening = 0;
   let ended: TvmError | undefined;
-  const transport = new LegacyTransport({ id, events: makeEventStore(eventBounds), onClosed });
+  const transport = new LegacyTransport({ id, events: makeEventStore(eventBounds, budget), onClosed });
 
   async function deliver(message: Message, relatedRequestId?: MessageId): Promise<void> {
     try {

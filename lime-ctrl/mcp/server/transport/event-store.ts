@@ -2,6 +2,7 @@
 // Invariant: bounded in events and bytes; the oldest are forgotten first, and an event that was forgotten resumes nothing.
 import { randomBytes } from 'node:crypto';
 import type { JSONRPCMessage, EventStore as ReplayStore } from '@modelcontextprotocol/server';
+import type { EventBudget } from './event-budget.ts';
 
 export interface EventStoreBounds {
   events: number;
@@ -9,7 +10,7 @@ export interface EventStoreBounds {
 }
 
 /** It names no streams to the library, which then lets a client that comes back take over a stream from its former self. */
-export interface EventStore extends ReplayStore {
+export interface EventStore extends ReplayStore, Disposable {
   holds(eventId: string): boolean;
   /** The stream of an event that is held. */
   streamOf(eventId: string): string | undefined;
@@ -23,19 +24,28 @@ interface StoredEvent {
   bytes: number;
 }
 
-export function makeEventStore(bounds: EventStoreBounds): EventStore {
+/** Disposed of, it holds nothing, and leaves the budget. */
+export function makeEventStore(bounds: EventStoreBounds, budget: EventBudget): EventStore {
   const stored = new Map<number, StoredEvent>();
   const mark = `${randomBytes(6).toString('hex')}-`;
   let next = 1;
   let heldBytes = 0;
 
-  function trim(): void {
+  function dropOldest(): void {
     for (const [at, event] of stored) {
-      if (stored.size <= bounds.events && heldBytes <= bounds.bytes) return;
       stored.delete(at);
       heldBytes -= event.bytes;
+      return;
     }
   }
+
+  const holder = {
+    get heldBytes() {
+      return heldBytes;
+    },
+    dropOldest,
+  };
+  const leave = budget.join(holder);
 
   const isOwn = (eventId: string) => eventId.startsWith(mark) && /^\d{1,15}$/.test(eventId.slice(mark.length));
   const numberOf = (eventId: string) => Number(eventId.slice(mark.length));
@@ -48,7 +58,8 @@ export function makeEventStore(bounds: EventStoreBounds): EventStore {
       const bytes = JSON.stringify(message).length;
       stored.set(at, { stream, message, bytes });
       heldBytes += bytes;
-      trim();
+      while (stored.size > bounds.events || heldBytes > bounds.bytes) dropOldest();
+      budget.keep();
       return mark + at;
     },
     isOfAnother: (eventId) => /^[0-9a-f]{12}-\d{1,15}$/.test(eventId) && !isOwn(eventId),
@@ -64,6 +75,11 @@ export function makeEventStore(bounds: EventStoreBounds): EventStore {
         }
       }
       return last.stream;
+    },
+    [Symbol.dispose]() {
+      stored.clear();
+      heldBytes = 0;
+      leave();
     },
   };
 }

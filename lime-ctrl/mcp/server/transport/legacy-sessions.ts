@@ -9,6 +9,7 @@ import type { Logger } from '@tvm/kit/log.ts';
 import type { SessionContext } from '../../contract.ts';
 import { idHeldBy, withoutHolder } from '../../peers/holder.ts';
 import type { Seal } from '../../seal.ts';
+import { makeEventBudgets } from './event-budget.ts';
 import { type EventStore, makeEventStore } from './event-store.ts';
 import { LegacyTransport } from './legacy-transport.ts';
 import { rpcErrorResponse } from './rpc-error.ts';
@@ -71,14 +72,15 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
   const connections = new Map<string, Connection>();
   const opening = new Map<string, Promise<Connection>>();
   const ended = new Set<string>();
+  const budgets = makeEventBudgets();
 
   async function connect(id: string, context: SessionContext): Promise<Connection> {
     await makeRoom(context.session.uid);
     const holder = { context };
-    const events = makeEventStore(eventBounds);
+    const server = await deps.buildServer(holder);
+    const events = makeEventStore(eventBounds, budgets.of(context.session.uid));
     const transport = new LegacyTransport({ id, events, onClosed: forget });
     transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
-    const server = await deps.buildServer(holder);
     await server.connect(transport);
     const connection = { holder, transport, server, events, usedAtMs: clock.now(), open: 0 };
     connections.set(id, connection);

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { JSONRPCMessage } from '@modelcontextprotocol/server';
+import { makeEventBudgets } from './event-budget.ts';
 import { makeEventStore } from './event-store.ts';
 import { LegacyTransport } from './legacy-transport.ts';
 
@@ -14,7 +15,7 @@ const updated = (uri: string): JSONRPCMessage => ({
 });
 
 async function open() {
-  const events = makeEventStore({ events: 1_024, bytes: 1_000_000 });
+  const events = makeEventStore({ events: 1_024, bytes: 1_000_000 }, makeEventBudgets().of('a'));
   const transport = new LegacyTransport({ id: 'one', events, onClosed: () => {} });
   transport.onmessage = (message) => {
     if ('id' in message && 'method' in message && message.method !== 'slow') {

@@ -14,6 +14,7 @@ type SendOptions = Parameters<WebStandardStreamableHTTPServerTransport['send']>[
 
 export interface LegacyTransportOptions {
   id: string;
+  /** It ends with the transport. */
   events: EventStore;
   /** The client ended the connection. */
   onClosed: (id: string) => void;
@@ -58,6 +59,12 @@ export class LegacyTransport extends WebStandardStreamableHTTPServerTransport {
       if (this.#updates.size <= maxUpdates) return;
       this.#updates.delete(oldest);
     }
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    this.#events[Symbol.dispose]();
+    this.#updates.clear();
   }
 
   /** Not when it takes up the stream of another request. */
