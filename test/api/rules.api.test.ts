@@ -29,7 +29,7 @@ function fixedCases(resource: string, kind: string, field: string, object: ApiOb
     ...{ resource, object, field: `spec.${field}`, rule: fixed(field, kind) },
     change: { [field]: value },
     // A field that comes or goes is told by the object around it, which is not shown.
-    ...(object.spec[field] && value && typeof value !== 'object' && { shown: `${JSON.stringify(value)}: ` }),
+    ...(object.spec[field] && typeof value !== 'object' && { shown: `${JSON.stringify(value)}: ` }),
   }));
 }
 
@@ -76,9 +76,24 @@ const diskCases: Case[] = [
   })),
 ];
 
-const shape = { image: 'tvm/python', cpu: 1, memory: 256 };
-const otherShape = { image: 'tvm/node', cpu: 2, memory: 512 };
-const shapeFields = ['image', 'cpu', 'memory'] as const;
+const shape = {
+  ...{ image: 'tvm/python', cpu: 1, memory: 256 },
+  ...{ network: { egress: 'open' }, limits: { cpuPercent: 50 }, imagePullSecrets: [{ name: 'pull' }] },
+};
+const otherShape = {
+  ...{ image: 'tvm/node', cpu: 2, memory: 512 },
+  ...{ network: { egress: 'none' }, limits: { cpuPercent: 60 }, imagePullSecrets: [{ name: 'other' }] },
+};
+const shapeFields = ['image', 'cpu', 'memory', 'network', 'limits', 'imagePullSecrets'] as const;
+const networkLimit = { limits: { networkBytesPerSecond: 65_536 } };
+const networkLimitCases = [
+  { resource: 'microvms', object: vm(networkLimit) },
+  { resource: 'microvms', object: vm({ ...networkLimit, network: { egress: 'none' } }) },
+  { resource: 'mcpsessions', object: session('', networkLimit) },
+].map((each) => ({
+  ...{ title: `a limit of no network: ${each.resource} ${JSON.stringify(each.object.spec.network)}`, ...each },
+  ...{ field: 'spec.limits.networkBytesPerSecond', rule: 'networkBytesPerSecond needs a network: set network.egress' },
+}));
 const withCommand = vm({ command: ['sleep'], args: ['1'] });
 const eitherTarget = 'needs either cidr or domain';
 const restricted = (allow: object[]) => vm({ network: { egress: 'restricted', allow } });
@@ -99,6 +114,14 @@ const networkCases: Case[] = [
 const cases: Case[] = [
   ...diskCases,
   ...networkCases,
+  ...networkLimitCases,
+  ...fixedCases('microvms', 'MicroVM', 'runEntrypoint', vm(), [true]),
+  ...fixedCases('microvms', 'MicroVM', 'runEntrypoint', vm({ runEntrypoint: true }), [false, null]),
+  {
+    title: 'runEntrypoint with a command',
+    ...{ resource: 'microvms', object: vm({ runEntrypoint: true, command: ['sleep'] }), field: 'spec.runEntrypoint' },
+    rule: 'runEntrypoint is to run what the image says, command what it says itself: leave one out',
+  },
   ...fixedCases('microvms', 'MicroVM', 'limits', vm(), [{ cpuPercent: 50 }]),
   ...fixedCases('microvms', 'MicroVM', 'limits', vm({ limits: { cpuPercent: 50 } }), [{ cpuPercent: 60 }, null]),
   ...fixedCases('microvms', 'MicroVM', 'image', vm(), ['tvm/node']),
