@@ -36,6 +36,8 @@ export interface DiskStore {
   markUsed(owner: DiskOwner): void;
   /** Whether a VMM was started with them. */
   areUsed(owner: DiskOwner): boolean;
+  /** That the owner's disks take up: no copy of them takes up more. */
+  allocatedBytes(owner: DiskOwner): number;
   /** What a VM of the owner is given. */
   attachments(owner: DiskOwner): VmDisk[];
   /** Copies the owner's disks into a snapshot's folder. Nobody may write to them meanwhile. */
@@ -105,6 +107,8 @@ export function makeDiskStore(root: string): DiskStore {
       for (const record of recordsOf(owner)) if (!record.used) write({ ...record, used: true });
     },
     areUsed: (owner) => recordsOf(owner).some(({ used, machineUid }) => used && machineUid === owner.uid),
+    allocatedBytes: (owner) =>
+      disksOf(owner).reduce((sum, disk) => sum + allocatedBytes(contentOf(keyOf(owner.uid, disk))), 0),
     attachments: (owner) =>
       disksOf(owner).map((disk) => {
         const path = contentOf(keyOf(owner.uid, disk));

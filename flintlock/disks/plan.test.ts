@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { type DiskRecord, type DiskSpec, keyOf } from './disk.ts';
 import {
+  checkCopyRoom,
   checkDiskRoom,
   checkDisks,
   checkUnattached,
@@ -15,6 +16,7 @@ import {
 
 const data: DiskSpec = { name: 'data', sizeMiB: 64, mountPath: '/data', retainedAs: '' };
 const record: DiskRecord = { key: 'machine/a/data', retained: false, machineUid: 'a', sizeMiB: 64, used: true };
+const empty = { owners: [], records: [], copiesMiB: 0 };
 const owner = (uid: string, ...disks: DiskSpec[]): DiskOwner => ({ uid, spec: { disks } });
 
 test('what can never be disks of a machine is refused', () => {
@@ -58,19 +60,19 @@ const owners = fc.array(fc.record({ uid: fc.uuid(), spec: fc.record({ disks: fc.
 
 test('what is let in never exceeds the limit', () => {
   fc.assert(
-    fc.property(owners, fc.integer({ min: 1, max: 300 }), (wanted, limitMiB) => {
+    fc.property(owners, fc.integer({ min: 1, max: 300 }), fc.nat(50), (wanted, limitMiB, copiesMiB) => {
       const taken: DiskOwner[] = [];
       for (const { uid, spec } of wanted) {
         const next = owner(uid, ...spec.disks.map((sizeMiB) => ({ ...data, sizeMiB })));
         try {
-          checkDiskRoom(next, taken, [], limitMiB);
+          checkDiskRoom(next, { ...empty, owners: taken, copiesMiB }, limitMiB);
           taken.push(next);
         } catch (error) {
           assert.equal((error as { code?: string }).code, 'resource_exhausted');
         }
       }
       const sum = taken.flatMap(({ spec }) => spec.disks ?? []).reduce((total, { sizeMiB }) => total + sizeMiB, 0);
-      assert.ok(sum <= limitMiB);
+      assert.ok(sum === 0 || sum + copiesMiB <= limitMiB);
     }),
   );
 });
@@ -78,9 +80,28 @@ test('what is let in never exceeds the limit', () => {
 test('disks that nobody has count as well, and one that is found again counts once', () => {
   const kept = { ...data, retainedAs: 'k' };
   const there = { ...record, key: keyOf('', kept), machineUid: '' };
-  assert.throws(() => checkDiskRoom(owner('b', data), [], [there], 127), { reason: 'NoDiskRoom' });
-  checkDiskRoom(owner('b', data), [], [there], 128);
-  checkDiskRoom(owner('b', kept), [owner('b', kept)], [there], 64);
+  const kind = { ...empty, records: [there] };
+  assert.throws(() => checkDiskRoom(owner('b', data), kind, 127), { reason: 'NoDiskRoom' });
+  checkDiskRoom(owner('b', data), kind, 128);
+  checkDiskRoom(owner('b', kept), { ...kind, owners: [owner('b', kept)] }, 64);
+});
+
+test('one that is found again counts as large as it is, however little is asked for', () => {
+  const kept = { ...data, retainedAs: 'k' };
+  const there = { ...record, key: keyOf('', kept), sizeMiB: 100 };
+  const b = owner('b', { ...kept, sizeMiB: 16 }, { ...data, name: 'other', mountPath: '/other' });
+  assert.throws(() => checkDiskRoom(b, { ...empty, records: [there] }, 163), { reason: 'NoDiskRoom' });
+  checkDiskRoom(b, { ...empty, records: [there] }, 164);
+});
+
+test('copies fit beside disks and other copies, or are refused with how much is free', () => {
+  const there = { ...empty, owners: [owner('a', data)], copiesMiB: 10 };
+  checkCopyRoom(26, there, 100);
+  checkCopyRoom(0, there, 10);
+  assert.throws(() => checkCopyRoom(27, there, 100), {
+    reason: 'NoDiskRoom',
+    message: 'a snapshot needs 27 MiB for copies of disks, 26 MiB are free on this node',
+  });
 });
 
 test('a disk is made once, grows, and never shrinks', () => {

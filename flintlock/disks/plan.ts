@@ -1,5 +1,6 @@
 // What a node takes in of disks, and what becomes of them: pure functions. Invariants: no disk has two machines; the sizes of
-// all disks together never exceed what they may use.
+// all disks, with their
+// copies in snapshots, never exceed what they may use.
 import { TvmError } from '@tvm/api/errors.ts';
 import {
   diskNamePattern,
@@ -68,21 +69,41 @@ export function checkUnattached(owner: DiskOwner, others: Iterable<DiskOwner>): 
   }
 }
 
-/** Throws `resource_exhausted` when `disks` do not fit beside what is there: `records` on disk, `owners` that are to have some. */
-export function checkDiskRoom(owner: DiskOwner, owners: Iterable<DiskOwner>, records: DiskRecord[], limitMiB: number) {
-  const wantedMiB = disksOf(owner).reduce((sum, { sizeMiB }) => sum + sizeMiB, 0);
+/** What disks have of a node. */
+export interface DisksThere {
+  /** That are to have some. */
+  owners: Iterable<DiskOwner>;
+  /** On disk. */
+  records: readonly DiskRecord[];
+  /** Of copies in snapshots. */
+  copiesMiB: number;
+}
+
+/** Throws `resource_exhausted` when the owner's disks do not fit beside what is there. */
+export function checkDiskRoom(owner: DiskOwner, { owners, records, copiesMiB }: DisksThere, limitMiB: number): void {
+  const has = new Map(records.map(({ key, sizeMiB }) => [key, sizeMiB]));
+  const wanted = disksOf(owner).map((disk) => Math.max(disk.sizeMiB, has.get(keyOf(owner.uid, disk)) ?? 0));
+  const wantedMiB = wanted.reduce((sum, sizeMiB) => sum + sizeMiB, 0);
   if (wantedMiB === 0) return;
   if (wantedMiB > limitMiB) {
     throw exhausted(`${wantedMiB} MiB of disks are more than the ${limitMiB} MiB that disks may use on this node`);
   }
   const own = new Set(disksOf(owner).map((disk) => keyOf(owner.uid, disk)));
-  const freeMiB = limitMiB - promisedDiskMiB(owners, records, own);
+  const freeMiB = limitMiB - copiesMiB - promisedDiskMiB(owners, records, own);
   if (wantedMiB <= freeMiB) return;
   throw exhausted(`${wantedMiB} MiB of disks are asked for, ${Math.max(0, freeMiB)} MiB are free on this node`);
 }
 
+/** Throws `resource_exhausted` when copies that take up `wantedMiB` do not fit beside what is there. */
+export function checkCopyRoom(wantedMiB: number, { owners, records, copiesMiB }: DisksThere, limitMiB: number): void {
+  const freeMiB = limitMiB - copiesMiB - promisedDiskMiB(owners, records, new Set());
+  if (wantedMiB === 0 || wantedMiB <= freeMiB) return;
+  const free = `${Math.max(0, freeMiB)} MiB are free on this node`;
+  throw exhausted(`a snapshot needs ${wantedMiB} MiB for copies of disks, ${free}`);
+}
+
 /** Of all disks but those in `without`, at the larger of what they have and what they are to have. */
-function promisedDiskMiB(owners: Iterable<DiskOwner>, records: DiskRecord[], without: Set<string>): number {
+function promisedDiskMiB(owners: Iterable<DiskOwner>, records: readonly DiskRecord[], without: Set<string>): number {
   const sizes = new Map(records.map(({ key, sizeMiB }) => [key, sizeMiB]));
   for (const owner of owners) {
     for (const disk of disksOf(owner)) {
@@ -145,6 +166,6 @@ function invalid(message: string): TvmError {
 }
 
 function exhausted(message: string): TvmError {
-  const hint = 'Ask for less, delete disks ("vvm disk list"), or raise TVM_DISK_MIB.';
+  const hint = 'Ask for less, delete disks ("vvm disk list") or snapshots, or raise TVM_DISK_MIB.';
   return new TvmError('resource_exhausted', message, { reason: 'NoDiskRoom', hint });
 }

@@ -9,7 +9,8 @@ import type { Logger } from '@tvm/kit/log.ts';
 import type { Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { DiskSpec } from '../disks/disk.ts';
 import type { DiskStore } from '../disks/disk-store.ts';
-import { checkDiskRoom, checkUnattached, type DiskOwner, grown, sized } from '../disks/plan.ts';
+import { checkUnattached, type DiskOwner, grown, sized } from '../disks/plan.ts';
+import { type DiskRoom, makeDiskRoom } from '../disks/room.ts';
 import { type GuestConnection, guestLost } from '../guest/connection.ts';
 import type { Networks } from '../network/networks.ts';
 import { checkPolicy } from '../network/policy.ts';
@@ -64,11 +65,14 @@ export class Machines implements AsyncDisposable {
   readonly #deps: MachinesDeps;
   readonly #machines = new Map<string, Machine>();
   readonly #feed = new ChangeFeed();
+  readonly #room: DiskRoom;
   readonly #execute: Executor;
   readonly #reconcile: ReturnType<typeof makeReconcile>;
 
   constructor(deps: MachinesDeps) {
     this.#deps = deps;
+    const limitMiB = deps.limits.diskMiB ?? Number.POSITIVE_INFINITY;
+    this.#room = makeDiskRoom({ ...deps, owners: () => this.list(), limitMiB });
     this.#execute = makeExecutor({ ...deps, forget: (machine) => this.#forget(machine) });
     this.#reconcile = makeReconcile(deps.driver, this.#execute);
   }
@@ -203,7 +207,9 @@ export class Machines implements AsyncDisposable {
 
   async snapshotTo(store: SnapshotStore, uid: string, generation: number, name: string): Promise<SnapshotManifest> {
     const machine = this.#accept(uid, generation);
-    return await machine.exclusively(() => takeSnapshot({ ...this.#deps, snapshots: store }, machine, name));
+    return await machine.exclusively(() =>
+      takeSnapshot({ ...this.#deps, snapshots: store, room: this.#room }, machine, name),
+    );
   }
 
   /** The guest of a running machine. */
@@ -339,10 +345,8 @@ export class Machines implements AsyncDisposable {
   }
 
   #checkDisks(owner: DiskOwner): void {
-    const { disks, limits } = this.#deps;
-    const machines = this.list();
-    checkUnattached(owner, machines);
-    checkDiskRoom(owner, machines, disks.records(), limits.diskMiB ?? Number.POSITIVE_INFINITY);
+    checkUnattached(owner, this.list());
+    this.#room.check(owner);
   }
 
   #find(uid: string): Machine {

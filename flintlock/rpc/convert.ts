@@ -120,14 +120,15 @@ export function usageMessage(guest: Usage, { residentBytes, cpuTimeMs, disk, net
   };
 }
 
-export function snapshotMessage(manifest: SnapshotManifest): Snapshot {
+/** `diskBytes`: of the copies of disks. */
+export function snapshotMessage(manifest: SnapshotManifest, diskBytes: number): Snapshot {
   return create(SnapshotSchema, {
     name: manifest.name,
     machineUid: manifest.machineUid,
     spec: specMessage(manifest.spec),
     generation: manifest.generation,
     labels: manifest.labels,
-    sizeBytes: BigInt(manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)),
+    sizeBytes: BigInt(manifest.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, diskBytes)),
     createdAtMs: BigInt(manifest.createdAtMs),
   });
 }

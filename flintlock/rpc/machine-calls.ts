@@ -12,7 +12,7 @@ import type { Drain } from '../drain.ts';
 import { type LogSource, logSources } from '../machines/log-marks.ts';
 import type { Machines } from '../machines/machines.ts';
 import { readLog } from '../machines/read-log.ts';
-import type { SnapshotStore } from '../snapshots/snapshot-store.ts';
+import type { SnapshotManifest, SnapshotStore } from '../snapshots/snapshot-store.ts';
 import { diskOf, machineMessage, snapshotMessage, specOf } from './convert.ts';
 
 const eventKind = {
@@ -42,6 +42,7 @@ export function makeMachineCalls(
   snapshots: SnapshotStore,
   drain: Drain,
 ): Pick<ServiceImpl<typeof Flintlock>, Calls> {
+  const shown = (found: SnapshotManifest) => snapshotMessage(found, snapshots.diskBytes().get(found.name) ?? 0);
   return {
     async createMachine({ uid, generation, spec, labels, env, registryCredentials }) {
       drain.checkOpen();
@@ -72,14 +73,18 @@ export function makeMachineCalls(
       }
     },
     async snapshotMachine({ uid, generation, name }) {
-      return snapshotMessage(await machines.snapshot(uid, Number(generation), name));
+      return shown(await machines.snapshot(uid, Number(generation), name));
     },
     async getSnapshot({ name }) {
       const found = await snapshots.find(name);
-      if (found) return snapshotMessage(found);
+      if (found) return shown(found);
       throw new TvmError('not_found', `there is no snapshot ${name} on this node`, { object: `snapshot/${name}` });
     },
-    listSnapshots: async () => ({ snapshots: (await snapshots.list()).map(snapshotMessage) }),
+    async listSnapshots() {
+      const found = await snapshots.list();
+      const diskBytes = snapshots.diskBytes();
+      return { snapshots: found.map((each) => snapshotMessage(each, diskBytes.get(each.name) ?? 0)) };
+    },
     async deleteSnapshot({ name }) {
       await snapshots.remove(name);
       return {};

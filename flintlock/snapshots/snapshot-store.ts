@@ -1,11 +1,13 @@
 // Snapshots of this node on disk, one folder each. Invariant: a folder under its own name is complete; what its manifest
 // says of its files is checked before a machine starts from it.
 import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
 import { machineRecord } from '../machines/record.ts';
+import { savedDisksFolder } from '../vmm/driver.ts';
 
 const manifestFile = 'manifest.json';
 const stagingPrefix = '.new-';
@@ -35,6 +37,8 @@ export interface SnapshotStore {
   has(name: string): Promise<boolean>;
   find(name: string): Promise<SnapshotManifest | undefined>;
   list(): Promise<SnapshotManifest[]>;
+  /** What the copies of disks take up in each whole snapshot that has some. */
+  diskBytes(): Map<string, number>;
   /** Calls `fill` with an empty folder, then publishes it under the name. */
   add(about: Omit<SnapshotManifest, 'files'>, fill: (folder: string) => Promise<void>): Promise<SnapshotManifest>;
   /** The folder of a snapshot that is whole and fits the image. */
@@ -79,6 +83,12 @@ export function makeSnapshotStore(root: string): SnapshotStore {
     find,
     list,
     has: async (name) => (await changedAt(name)) !== undefined,
+
+    diskBytes() {
+      const names = readdirSync(root).filter((name) => namePattern.test(name));
+      const sizes = names.map((name) => [name, allocatedBytes(join(root, name, savedDisksFolder))] as const);
+      return new Map(sizes.filter(([, bytes]) => bytes > 0));
+    },
 
     async touch(name) {
       const now = new Date();
@@ -171,6 +181,15 @@ function noSpace(name: string, root: string, cause: unknown): TvmError {
 
 function about(name: string) {
   return { object: `snapshot/${name}` };
+}
+
+const blockBytes = 512;
+
+/** Of the files in a folder; 0 when it is not there. It may be removed at the same time. */
+function allocatedBytes(folder: string): number {
+  if (!existsSync(folder)) return 0;
+  const blocksOf = (name: string) => statSync(join(folder, name), { throwIfNoEntry: false })?.blocks ?? 0;
+  return readdirSync(folder).reduce((sum, name) => sum + blocksOf(name) * blockBytes, 0);
 }
 
 const hashBlockBytes = 1024 * 1024;

@@ -39,6 +39,7 @@ export interface FlintlockHarness extends AsyncDisposable {
 
 export interface HarnessOptions {
   memoryMiB?: number;
+  diskMiB?: number;
   bootTimeoutMs?: number;
   templates?: boolean;
   suspendAfterMs?: number;
@@ -56,7 +57,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Flintlo
         templates: options.templates ?? false,
         suspendAfterMs: options.suspendAfterMs ?? 0,
         bootTimeoutMs: options.bootTimeoutMs ?? 2000,
-        limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100, diskMiB: 4096 },
+        limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100, diskMiB: options.diskMiB ?? 4096 },
       },
       driver: makeFakeDriver(host),
       images: makeFakeImages(),

@@ -931,6 +931,8 @@ export declare type Snapshot = Message<"tvm.flintlock.v1.Snapshot"> & {
   spec?: MachineSpec | undefined;
 
   /**
+   * of memory and devices, and what the copies of disks take up
+   *
    * @generated from field: uint64 size_bytes = 4;
    */
   sizeBytes: bigint;
