@@ -235,6 +235,9 @@ export type MicroVmSpec = z.infer<typeof microVmSpec>;
 export type MicroVmStatus = z.infer<typeof microVmStatus>;
 export type MicroVm = KubeObject<MicroVmSpec, MicroVmStatus>;
 
+/** "true" on a MicroVM: it has new, empty disks although a node that does not answer may have retained some for it. */
+export const newDisksAnnotation = 'vvm.tvm.github.com/new-disks';
+
 /** Holds a MicroVM back until its machine is gone from the node. */
 export const machineFinalizer = 'vvm.tvm.github.com/machine';
 

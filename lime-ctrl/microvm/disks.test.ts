@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MicroVm, MicroVmStatus } from '@tvm/api/kinds/microvm.ts';
+import { type MicroVm, type MicroVmStatus, newDisksAnnotation } from '@tvm/api/kinds/microvm.ts';
 import type { ObservedNode } from '../placement/place.ts';
 import { diskPlaces, disksFor } from './disks.ts';
 import { evictionOf } from './moving.ts';
@@ -50,6 +50,24 @@ test('a new MicroVM goes where a disk was retained for its name', () => {
   assert.deepEqual(names(microVm([disk]), [node('one'), holder]), ['two']);
   assert.deepEqual(names(microVm([{ ...disk, retain: false }]), [node('one'), holder]), ['one', 'two']);
   assert.equal(names(microVm([disk]), [node('one', { retainedDisks: ['team/box/data'] }), holder]), undefined);
+});
+
+test('while a node does not answer, a MicroVM that retains disks waits, unless they are found or new ones are asked for', () => {
+  const away = node('two', { reachable: false });
+  const nodes = [node('one'), away];
+  const places = diskPlaces(microVm([disk]), nodes);
+  assert.equal(places.nodes, undefined);
+  assert.match('message' in places ? places.message : '', /^two may have disks that were retained for it/);
+  assert.deepEqual(names(microVm([{ ...disk, retain: false }]), nodes), ['one', 'two']);
+  assert.deepEqual(names(microVm([disk]), [node('one', { retainedDisks: ['team/box/data'] }), away]), ['one']);
+  assert.deepEqual(names(microVm([disk]), [node('one')]), ['one']);
+  const vm = microVm([disk]);
+  const annotated = (value: string) => ({
+    ...vm,
+    metadata: { ...vm.metadata, annotations: { [newDisksAnnotation]: value } },
+  });
+  assert.deepEqual(names(annotated('true'), nodes), ['one', 'two']);
+  assert.equal(names(annotated('false'), nodes), undefined);
 });
 
 test('a machine with disks is stopped on a node that ends, not destroyed', () => {

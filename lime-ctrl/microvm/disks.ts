@@ -1,6 +1,6 @@
 // The disks of a MicroVM, as its node knows them, and where a machine with disks may be: pure. Invariant: a machine is never
-// made on another node than the one that has what was written on its disks.
-import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+// made on another node than the one that has what was written on its disks; while that may be a node that does not answer, it waits.
+import { type MicroVm, newDisksAnnotation } from '@tvm/api/kinds/microvm.ts';
 import type { ObservedNode } from '../placement/place.ts';
 
 /** The nodes that may have its machine, or why none may. */
@@ -44,7 +44,18 @@ export function diskPlaces(vm: MicroVm, nodes: readonly ObservedNode[]): DiskPla
   const keys = disksFor(vm).map(({ retainedAs }) => retainedAs);
   const kept = (node: ObservedNode) => node.retainedDisks?.some((key) => keys.includes(key)) ?? false;
   const holders = nodes.filter(kept);
-  if (holders.length <= 1) return { nodes: holders.length === 1 ? holders : nodes };
+  if (holders.length === 1) return { nodes: holders };
+  if (holders.length === 0) return unseenDisks(vm, nodes) ?? { nodes };
   const names = holders.map(({ name }) => name).join(', ');
   return { nodes: undefined, message: `disks that were retained for it are on several nodes: ${names}` };
+}
+
+/** What a node that does not answer has retained is not known: an empty disk elsewhere would pass for what was written. */
+function unseenDisks(vm: MicroVm, nodes: readonly ObservedNode[]): DiskPlaces | undefined {
+  const away = nodes.filter(({ reachable }) => !reachable).map(({ name }) => name);
+  if (!hasRetainedDisks(vm) || away.length === 0 || vm.metadata.annotations?.[newDisksAnnotation] === 'true') return;
+  const message =
+    `${away.join(', ')} may have disks that were retained for it, and does not answer: it starts when that is known. ` +
+    `Annotate it with ${newDisksAnnotation}=true to have new, empty disks`;
+  return { nodes: undefined, message };
 }
