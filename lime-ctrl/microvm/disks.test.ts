@@ -52,7 +52,7 @@ test('a new MicroVM goes where a disk was retained for its name', () => {
   assert.equal(names(microVm([disk]), [node('one', { retainedDisks: ['team/box/data'] }), holder]), undefined);
 });
 
-test('while a node does not answer, a MicroVM that retains disks waits, unless they are found or new ones are asked for', () => {
+test('while a node has not told what it has, a MicroVM that retains disks waits, unless they are found or new ones are asked for', () => {
   const away = node('two', { reachable: false });
   const nodes = [node('one'), away];
   const places = diskPlaces(microVm([disk]), nodes);
@@ -61,6 +61,9 @@ test('while a node does not answer, a MicroVM that retains disks waits, unless t
   assert.deepEqual(names(microVm([{ ...disk, retain: false }]), nodes), ['one', 'two']);
   assert.deepEqual(names(microVm([disk]), [node('one', { retainedDisks: ['team/box/data'] }), away]), ['one']);
   assert.deepEqual(names(microVm([disk]), [node('one')]), ['one']);
+  const toldBefore = (retainedDisks: string[]) => [node('one'), node('two', { reachable: false, retainedDisks })];
+  assert.deepEqual(names(microVm([disk]), toldBefore(['team/other/data'])), ['one', 'two']);
+  assert.deepEqual(names(microVm([disk]), toldBefore(['team/box/data'])), ['two'], 'it waits for that node');
   const vm = microVm([disk]);
   const annotated = (value: string) => ({
     ...vm,

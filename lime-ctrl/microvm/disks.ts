@@ -50,9 +50,10 @@ export function diskPlaces(vm: MicroVm, nodes: readonly ObservedNode[]): DiskPla
   return { nodes: undefined, message: `disks that were retained for it are on several nodes: ${names}` };
 }
 
-/** What a node that does not answer has retained is not known: an empty disk elsewhere would pass for what was written. */
+/** What a node that never answered has retained is not known: an empty disk elsewhere would pass for what was written. */
 function unseenDisks(vm: MicroVm, nodes: readonly ObservedNode[]): DiskPlaces | undefined {
-  const away = nodes.filter(({ reachable }) => !reachable).map(({ name }) => name);
+  const silent = nodes.filter(({ reachable, retainedDisks }) => !reachable && retainedDisks === undefined);
+  const away = silent.map(({ name }) => name);
   if (!hasRetainedDisks(vm) || away.length === 0 || vm.metadata.annotations?.[newDisksAnnotation] === 'true') return;
   const message =
     `${away.join(', ')} may have disks that were retained for it, and does not answer: it starts when that is known. ` +

@@ -18,7 +18,7 @@ export function observeNodes(fleet: Fleet, namespace?: string): ObservedNode[] {
     machinesAlike: namespace === undefined ? 0 : fleet.countOn(name, namespace),
     machineLimit: info?.machineLimit ?? 0,
     images: info?.images ?? [],
-    retainedDisks: info?.retainedDisks ?? [],
+    ...(info && { retainedDisks: info.retainedDisks }),
     templates: (info?.templates ?? [])
       .filter(({ state }) => state === TemplateState.READY)
       .map(({ image, cpus, memoryMib, interpreter }) => ({ image, cpu: cpus, memory: memoryMib, interpreter })),

@@ -20,7 +20,7 @@ export interface ObservedNode {
   images: string[];
   /** What it can start without a boot. */
   templates: Required<Demand>[];
-  /** Keys of disks that outlive their machines. */
+  /** Keys of disks that outlive their machines, as it last told; undefined: it has not told yet. */
   retainedDisks?: string[];
 }
 
