@@ -84,6 +84,7 @@ async function tryOut(files: ProgramFiles, range: UserRange | undefined, stateFo
   const user = range && { uid: range.first, groups: [] };
   const nothing = { readable: [], writable: [], devices: [], environment: {} };
   const folder = join(stateFolder, 'confinement');
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { program, args } = sandboxCommand(files, { ...nothing, folder, user }, ['--version']);
   try {
     await execute(program, args, { cwd: '/' });
@@ -161,7 +162,8 @@ function letOthersRead(path: string): void {
   if ((mode & 0o004) === 0) chmodSync(path, (mode & 0o777) | 0o044);
 }
 
-function giveTo(path: string, uid: number): void {
+/** For writing: its group is the VMM's, flintlock stays the owner. */
+export function giveTo(path: string, uid: number): void {
   chownSync(path, 0, uid);
   chmodSync(path, 0o660);
 }

@@ -74,6 +74,11 @@ export function savedDiskPath(snapshotFolder: string, name: string): string {
   return `${snapshotFolder}/${savedDisksFolder}/${name}.raw`;
 }
 
+/** Of what a VMM writes: its memory, a disk. */
+export function largestFileMiB({ memoryMiB, disks = [] }: Pick<VmSpec, 'memoryMiB' | 'disks'>): number {
+  return Math.max(memoryMiB, ...disks.map(({ sizeMiB }) => sizeMiB));
+}
+
 /** Beside the files of memory and devices. */
 export const savedDisksFolder = 'disks';
 

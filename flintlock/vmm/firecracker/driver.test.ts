@@ -1,20 +1,21 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { describeDriver } from '../conformance.ts';
-import type { VmSpec } from '../driver.ts';
+import type { Driver, VmDisk, VmSpec } from '../driver.ts';
 import type { FirecrackerDeps } from './driver.ts';
 import { files, snapshotFiles } from './files.ts';
 import type { ApiRequest } from './requests.ts';
 import {
   bootRequests,
-  limitRequest,
+  limitRequests,
   pauseRequest,
   restoreRequest,
   resumeRequest,
   snapshotRequest,
+  tellRequest,
 } from './requests.ts';
 import { bodies, operationOf } from './testing/api-bodies.ts';
 import { makeFakedDriver } from './testing/faked-driver.ts';
@@ -23,6 +24,10 @@ const boot = { kernelPath: '/dev/null', initrdPath: '/dev/null', kernelArgs: [],
 const spec: VmSpec = { cpus: 1, memoryMiB: 64, rootDiskPath: '/dev/null', boot };
 let root: string;
 
+const disks = [
+  { name: 'data', path: '/nowhere/a', sizeMiB: 64 },
+  { name: 'more-data', path: '/nowhere/b', sizeMiB: 32 },
+];
 const network = { namespace: '/run/netns/x', tap: 'tap0', mac: '02:00:00:00:00:01' };
 const memory = { trackDirtyPages: false, hugePages: false };
 const driverOf = (over: Partial<FirecrackerDeps> = {}) => makeFakedDriver(root, over);
@@ -44,7 +49,8 @@ test('every request is one that the API takes', () => {
     ...bootRequests(spec, { trackDirtyPages: true, hugePages: true }),
     ...[pauseRequest, resumeRequest, snapshotRequest('Full', '/s', '/m'), snapshotRequest('Diff', '/s', '/m')],
     ...bootRequests({ ...spec, network, limits: { diskIops: 100, diskBytesPerSecond: 1_000_000 } }, memory),
-    ...[limitRequest({ limits: { diskIops: 100 } }), limitRequest({})],
+    ...bootRequests({ ...spec, disks }, memory),
+    ...[...limitRequests({ limits: { diskIops: 100 }, disks }), ...limitRequests({}), tellRequest],
     ...[restoreRequest(spec, memory), restoreRequest({ network }, { ...memory, trackDirtyPages: true })],
   ];
   for (const { method, path, body } of requests) {
@@ -123,9 +129,85 @@ test('a VM that is restored has the limits of its disk before it goes on, and lo
     const [load, patch, resume] = asked;
     assert.deepEqual(load, restoreRequest(spec, memory, false));
     assert.deepEqual(resume, resumeRequest);
-    assert.deepEqual(patch, limitRequest({ limits: wanted }));
+    assert.deepEqual([patch], limitRequests({ limits: wanted }));
     assert.equal((await other.inspect(vm)).state, 'running');
     await other.destroy(vm);
   }
   await driver.destroy(original);
+});
+
+async function makeDisks(of: string): Promise<VmDisk[]> {
+  const folder = await mkdtemp(join(root, `disks-${of}-`));
+  for (const { name } of disks) await writeFile(join(folder, name), `${of} ${name}`);
+  return disks.map((disk) => ({ ...disk, path: join(folder, disk.name) }));
+}
+
+test('disks come after the root in their order, for writing, what is synced in them is kept, and each has the limits', () => {
+  const limits = { diskIops: 50 };
+  const drives = bootRequests({ ...spec, disks, limits }, memory).flatMap(({ path, body }) =>
+    path.startsWith('/drives/') ? [bodies['PUT /drives'].parse(body)] : [],
+  );
+  assert.deepEqual(
+    drives.map(({ drive_id, is_read_only, cache_type }) => [drive_id, is_read_only, cache_type]),
+    [
+      ['root', true, undefined],
+      ['disk0', false, 'Writeback'],
+      ['disk1', false, 'Writeback'],
+    ],
+  );
+  for (const { rate_limiter } of drives) assert.deepEqual(rate_limiter?.ops, { size: 50, refill_time: 1000 });
+});
+
+test('a VM that is restored has disks of its own by the names of the snapshot, its limits on each, and none but those', async () => {
+  const asked: ApiRequest[] = [];
+  const driver = await driverOf({ onRequest: (request) => asked.push(request) });
+  const [vm, clone] = [
+    { id: 'disks', folder: join(root, 'disks') },
+    { id: 'disks-clone', folder: join(root, 'disks-clone') },
+  ];
+  const own = await makeDisks('clone');
+  const snapshot = await mkdtemp(join(root, 'snapshot-'));
+  await driver.start(vm, { ...spec, disks: await makeDisks('original') });
+  await driver.snapshot(vm, snapshot);
+  await driver.restore(clone, { ...spec, disks: own, limits: { diskIops: 50 } }, snapshot);
+  assert.equal(await readFile(join(clone.folder, 'disk1.img'), 'utf8'), 'clone more-data');
+  assert.equal(await readFile(join(vm.folder, 'disk1.img'), 'utf8'), 'original more-data');
+  assert.deepEqual(
+    asked.filter(({ path, method }) => method === 'PATCH' && path.startsWith('/drives/')).map(({ path }) => path),
+    ['/drives/root', '/drives/disk0', '/drives/disk1'],
+  );
+  const other = { id: 'no-disks', folder: join(root, 'no-disks') };
+  for (const wrong of [[], own.slice(1), [...own].reverse()]) {
+    const refused = driver.restore(other, { ...spec, disks: wrong }, snapshot);
+    await assert.rejects(refused, { reason: 'SnapshotIncompatible', message: /disks/ });
+  }
+  for (const each of [vm, clone]) await driver.destroy(each);
+  assert.deepEqual(await readdir(clone.folder), []);
+  assert.equal(await readFile(own[0]?.path ?? '', 'utf8'), 'clone data');
+});
+
+test('disks that the guest could take for each other are refused; others it knows by what Firecracker calls them', async () => {
+  const driver = await driverOf();
+  const vm = { id: 'alike', folder: join(root, 'alike') };
+  const [one, other] = await makeDisks('alike');
+  assert.ok(one && other);
+  const alike = { ...other, path: one.path };
+  await assert.rejects(driver.start(vm, { ...spec, disks: [one, alike] }), { reason: 'DisksAlike' });
+  assert.equal((await driver.inspect(vm)).state, 'absent');
+  const { dev, ino } = await stat(one.path);
+  assert.equal(driver.serialOf?.(one), `${dev}0${ino}`.slice(0, 20));
+  await driver.destroy(vm);
+});
+
+test('what a guest read and wrote is summed up, also by a flintlock that comes later, and begins anew with its VMM', async () => {
+  const vm = { id: 'counted', folder: join(root, 'counted') };
+  const driver = await driverOf();
+  const useOf = async (one: Driver) => (await one.usage(vm)).disk;
+  await driver.start(vm, spec);
+  assert.deepEqual(await useOf(driver), { readBytes: 1024, writtenBytes: 512, reads: 2, writes: 1 });
+  assert.deepEqual(await useOf(await driverOf()), { readBytes: 2048, writtenBytes: 1024, reads: 4, writes: 2 });
+  await driver.kill(vm);
+  await driver.start(vm, spec);
+  assert.equal((await useOf(driver))?.reads, 2);
+  await driver.destroy(vm);
 });

@@ -9,12 +9,23 @@ import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
 import type { ControlGroups } from '../../confinement/control-groups.ts';
 import type { Command } from '../../confinement/sandbox.ts';
-import { type Acceleration, checkSocketPath, type Driver, type Vm, type VmSpec, vmUnreachable } from '../driver.ts';
+import {
+  type Acceleration,
+  checkSocketPath,
+  type Driver,
+  largestFileMiB,
+  type Vm,
+  type VmDisk,
+  type VmSpec,
+  type VmUsage,
+  vmUnreachable,
+} from '../driver.ts';
 import { type ChildEnd, stderrTail } from '../process.ts';
 import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
 import { ask, untilServing } from './api.ts';
 import { baseOf, forgetBase, keepBase } from './base-memory.ts';
+import { checkTold, diskInputs, disksFact, serialOf } from './disks.ts';
 import { files, inputFiles, pipes, snapshotFiles } from './files.ts';
 import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
 import { jailedBelow } from './jail.ts';
@@ -27,12 +38,13 @@ import {
   bootRequests,
   inspectRequest,
   isLimited,
-  limitRequest,
+  limitRequests,
   type MemoryOptions,
   pauseRequest,
   restoreRequest,
   resumeRequest,
   snapshotRequest,
+  tellRequest,
 } from './requests.ts';
 import { dialVsock } from './vsock.ts';
 
@@ -55,6 +67,7 @@ const snapshotFacts = z.strictObject({
   cpus: z.int(),
   memoryMiB: z.int(),
   network: z.boolean().default(false),
+  disks: z.string().default(''),
   /** Need not be the same. */
   limited: z.boolean().optional(),
 });
@@ -83,14 +96,6 @@ function noSnapshotOfHugePages(vm: Vm): TvmError {
   const message = `cannot snapshot ${vm.id}: memory in huge pages can be written, but not loaded from a file again`;
   const hint = 'Unset TVM_HUGE_PAGES.';
   return new TvmError('failed_precondition', message, { object: `vm/${vm.id}`, reason: 'HugePages', hint });
-}
-
-/** Firecracker names disks after their files, and the guest finds them by names of their own. */
-function checkSupported({ id }: Vm, { disks = [] }: VmSpec): void {
-  if (disks.length === 0) return;
-  const hint = 'Set TVM_DRIVER=qemu for machines with persistentStorage.';
-  const about = { object: `vm/${id}`, reason: 'DisksUnsupported', hint };
-  throw new TvmError('failed_precondition', `Firecracker has no disks for ${id}`, about);
 }
 
 async function wasLimited(snapshotFolder: string): Promise<boolean> {
@@ -138,12 +143,15 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     return `firecracker ${this.#deps.version} kvm ${cpus()[0]?.model}`;
   }
 
+  serialOf(disk: VmDisk): string {
+    return serialOf(disk);
+  }
+
   checkFolder(folder: string): void {
     checkSocketPath(folder, files.vsock);
   }
 
   async start(vm: Vm, spec: VmSpec): Promise<void> {
-    checkSupported(vm, spec);
     const { kernelPath, initrdPath } = spec.boot;
     const inputs = { [inputFiles.kernel]: kernelPath, [inputFiles.initrd]: initrdPath };
     if (await this.#launch(vm, spec, inputs)) await this.#configure(vm, bootRequests(spec, this.#deps.memory));
@@ -151,7 +159,6 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
     if (this.alive(vm)) return;
-    checkSupported(vm, spec);
     const { limited: _, ...wanted } = this.#factsOf(spec);
     await checkFacts(join(snapshotFolder, snapshotFiles.about), snapshotFacts, wanted);
     const { memory } = this.#deps;
@@ -161,7 +168,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
       [inputFiles.fromMemory]: memoryPath,
     };
     if (!(await this.#launch(vm, spec, inputs))) return;
-    const limits = isLimited(spec) || (await wasLimited(snapshotFolder)) ? [limitRequest(spec), resumeRequest] : [];
+    const limits = isLimited(spec) || (await wasLimited(snapshotFolder)) ? [...limitRequests(spec), resumeRequest] : [];
     await this.#configure(vm, [restoreRequest(spec, memory, limits.length === 0), ...limits]);
     if (memory.trackDirtyPages) keepBase(vm, memoryPath);
   }
@@ -218,6 +225,21 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     return await dialVsock(join(vm.folder, files.vsock), agentPort, () => this.alive(vm) !== undefined, signal);
   }
 
+  override async usage(vm: Vm): Promise<VmUsage> {
+    // One that does not answer is still measured from outside.
+    const disk = await this.#diskUse(vm).catch(() => undefined);
+    return { ...(await super.usage(vm)), disk };
+  }
+
+  async #diskUse(vm: Vm): Promise<VmUsage['disk']> {
+    this.require(vm, 'measure');
+    this.#follow(vm);
+    // What nobody has read yet would leave no room for more.
+    this.#messages.get(vm.folder)?.diskUse();
+    await this.#ask(vm, 'measure', tellRequest);
+    return this.#messages.get(vm.folder)?.diskUse();
+  }
+
   /** Starts a process and waits until it answers; false when the VM is there already. */
   async #launch(vm: Vm, spec: VmSpec, inputs: Record<string, string>): Promise<boolean> {
     if (this.alive(vm)) return false;
@@ -231,12 +253,15 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     using console = makePipes(vm.folder);
     this.#follow(vm);
     const all = { ...inputs, [inputFiles.root]: spec.rootDiskPath };
-    const { memoryMiB } = spec;
-    await checkThere(vm, Object.values(all));
-    const wanted = { inputs: all, network: spec.network, args: ownArguments, maxFileBytes: maxFileBytes(memoryMiB) };
+    const disks = diskInputs(spec);
+    const fileMiB = largestFileMiB(spec);
+    await checkThere(vm, Object.values({ ...all, ...disks }));
+    checkTold(vm, spec);
+    const limit = maxFileBytes(fileMiB);
+    const wanted = { inputs: all, disks, network: spec.network, args: ownArguments, maxFileBytes: limit };
     const command = this.#limited(vm, spec, place.prepare(vm, wanted));
     const facts = { shape: this.#factsOf(spec), tracked: memory.trackDirtyPages, ...(jail && { jailed: program }) };
-    const ended = this.launch(vm, { ...command, stdout: console.fd, memoryMiB, facts });
+    const ended = this.launch(vm, { ...command, stdout: console.fd, memoryMiB: fileMiB, facts });
     try {
       if (jail) await this.#untilLeft(vm, place, ended, facts);
       await this.#untilSocket(vm, place, files.api);
@@ -296,6 +321,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
       cpus: cpuCount,
       memoryMiB,
       network: network !== undefined,
+      disks: disksFact(spec),
       limited: isLimited(spec),
     };
   }

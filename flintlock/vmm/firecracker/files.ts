@@ -1,6 +1,7 @@
 // Names of what a VM of Firecracker has in its folder. All are given to it relative to its working folder, so that a snapshot
 // names none of the folder that it was taken in.
 import { processFiles } from '../process.ts';
+import { diskFiles } from './disks.ts';
 
 /** What Firecracker reads, by the name that it knows: a link to the file, or in a jail the file itself, mounted read-only. */
 export const inputFiles = {
@@ -19,6 +20,7 @@ export const outputFiles = { state: 'to.state', memory: 'to.memory' } as const;
 
 export const files = {
   ...{ api: 'api.sock', vsock: 'vsock.sock', toState: outputFiles.state, toMemory: outputFiles.memory },
+  ...{ diskUse: 'disk-use.json', ...diskFiles },
   ...{ ...pipes, ...inputFiles, ...processFiles },
 } as const;
 

@@ -20,6 +20,8 @@ export interface JailPlan {
   args: string[];
   /** Files of the host by the name that they have in the jail. */
   inputs: Readonly<Record<string, string>>;
+  /** The same, of those that it may write to. */
+  disks: Readonly<Record<string, string>>;
 }
 
 const maxOpenFiles = 1024;
@@ -29,18 +31,20 @@ export function jailRoot(vm: Vm, firecracker: string): string {
   return join(vm.folder, vmmFolder, basename(firecracker), `${vmNamePrefix}${vm.id}`, 'root');
 }
 
-/** Mounts pairs of source and target up to a --, then becomes what is left. */
+/** Mounts what comes as way, source and target, up to a --, then becomes what is left. */
 const mountAndRun = `
 while [ "$1" != -- ]; do
-  mount -o bind,ro,nosuid,nodev,noexec "$1" "$2" || exit 125
-  shift 2
+  mount -o "bind,$1,nosuid,nodev,noexec" "$2" "$3" || exit 125
+  shift 3
 done
 shift
 exec "$@"`;
 
 export function jailCommand(plan: JailPlan): Command {
   const root = jailRoot(plan.vm, plan.firecracker);
-  const mounts = Object.entries(plan.inputs).flatMap(([name, path]) => [path, join(root, name)]);
+  const mountsOf = (way: 'ro' | 'rw', paths: JailPlan['inputs']) =>
+    Object.entries(paths).flatMap(([name, path]) => [way, path, join(root, name)]);
+  const mounts = [...mountsOf('ro', plan.inputs), ...mountsOf('rw', plan.disks)];
   const jailer = [plan.jailer, ...jailerArguments(plan)];
   const shell = ['sh', '-c', mountAndRun, 'sh', ...mounts, '--', ...withOwnTap(plan.network, plan.uid, jailer)];
   const namespaces = ['--mount', '--propagation', 'slave', ...ownNamespace(plan.network)];

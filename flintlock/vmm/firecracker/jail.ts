@@ -17,13 +17,14 @@ import {
 import { chmod } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { TvmError } from '@tvm/api/errors.ts';
-import { userFor, vmmFolder } from '../../confinement/confinement.ts';
+import { giveTo, userFor, vmmFolder } from '../../confinement/confinement.ts';
 import type { UserRange } from '../../confinement/users.ts';
 import type { Vm } from '../driver.ts';
 import { type ProcessIdentity, startTicksOf, vmNamePrefix } from '../process.ts';
 import { copySparse } from '../sparse.ts';
 import { pipes } from './files.ts';
 import { jailRoot } from './jail-command.ts';
+import type { Wanted } from './place.ts';
 
 const othersMayRead = 0o004;
 
@@ -35,17 +36,16 @@ export function furnish(
   vm: Vm,
   firecracker: string,
   users: UserRange,
-  inputs: Readonly<Record<string, string>>,
+  { inputs, disks }: Pick<Wanted, 'inputs' | 'disks'>,
 ): number {
   const uid = userFor(vm, users);
   mkdirSync(join(vm.folder, vmmFolder), { mode: 0o750 });
   chownSync(join(vm.folder, vmmFolder), 0, uid);
   const root = jailRoot(vm, firecracker);
   mkdirSync(root, { recursive: true, mode: 0o700 });
-  for (const [name, path] of Object.entries(inputs)) {
-    checkReadable(path);
-    writeFileSync(join(root, name), '', { mode: 0o600 });
-  }
+  for (const path of Object.values(inputs)) checkReadable(path);
+  for (const path of Object.values(disks)) giveTo(path, uid);
+  for (const name of Object.keys({ ...inputs, ...disks })) writeFileSync(join(root, name), '', { mode: 0o600 });
   for (const name of [pipes.log, pipes.metrics]) {
     chownSync(join(vm.folder, name), uid, uid);
     linkSync(join(vm.folder, name), join(root, name));

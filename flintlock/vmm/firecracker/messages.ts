@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import type { Logger } from '@tvm/kit/log.ts';
 import { z } from 'zod';
-import type { Vm } from '../driver.ts';
+import type { Vm, VmUsage } from '../driver.ts';
 import type { ChildEnd } from '../process.ts';
+import { addDiskUse, diskUseOf } from './disk-use.ts';
 import { pipes } from './files.ts';
 import { LinePipe } from './pipes.ts';
 
@@ -21,6 +22,7 @@ const alarms = z.object({
 
 /** Follows one VM's VMM until it is disposed of. */
 export class VmmMessages implements Disposable {
+  readonly #vm: Vm;
   readonly #log: Logger;
   readonly #pipes: LinePipe[];
   #lines: string[] = [];
@@ -28,6 +30,7 @@ export class VmmMessages implements Disposable {
   #budget = { from: 0, lines: 0 };
 
   constructor(vm: Vm, log: Logger) {
+    this.#vm = vm;
     this.#log = log.child({ vm: vm.id });
     this.#pipes = [
       new LinePipe(join(vm.folder, pipes.log), (line) => this.#onLog(line)),
@@ -47,6 +50,12 @@ export class VmmMessages implements Disposable {
     return this.#exitCode === undefined ? undefined : { exitCode: this.#exitCode, signal: null };
   }
 
+  /** As far as it was told. */
+  diskUse(): NonNullable<VmUsage['disk']> {
+    for (const pipe of this.#pipes) pipe.drain();
+    return diskUseOf(this.#vm);
+  }
+
   [Symbol.dispose](): void {
     for (const pipe of this.#pipes) pipe[Symbol.dispose]();
   }
@@ -61,7 +70,9 @@ export class VmmMessages implements Disposable {
   }
 
   #onMetrics(line: string): void {
-    const metrics = alarms.safeParse(parsed(line)).data;
+    const said = parsed(line);
+    addDiskUse(this.#vm, said);
+    const metrics = alarms.safeParse(said).data;
     const seccompFaults = metrics?.seccomp?.num_faults ?? 0;
     const panics = metrics?.vmm?.panic_count ?? 0;
     if (seccompFaults + panics > 0) this.#log.error({ seccompFaults, panics }, 'Firecracker did what it must not');

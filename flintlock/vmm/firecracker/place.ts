@@ -23,6 +23,8 @@ export interface Jail {
 export interface Wanted {
   /** Files of the host by the name that the VMM knows. */
   inputs: Readonly<Record<string, string>>;
+  /** The same, of those that it writes to. */
+  disks: Readonly<Record<string, string>>;
   network: VmNetwork | undefined;
   args: string[];
   maxFileBytes: number;
@@ -50,8 +52,8 @@ export function makeOpenPlace(firecracker: string): Place {
     memory: join(folder, snapshotFiles.memory),
   });
   return {
-    prepare(vm, { inputs, network, args }) {
-      for (const [name, path] of Object.entries(inputs)) symlinkSync(path, join(vm.folder, name));
+    prepare(vm, { inputs, disks, network, args }) {
+      for (const [name, path] of Object.entries({ ...inputs, ...disks })) symlinkSync(path, join(vm.folder, name));
       const own = ['--id', `${vmNamePrefix}${vm.id}`, ...args];
       if (!network) return { program: firecracker, args: own };
       const inside = [...enterNamespace(namespaceOf(network)), firecracker, ...own];
@@ -78,7 +80,7 @@ export function makeOpenPlace(firecracker: string): Place {
 export function makeJailedPlace(firecracker: string, { jailer, cgroupVersion, users }: Jail): Place {
   return {
     prepare(vm, wanted) {
-      const uid = furnish(vm, firecracker, users, wanted.inputs);
+      const uid = furnish(vm, firecracker, users, wanted);
       return jailCommand({ ...wanted, vm, jailer, firecracker, uid, cgroupVersion });
     },
     leftBehind: (vm) => jailedPid(vm, firecracker),

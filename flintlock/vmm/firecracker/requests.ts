@@ -1,6 +1,7 @@
 // What Firecracker is asked, in order: pure functions from what is wanted to API requests.
 // Invariant: everything is configured before InstanceStart; a snapshot is loaded into a process that was asked nothing before.
 import type { VmLimits, VmNetwork, VmSpec } from '../driver.ts';
+import { diskFile, driveOf } from './disks.ts';
 import { files, inputFiles } from './files.ts';
 import { tapOf } from './tap-command.ts';
 
@@ -30,14 +31,17 @@ export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] 
   };
   const { kernel, initrd, root } = inputFiles;
   const source = { kernel_image_path: kernel, initrd_path: initrd, boot_args: kernelCommandLine(spec) };
-  const drive = {
-    ...{ drive_id: 'root', path_on_host: root, is_root_device: false, is_read_only: true },
-    ...(isLimited(spec) && { rate_limiter: rateLimiter(spec.limits) }),
-  };
+  const limited = isLimited(spec) && { rate_limiter: rateLimiter(spec.limits) };
+  const drive = { drive_id: rootDrive, path_on_host: root, is_root_device: false, is_read_only: true, ...limited };
+  // Written back: what the guest syncs is synced on the host.
+  const disks = drivesOf(spec).map((drive_id, index) => ({
+    ...{ drive_id, path_on_host: diskFile(index), is_root_device: false, is_read_only: false },
+    ...{ cache_type: 'Writeback', ...limited },
+  }));
   return [
     { method: 'PUT', path: '/machine-config', body: machine },
     { method: 'PUT', path: '/boot-source', body: source },
-    { method: 'PUT', path: '/drives/root', body: drive },
+    ...[drive, ...disks].map((body) => ({ method: 'PUT' as const, path: `/drives/${body.drive_id}`, body })),
     ...networkRequests(spec.network),
     { method: 'PUT', path: '/vsock', body: { guest_cid: guestCid, uds_path: files.vsock } },
     { method: 'PUT', path: '/entropy', body: { rate_limiter: { bandwidth: entropyBudget } } },
@@ -45,15 +49,24 @@ export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] 
   ];
 }
 
-/** Whether what the VM reads of its disk is limited. */
+const rootDrive = 'root';
+
+/** Of its disks, in their order. */
+function drivesOf({ disks = [] }: Pick<VmSpec, 'disks'>): string[] {
+  return disks.map((_, index) => driveOf(index));
+}
+
+/** Whether what the VM reads from its disks and writes to them is limited. */
 export function isLimited({ limits }: Pick<VmSpec, 'limits'>): boolean {
   return limits?.diskIops !== undefined || limits?.diskBytesPerSecond !== undefined;
 }
 
 /** Of a VM that was restored: its snapshot may have been of one with other limits, or with none. */
-export function limitRequest({ limits }: Pick<VmSpec, 'limits'>): ApiRequest {
-  const body = { drive_id: 'root', rate_limiter: rateLimiter(limits) };
-  return { method: 'PATCH', path: '/drives/root', body };
+export function limitRequests(spec: Pick<VmSpec, 'limits' | 'disks'>): ApiRequest[] {
+  const limiter = rateLimiter(spec.limits);
+  return [rootDrive, ...drivesOf(spec)].map((drive_id) => {
+    return { method: 'PATCH', path: `/drives/${drive_id}`, body: { drive_id, rate_limiter: limiter } };
+  });
 }
 
 /** One second's worth is the most that is saved up. Firecracker takes a bucket of nothing as no limit. */
@@ -93,15 +106,18 @@ export function snapshotRequest(kind: 'Full' | 'Diff', statePath: string, memory
 
 export const pauseRequest: ApiRequest = { method: 'PATCH', path: '/vm', body: { state: 'Paused' } };
 export const resumeRequest: ApiRequest = { method: 'PATCH', path: '/vm', body: { state: 'Resumed' } };
+/** Tells in the pipe of metrics what came since it last did. */
+export const tellRequest: ApiRequest = { method: 'PUT', path: '/actions', body: { action_type: 'FlushMetrics' } };
 export const inspectRequest: ApiRequest = { method: 'GET', path: '/' };
 
 /** Firecracker adds where its devices are. */
-function kernelCommandLine({ boot }: VmSpec): string {
+function kernelCommandLine({ boot, disks = [] }: VmSpec): string {
   return [
     ...['console=ttyS0', 'quiet', 'reboot=k', 'panic=-1'],
     ...['rcupdate.rcu_expedited=1', 'dummy.numdummies=0'],
     ...['tvm.root=/dev/vda', 'tvm.rootfs=squashfs', `tvm.channel=vsock:${agentPort}`],
     ...['tvm.overlay_percent=50', 'tvm.pids=1024'],
+    ...(disks.length > 0 ? ['tvm.disks=1'] : []),
     ...boot.kernelArgs,
   ].join(' ');
 }

@@ -1,6 +1,6 @@
 // A program that behaves at its API, its sockets and its end as Firecracker does, with a fake guest in it. For fast tests of
 // the driver: order of calls, bodies of errors, sockets that are left behind, exit when a snapshot cannot be loaded.
-import { constants, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSocketServer, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
@@ -35,12 +35,14 @@ if (values.version) {
 class Refusal extends Error {}
 
 const configured = new Map<Operation, unknown>();
+/** Paths by id. */
+const drives = new Map<string, string>();
 let vm: FakeVm | undefined;
 let paused = false;
 
 function perform(operation: Operation, body: unknown): void {
   if (configures.has(operation)) configure(operation, body);
-  if (operation === 'PATCH /drives') limit((body as { rate_limiter?: object }).rate_limiter);
+  if (operation === 'PATCH /drives') limit(body as z.infer<(typeof bodies)['PATCH /drives']>);
   if (operation === 'PUT /actions') start(body as { action_type: string });
   if (operation === 'PATCH /vm') setPaused((body as { state: string }).state === 'Paused');
   if (operation === 'PUT /snapshot/create') createSnapshot(body as z.infer<(typeof bodies)['PUT /snapshot/create']>);
@@ -56,21 +58,36 @@ function configure(operation: Operation, body: unknown): void {
   const path = opened.success && Object.values(opened.data)[0];
   if (path && !existsSync(path)) throw new Refusal(`No such file or directory (os error 2): ${path}`);
   configured.set(operation, body);
+  if (operation === 'PUT /drives') {
+    const { drive_id, path_on_host } = body as z.infer<(typeof bodies)['PUT /drives']>;
+    drives.set(drive_id, path_on_host);
+  }
   if (operation === 'PUT /vsock') serveVsock((body as { uds_path: string }).uds_path);
 }
 
-function limit(limiter: object | undefined): void {
+function limit({ drive_id, rate_limiter }: z.infer<(typeof bodies)['PATCH /drives']>): void {
   started();
-  process.stdout.write(`fake guest: ${paused ? 'paused' : 'running'} with ${JSON.stringify(limiter)}\n`);
+  if (!drives.has(drive_id)) throw new Refusal(`Unable to patch the block device: unknown drive ${drive_id}`);
+  process.stdout.write(`fake guest: ${paused ? 'paused' : 'running'} with ${JSON.stringify(rate_limiter)}\n`);
 }
 
 function start({ action_type }: { action_type: string }): void {
+  if (action_type === 'FlushMetrics') flushMetrics();
   if (action_type !== 'InstanceStart') return;
   if (vm) throw new Refusal('The requested operation is not supported after starting the microVM.');
   for (const needed of ['PUT /boot-source', 'PUT /drives', 'PUT /vsock'] as const) {
     if (!configured.has(needed)) throw new Refusal(`Cannot start microvm without ${needed}`);
   }
   run(bootMemory());
+}
+
+/** What came since the last time, which is always the same here. */
+function flushMetrics(): void {
+  const block = { read_bytes: 1024, write_bytes: 512, read_count: 2, write_count: 1 };
+  if (!values['metrics-path']) return;
+  const pipe = openSync(values['metrics-path'], constants.O_RDWR | constants.O_NONBLOCK);
+  writeSync(pipe, `${JSON.stringify({ block })}\n`);
+  closeSync(pipe);
 }
 
 function setPaused(wanted: boolean): void {
@@ -88,14 +105,18 @@ function createSnapshot({
   const { memory } = started();
   if (!paused) throw new Refusal('Cannot create snapshot: the microVM is running');
   const { uds_path } = configured.get('PUT /vsock') as { uds_path: string };
-  writeFileSync(snapshot_path, JSON.stringify({ uds_path, kind }));
+  writeFileSync(snapshot_path, JSON.stringify({ uds_path, kind, drives: [...drives] }));
   writeFileSync(mem_file_path, JSON.stringify({ bootId: memory.bootId }));
 }
 
 function loadSnapshot({ snapshot_path, mem_backend, resume_vm }: z.infer<(typeof bodies)['PUT /snapshot/load']>): void {
   if (vm || configured.size > 0) throw new Refusal('Loading a microVM snapshot is not allowed after configuring it.');
   try {
-    const { uds_path } = JSON.parse(readFileSync(snapshot_path, 'utf8'));
+    const { uds_path, drives: saved } = JSON.parse(readFileSync(snapshot_path, 'utf8'));
+    for (const [id, path] of saved) {
+      if (!existsSync(path)) throw new Error(`No such file or directory (os error 2): ${path}`);
+      drives.set(id, path);
+    }
     const { bootId } = JSON.parse(readFileSync(mem_backend.backend_path, 'utf8'));
     serveVsock(uds_path);
     configured.set('PUT /vsock', { uds_path });
