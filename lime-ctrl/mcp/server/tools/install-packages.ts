@@ -70,6 +70,8 @@ export const installPackages = defineTool({
 function noNetwork(manager: string): TvmError {
   return new TvmError('failed_precondition', `the machine has no network, so ${manager} can fetch nothing`, {
     reason: 'NoNetwork',
-    hint: 'Use what the image has, take an image with the packages in it, or upload package files with get_transfer_url and give their absolute paths.',
+    hint:
+      'Use what the image has, or upload package files with get_transfer_url and give their absolute paths. A network is given when ' +
+      'the machine is made: ask for a session with spec.network (vvm session create --allow pypi.org:443), or of an image with the packages.',
   });
 }
