@@ -1,6 +1,6 @@
 // The driver with a jail around a fake Firecracker: the mounts, users and processes are real, and want root.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -57,6 +57,37 @@ test('the VMM gets its files by mounts that the host does not see, and read-only
   assert.ok(owner >= 200_000 && owner <= 299_999);
   await driver.destroy(vm);
   assert.deepEqual(readdirSync(vm.folder), []);
+});
+
+test('a disk is mounted in the jail for writing, for the user of its VM, and outlives the jail', async () => {
+  const [vm, other] = [vmNamed('disk'), vmNamed('disk-other')];
+  const path = join(root, 'data.raw');
+  await writeFile(path, 'before', { mode: 0o600 });
+  const disks = [{ name: 'data', path, sizeMiB: 1 }];
+  await driver.start(vm, { ...spec, disks });
+  await driver.start(other, spec);
+  const status = await driver.inspect(vm);
+  assert.ok(status.state === 'running');
+  const seen = readFileSync(`/proc/${status.pid}/mountinfo`, 'utf8').split('\n');
+  const [line = ''] = seen.filter((each) => each.includes(` ${insideOf(vm, 'disk0.img')} `));
+  assert.match(line.split(' ')[5] ?? '', /^rw,nosuid,nodev,noexec/);
+  const [own, foreign] = [vm, other].map((each) => statSync(join(each.folder, 'vmm')).gid);
+  // The real jailer gives the VMM its root.
+  await chmod(insideOf(vm, '.'), 0o711);
+  const writeAs = (uid: number | undefined, file: string) => {
+    const user = `setpriv --reuid=${uid} --regid=${uid} --clear-groups`;
+    const script = `cd '${insideOf(vm, '.')}' && exec ${user} sh -c 'echo by-${uid} >${file}'`;
+    return spawnSync('nsenter', ['-t', `${status.pid}`, '-m', 'sh', '-c', script]);
+  };
+  assert.match(writeAs(foreign, 'disk0.img').stderr.toString(), /Permission denied/);
+  assert.match(writeAs(own, inputFiles.root).stderr.toString(), /Permission denied|Read-only/);
+  assert.equal(readFileSync(path, 'utf8'), 'before');
+  assert.equal(writeAs(own, 'disk0.img').status, 0);
+  assert.equal(readFileSync(path, 'utf8'), `by-${own}\n`);
+  const { uid, gid, mode } = statSync(path);
+  assert.deepEqual([uid, gid, mode & 0o777], [0, own, 0o660]);
+  for (const each of [vm, other]) await driver.destroy(each);
+  assert.equal(readFileSync(path, 'utf8'), `by-${own}\n`);
 });
 
 test('VMs at the same time have users of their own', async () => {
