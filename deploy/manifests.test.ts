@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { readConfig as readFlintlockConfig } from '@tvm/flintlock/config.ts';
+import { formatBlock, privateBlocks } from '@tvm/flintlock/network/ipv4.ts';
 import { readConfig as readPluginConfig } from '@tvm/kvm-device-plugin/config.ts';
 import { loadConfig as loadLimeConfig } from '@tvm/lime-ctrl/config.ts';
 import { parseAllDocuments } from 'yaml';
@@ -18,10 +19,11 @@ const manifests: Manifest[] = readdirSync(base)
 const workloads = manifests.filter(({ kind }) => ['Deployment', 'DaemonSet'].includes(kind));
 const podOf = (name: string): Manifest => workloads.find(({ metadata }) => metadata.name === name).spec.template.spec;
 
-/** What the container would be given; values that the cluster fills in are 8. */
+/** What the container would be given; values that the cluster fills in are 8, but for addresses. */
 function environmentOf(name: string): Record<string, string> {
   const { env } = podOf(name).containers[0];
-  return Object.fromEntries(env.map((entry: Manifest) => [entry.name, entry.value ?? '8']));
+  const filledIn = ({ valueFrom }: Manifest) => (valueFrom.fieldRef?.fieldPath === 'status.hostIP' ? '192.0.2.8' : '8');
+  return Object.fromEntries(env.map((entry: Manifest) => [entry.name, entry.value ?? filledIn(entry)]));
 }
 
 const programs = {
@@ -58,6 +60,23 @@ test('every container has probes, requests, a memory limit, no way to more right
       assert.ok(livenessProbe && readinessProbe, name);
     assert.ok(!pod.hostNetwork && !pod.hostPID && !pod.hostIPC, metadata.name);
   }
+});
+
+test('flintlock has the rights that sandboxes and networks take, and serves no machine without a sandbox', () => {
+  const [{ securityContext: rights, env }] = podOf('flintlock').containers;
+  const forImages = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'SETFCAP'];
+  const forSandboxes = ['SYS_ADMIN', 'SETUID', 'SETGID', 'SETPCAP', 'KILL', 'SYS_PTRACE'];
+  assert.deepEqual(rights.capabilities.add, [...forImages, ...forSandboxes, 'NET_ADMIN']);
+  assert.deepEqual(podOf('flintlock').initContainers[0].securityContext.capabilities.add, forImages);
+  assert.equal(env.find(({ name }: Manifest) => name === 'TVM_CONFINEMENT').value, 'require');
+});
+
+test('machines reach public addresses alone past the policy of their node, but for registries and name servers', () => {
+  const policy = manifests.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'flintlock');
+  const open = policy.spec.egress.filter(({ ports }: Manifest) => ports === undefined);
+  const blocks = open.flatMap(({ to }: Manifest) => to.map(({ ipBlock }: Manifest) => ipBlock));
+  assert.equal(blocks.length, 1);
+  for (const block of privateBlocks.map(formatBlock)) assert.ok(blocks[0].except.includes(block), block);
 });
 
 test('nothing beside the machines has a Kubernetes token or any right', () => {

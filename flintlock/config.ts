@@ -49,6 +49,11 @@ const environment = z.object({
     .transform((text) => text.split(',').map((server) => server.trim()))
     .pipe(z.array(z.union([z.ipv4(), z.ipv6()], 'must be addresses of name servers, separated by commas')).max(3))
     .optional(),
+  TVM_NODE_ADDRESSES: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((address) => address.trim() || []))
+    .pipe(z.array(z.union([z.ipv4(), z.ipv6()], 'must be addresses of the node, separated by commas'))),
   TVM_KERNEL: z.string().min(1).optional(),
   TVM_TLS_DIR: z.string().min(1).optional(),
   TVM_HEALTH_LISTEN: z.string().min(1).optional(),
@@ -84,6 +89,8 @@ export interface Config {
   networkCidr: string | undefined;
   /** That names of machines are asked of; undefined: those of the host. */
   dnsServers: string[] | undefined;
+  /** Of the node, where flintlock has others, as in a pod. */
+  nodeAddresses: string[];
   kernel: string | undefined;
   /** Certificates to serve with (tls.crt, tls.key, ca.crt); undefined: cleartext, for this host alone. */
   tlsFolder: string | undefined;
@@ -139,6 +146,7 @@ export function readConfig(env: Record<string, string | undefined> = process.env
     confinement: { mode: data.TVM_CONFINEMENT, users: data.TVM_UID_RANGE },
     networkCidr: data.TVM_NETWORK_CIDR,
     dnsServers: data.TVM_DNS_SERVERS,
+    nodeAddresses: data.TVM_NODE_ADDRESSES,
     kernel: data.TVM_KERNEL,
     tlsFolder: data.TVM_TLS_DIR,
     healthListen: data.TVM_HEALTH_LISTEN === undefined ? undefined : parseListenAddress(data.TVM_HEALTH_LISTEN),

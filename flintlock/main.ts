@@ -31,6 +31,7 @@ async function serveUntil(signal: AbortSignal): Promise<void> {
             stateFolder: config.stateFolder,
             cidr: config.networkCidr,
             dnsServers: config.dnsServers,
+            nodeAddresses: config.nodeAddresses,
             log,
           }),
         };

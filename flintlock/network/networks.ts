@@ -7,7 +7,7 @@ import type { VmNetwork } from '../vmm/driver.ts';
 import { type AddressPair, chooseBlock, choosePair, pairOfHost } from './address-plan.ts';
 import { guestMac, makeLink, namespacePath, openLink, setUpNamespace } from './commands.ts';
 import { checkHost, foreignRoutes, hostNameServers, ownLinks, ownNamespaces } from './host.ts';
-import type { Block } from './ipv4.ts';
+import { type Block, parseBlock } from './ipv4.ts';
 import { type NetworkNames, namesOf, ownerOf, tap } from './names.ts';
 import type { NetworkPolicy } from './policy.ts';
 import { makeResolver } from './resolver/resolver.ts';
@@ -41,6 +41,8 @@ export interface NetworksDeps {
   cidr: string | undefined;
   /** Undefined: those of the host. */
   dnsServers: readonly string[] | undefined;
+  /** Addresses of the node that flintlock does not have itself, as in a pod: no machine reaches them. */
+  nodeAddresses: readonly string[];
   log: Logger;
 }
 
@@ -152,7 +154,8 @@ class HostNetworks implements Networks {
       const pair = host === undefined ? undefined : pairOfHost(host);
       if (pair) this.#pairs.set(link, pair);
     }
-    await this.#nft(nodeRules(owner, block, this.#pairs));
+    const refused = this.#deps.nodeAddresses.flatMap((address) => parseBlock(address) ?? []);
+    await this.#nft(nodeRules(owner, { block, refused, present: this.#pairs }));
     if ((await readFile(forwardingFile, 'utf8')).trim() === '0') {
       this.#deps.log.info('this node forwards packets from now on, as networks of machines need it');
       await writeFile(forwardingFile, '1');

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parseBlock } from './ipv4.ts';
 import { namesOf } from './names.ts';
 import { checkPolicy, matchesDomain, mayAsk, type NetworkPolicy, rulesFor } from './policy.ts';
-import { machineRules, nameElements } from './rules.ts';
+import { machineRules, nameElements, nodeRules } from './rules.ts';
 
 const pair = { host: '100.100.0.0', machine: '100.100.0.1' };
 const block = parseBlock('100.100.0.0/18') ?? assert.fail();
@@ -27,6 +27,14 @@ const always = [
 test('none accepts nothing, open all but what is private', () => {
   assert.deepEqual(leaving({ egress: 'none', allow: [] }), [...always, 'drop']);
   assert.deepEqual(leaving({ egress: 'open', allow: [] }), [...always, 'ip daddr @private drop', 'accept', 'drop']);
+});
+
+test('the node forwards nothing to addresses that are refused to all', () => {
+  const refused = [parseBlock('203.0.113.7') ?? assert.fail()];
+  const rules = nodeRules('owner', { block, refused, present: new Map() });
+  const never = /set never \{[^}]*elements = \{ (.*?) \}/.exec(rules)?.[1]?.split(', ');
+  assert.ok(never?.includes('203.0.113.7/32'), rules);
+  assert.match(rules, /chain forward \{\n.*\n {4}iifname "\S+\*" ip daddr @never drop/);
 });
 
 test('a limit holds for what comes from both sides, before anything else is asked', () => {

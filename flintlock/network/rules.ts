@@ -115,8 +115,17 @@ function accepting({ cidr, ports }: NetworkRule, index: number): string {
   return `${target} meta l4proto { tcp, udp } th dport { ${ports.join(', ')} } accept`;
 }
 
-/** What holds on the node for all machines of a flintlock; `present` are those that there are, others come by `joinRules`. */
-export function nodeRules(owner: string, block: Block, present: ReadonlyMap<string, AddressPair>): string {
+export interface NodeRules {
+  /** Where all machines of the node have their addresses. */
+  block: Block;
+  /** Addresses that no machine reaches, whatever its policy says. */
+  refused: readonly Block[];
+  /** Machines that there are, by their links; others come by `joinRules`. */
+  present: ReadonlyMap<string, AddressPair>;
+}
+
+/** What holds on the node for all machines of a flintlock. */
+export function nodeRules(owner: string, { block, refused, present }: NodeRules): string {
   const links = `"${linkPrefix(owner)}*"`;
   return `table inet ${tableOf(owner)} {
   set sources { type ifname . ipv4_addr; }
@@ -129,12 +138,13 @@ export function nodeRules(owner: string, block: Block, present: ReadonlyMap<stri
 }
 flush set inet ${tableOf(owner)} sources
 flush set inet ${tableOf(owner)} resolvers
+flush set inet ${tableOf(owner)} never
 flush chain inet ${tableOf(owner)} arrive
 flush chain inet ${tableOf(owner)} input
 flush chain inet ${tableOf(owner)} forward
 flush chain inet ${tableOf(owner)} translate-out
 table inet ${tableOf(owner)} {
-  set never { type ipv4_addr; flags interval; auto-merge; elements = { ${list([...neverReached, block])} }; }
+  set never { type ipv4_addr; flags interval; auto-merge; elements = { ${list([...neverReached, block, ...refused])} }; }
   chain arrive {
     iifname ${links} meta nfproto ipv6 drop
     iifname ${links} iifname . ip saddr != @sources drop
