@@ -40,7 +40,7 @@ export async function forkMicroVm(
 
 /** Its command goes on in the memory that the child continues: it must not be started again. */
 function childOf({ metadata, spec }: MicroVm, named: MicroVm['metadata'], snapshot: string): MicroVm {
-  const { command, args, persistentStorage, ...copied } = spec;
+  const { command, args, runEntrypoint, persistentStorage, ...copied } = spec;
   // Copies for the time of the fork: nobody asked for them to stay.
   const disks = persistentStorage && {
     persistentStorage: persistentStorage.map((disk) => ({ ...disk, retain: false })),

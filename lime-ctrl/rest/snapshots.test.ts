@@ -60,6 +60,12 @@ test('fork: machines that continue the running one, from one snapshot that is th
   assert.deepEqual(metadata.ownerReferences?.map(({ uid }) => uid).toSorted(), items.map(({ uid }) => uid).toSorted());
 });
 
+test('fork: what the image runs goes on in the memory, it is not run again', async () => {
+  await using harness = await startedHarness({ runEntrypoint: true, args: ['x'] });
+  const { items } = (await (await fork(harness, {})).json()) as ForkView;
+  assert.deepEqual([items[0]?.spec.runEntrypoint, items[0]?.spec.args], [undefined, undefined]);
+});
+
 test('fork: all or none; bounds; only what is up', async () => {
   await using harness = await startedHarness();
   assert.equal((await fork(harness, { names: ['one', 'two'] })).status, 201);
