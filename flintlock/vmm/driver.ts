@@ -136,6 +136,16 @@ export interface Driver {
    * when it has some; then it must be paused. Leaves the VM running or paused as it was.
    */
   snapshot(vm: Vm, snapshotFolder: string): Promise<void>;
+  /**
+   * Before the file of a disk of a VM that runs is made as large as `disk` says. Throws `failed_precondition` (`GrowsAtStart`)
+   * when its VMM may have none so large.
+   */
+  prepareGrowth?(vm: Vm, disk: VmDisk): Promise<void>;
+  /**
+   * The file of a disk of a VM that runs was made larger: the guest's device is as large from now on, also in snapshots.
+   * Absent: it is seen at the next start.
+   */
+  growDisk?(vm: Vm, disk: VmDisk): Promise<void>;
   /** Ends the VMM without asking the guest; resolves when its process is gone. */
   kill(vm: Vm): Promise<void>;
   /** `kill`, then removes what the driver has in the folder. */

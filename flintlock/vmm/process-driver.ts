@@ -1,15 +1,19 @@
 // What is the same for every VMM that is a process a VM: the process is found again by what is in the VM's folder, followed,
 // measured, ended and swept. A driver adds how its VMM is started and talked to.
 // Invariant: only what a parent knows more than a stranger, how its children ended, is kept in memory.
+import { execFile } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { TvmError } from '@tvm/api/errors.ts';
 import type { z } from 'zod';
 import { followConsole } from './console.ts';
-import { type Driver, type Vm, type VmEnd, type VmUsage, vmNotRunning } from './driver.ts';
+import { type Driver, type Vm, type VmDisk, type VmEnd, type VmUsage, vmNotRunning } from './driver.ts';
 import { networkUseOf } from './network-use.ts';
 import {
   type ChildEnd,
+  fileLimitOf,
   identityOf,
   isAlive,
   killProcess,
@@ -132,6 +136,27 @@ export abstract class ProcessDriver<Facts extends object>
     const ended = launch(vm, { ...command, maxFileBytes: maxFileBytes(memoryMiB) });
     this.#children.set(vm.folder, ended);
     return ended;
+  }
+
+  async prepareGrowth(vm: Vm, { sizeMiB }: VmDisk): Promise<void> {
+    await this.allowLargerFiles(vm, sizeMiB);
+  }
+
+  /** As `launch` says, of a VMM that runs. */
+  protected async allowLargerFiles(vm: Vm, sizeMiB: number): Promise<void> {
+    const pid = vmmOf(this.require(vm, 'grow a disk of'));
+    const bytes = maxFileBytes(sizeMiB);
+    if (fileLimitOf(pid) >= bytes) return;
+    try {
+      await promisify(execFile)('prlimit', [`--pid=${pid}`, `--fsize=${bytes}`]);
+    } catch (cause) {
+      const message = `the VMM of ${vm.id} may have no file of ${sizeMiB} MiB until it starts the next time`;
+      throw new TvmError('failed_precondition', `${message}: flintlock lacks CAP_SYS_RESOURCE to allow it now`, {
+        cause,
+        object: `vm/${vm.id}`,
+        reason: 'GrowsAtStart',
+      });
+    }
   }
 
   /** A wrapper has started the VMM: from now on that is the VM's process, whatever becomes of the wrapper. */

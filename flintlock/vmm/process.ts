@@ -104,6 +104,12 @@ export function identityOf<Facts>(vm: Vm, facts: z.ZodType<Facts>): (Facts & Pro
   }
 }
 
+/** How large a file it may write, in bytes. */
+export function fileLimitOf(pid: number): number {
+  const soft = /^Max file size\s+(\S+)/m.exec(readFileSync(`/proc/${pid}/limits`, 'utf8'))?.[1];
+  return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
+}
+
 export function isAlive({ pid, startTicks }: ProcessIdentity): boolean {
   return startTicks !== '' && startTicksOf(pid) === startTicks;
 }

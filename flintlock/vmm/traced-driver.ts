@@ -2,7 +2,7 @@
 import { inSpan, type Tracing } from '@tvm/kit/tracing/tracing.ts';
 import type { Driver } from './driver.ts';
 
-const traced = new Set(['start', 'restore', 'pause', 'resume', 'snapshot', 'kill', 'destroy', 'dial']);
+const traced = new Set(['start', 'restore', 'pause', 'resume', 'snapshot', 'kill', 'destroy', 'dial', 'growDisk']);
 
 type AnyMethod = (...args: unknown[]) => Promise<unknown>;
 

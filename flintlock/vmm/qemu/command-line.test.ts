@@ -38,3 +38,13 @@ for (const [name, input] of Object.entries(cases)) {
     assert.equal(`${qemuArguments(input).join('\n')}\n`, golden);
   });
 }
+
+test('the longest name of a disk makes no longer names in QEMU than it takes, with limits too', () => {
+  const disks = [{ name: 'x'.repeat(20), path: '/disks/x', sizeMiB: 64 }];
+  const limited = { ...spec, disks, limits: { diskIops: 100 } };
+  const input = { id: 'a1', accelerator: 'tcg', memory: { kind: 'file' }, boots: true, tscKhz: undefined } as const;
+  const text = qemuArguments({ ...input, spec: limited }).join('\n');
+  const names = [...text.matchAll(/node-name=([^,\n]+)/g)].map(([, name = '']) => name);
+  assert.equal(names.length, 4);
+  for (const name of names) assert.ok(name.length <= 31, `${name} has ${name.length} letters`);
+});

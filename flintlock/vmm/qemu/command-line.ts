@@ -50,9 +50,23 @@ function isThrottled(limits: VmLimits | undefined): boolean {
   return limits?.diskIops !== undefined || limits?.diskBytesPerSecond !== undefined;
 }
 
+/** A name in QEMU has 31 bytes at most, and a disk's 20. */
+function slowed(node: string): string {
+  return `slow-${node}`;
+}
+
+/** What the device of a disk may read and write. */
+export function drivesOfDisk(name: string): string[] {
+  return [diskNode(name), slowed(diskNode(name))];
+}
+
+function diskNode(name: string): string {
+  return `disk-${name}`;
+}
+
 /** What the guest's device reads and writes: the image, or what slows it down. */
 function driveOf(node: string, limits: VmLimits | undefined): string {
-  return isThrottled(limits) ? `${node}-limited` : node;
+  return isThrottled(limits) ? slowed(node) : node;
 }
 
 function throttle(node: string, limits: VmLimits | undefined, options: string[] = []): string[] {
@@ -63,19 +77,19 @@ function throttle(node: string, limits: VmLimits | undefined, options: string[] 
     ...['-object', `throttle-group,id=${node}-limits,${rates}`],
     ...[
       '-blockdev',
-      ['throttle', `node-name=${node}-limited`, ...options, `throttle-group=${node}-limits`, `file=${node}`].join(),
+      ['throttle', `node-name=${slowed(node)}`, ...options, `throttle-group=${node}-limits`, `file=${node}`].join(),
     ],
   ];
 }
 
 /** QEMU locks the image for as long as it runs; when the host's disk is full the guest gets an error, and does not halt. */
 function diskArguments({ name, path }: VmDisk, limits: VmLimits | undefined): string[] {
-  const image = `raw,node-name=disk-${name},discard=unmap,file.driver=file,file.locking=on`;
+  const image = `raw,node-name=${diskNode(name)},discard=unmap,file.driver=file,file.locking=on`;
   const onErrors = 'werror=report,rerror=report';
   return [
     ...['-blockdev', `${image},file.filename=${escaped(path)}`],
-    ...throttle(`disk-${name}`, limits),
-    ...['-device', `virtio-blk-device,drive=${driveOf(`disk-${name}`, limits)},serial=${name},${onErrors}`],
+    ...throttle(diskNode(name), limits),
+    ...['-device', `virtio-blk-device,drive=${driveOf(diskNode(name), limits)},serial=${name},${onErrors}`],
   ];
 }
 

@@ -20,6 +20,7 @@ import {
   type Accelerator,
   checkSocketPath,
   type Driver,
+  largestFileMiB,
   savedDiskPath,
   type Vm,
   type VmDisk,
@@ -31,12 +32,13 @@ import { kvmPath } from '../kvm-probe.ts';
 import { type ProcessIdentity, stderrTail } from '../process.ts';
 import { ProcessDriver } from '../process-driver.ts';
 import { type MemoryBacking, qemuArguments } from './command-line.ts';
+import { resizeDisk } from './disk-size.ts';
 import { diskUseOf } from './disk-use.ts';
 import { files, pathOf, snapshotFiles, vmmFiles } from './files.ts';
 import { qemuProgram, qemuVersion, tscKhz } from './host.ts';
 import { knownAcceleration, probeKvm } from './probe.ts';
 import { connected, openQmp, type Qmp } from './qmp.ts';
-import { checkSnapshot, factsOf, load, save, snapshotFacts } from './snapshot.ts';
+import { checkSnapshot, factsOf, load, namesAndSizes, save, snapshotFacts } from './snapshot.ts';
 
 export interface QemuDriverDeps {
   /** Absolute; the probe's answer is kept there. */
@@ -202,6 +204,13 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     }
   }
 
+  async growDisk(vm: Vm, disk: VmDisk): Promise<void> {
+    const { shape, rootDiskPath, disks = [] } = this.require(vm, 'grow a disk of');
+    const now = disks.map((each) => (each.name === disk.name ? disk : each));
+    await this.#converse(vm, 'grow a disk of', (qmp) => resizeDisk(qmp, disk));
+    this.recordVmm(vm, { shape: { ...shape, disks: namesAndSizes(now) }, rootDiskPath, disks: now });
+  }
+
   async dial(vm: Vm) {
     this.require(vm, 'dial');
     return await connected(pathOf(vm, 'agent')).catch((cause) => {
@@ -263,11 +272,6 @@ function copiesOf(disks: VmDisk[] | undefined, snapshotFolder: string): VmDisk[]
     const copy = savedDiskPath(snapshotFolder, disk.name);
     return existsSync(copy) ? { ...disk, path: copy } : disk;
   });
-}
-
-/** Of what QEMU writes: its memory, a disk. */
-function largestFileMiB({ memoryMiB, disks = [] }: VmSpec): number {
-  return Math.max(memoryMiB, ...disks.map(({ sizeMiB }) => sizeMiB));
 }
 
 const mostThreads = 256;

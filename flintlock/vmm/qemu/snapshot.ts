@@ -8,7 +8,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TvmError } from '@tvm/api/errors.ts';
 import { z } from 'zod';
-import type { Accelerator, Vm, VmSpec } from '../driver.ts';
+import type { Accelerator, Vm, VmDisk, VmSpec } from '../driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
 import { copySparse } from '../sparse.ts';
 import { pathOf, snapshotFiles, vmmFiles } from './files.ts';
@@ -85,16 +85,20 @@ export function factsOf(
   qemuVersion: string,
 ) {
   const { cpus, memoryMiB, boot, disks = [], network } = spec;
-  const named = disks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`).join();
   return {
     qemuVersion,
     accelerator,
     cpus,
     memoryMiB,
     needsAcpi: boot.needsAcpi,
-    disks: named,
+    disks: namesAndSizes(disks),
     network: network !== undefined,
   };
+}
+
+/** Of disks, in their order. */
+export function namesAndSizes(disks: readonly VmDisk[]): string {
+  return disks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`).join();
 }
 
 async function leaveMemoryOut(qmp: Qmp, state: boolean): Promise<void> {
