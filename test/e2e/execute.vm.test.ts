@@ -121,6 +121,31 @@ test('code comes from a file, from standard input, with any text, empty or long'
   assert.equal(await service.ok(['execute', '-'], { stdin: long }), '42\n');
 });
 
+test('limits of a run hold in its machine; wrong ones are refused', async () => {
+  const forks = `
+import os, signal, time
+children = []
+try:
+    while len(children) < 200:
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+        children.append(child)
+except BlockingIOError:
+    pass
+for child in children:
+    os.kill(child, signal.SIGKILL)
+print(len(children))`;
+  assert.equal(await service.ok(['execute', forks]), '200\n');
+  const limited = Number(await service.ok(['execute', '--limit', 'processes=40', '--limit', 'cpuPercent=90', forks]));
+  assert.ok(limited > 0 && limited < 40, `${limited} processes`);
+  const needless = await service.vvm(['execute', '--limit', 'networkBytesPerSecond=65536', 'pass']);
+  assert.match(needless.stderr, /needs a network: set network.egress/);
+  const body = JSON.stringify({ code: 'pass', limits: { cpuPercent: 0 } });
+  assert.equal((await service.rest('/v1/execute', { method: 'POST', body })).status, 400);
+});
+
 test('many runs at once each get their own answer', async () => {
   const answers = await Promise.all([1, 2, 3, 4, 5].map((n) => service.ok(bash(`sleep 1; echo run ${n}`))));
   assert.deepEqual(

@@ -75,6 +75,19 @@ test('code of every language where no image was named; an image without one says
   await service.ok(['session', 'end', 'snakes']);
 });
 
+test('the machine of a session has the limits and the network that the session asks for', async () => {
+  const asked = ['--limit', 'processes=40', '--egress', 'open'];
+  await service.ok(['session', 'create', 'bounded', ...asked], { timeoutMs: 300_000 });
+  const client = await open(await connectionOf('bounded'));
+  const forks = 'for i in $(seq 80); do sleep 60 & done 2>/dev/null; jobs -p | wc -l';
+  const started = await run(client, `timeout -s KILL 10 bash -c '${forks}'; echo over`);
+  assert.ok(!/^80$/m.test(started), started);
+  const { contents } = await client.readResource({ uri: 'vm://self/policy' });
+  const policy = JSON.parse((contents[0] as { text: string }).text);
+  assert.deepEqual([policy.limits, policy.network], [{ processes: 40 }, { egress: 'open' }]);
+  await service.ok(['session', 'end', 'bounded']);
+});
+
 test('a server that an agent starts is reached by a URL', async () => {
   const client = await open(await connectionOf('agent'));
   const serve = 'python3 -m http.server 8000 --directory site > /dev/null 2>&1 &';
