@@ -1,19 +1,22 @@
 // What every driver must do, whatever its VMM: one suite that runs against each.
 // Invariant: a harness gives a fresh driver for the same host each time it is asked, as a restart of flintlock would.
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../guest/connect.ts';
 import { configure, ping } from '../guest/machine.ts';
 import { runProcess } from '../guest/processes.ts';
-import type { Driver, Vm, VmSpec } from './driver.ts';
+import { type Driver, savedDiskPath, savedDisksFolder, type Vm, type VmDisk, type VmSpec } from './driver.ts';
+import { copySparse } from './sparse.ts';
 
 export interface Harness {
   driver(): Promise<Driver>;
   spec(): Promise<VmSpec>;
   bootTimeoutMs: number;
+  /** Makes an empty file system of so many MiB; absent: its guests cannot mount one. */
+  makeDisk?(path: string, sizeMiB: number): Promise<void>;
 }
 
 export function describeDriver(name: string, makeHarness: (stateFolder: string) => Harness): void {
@@ -132,6 +135,58 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       for (const one of [vm, ...clones, grandchild]) await driver.destroy(one);
     });
 
+    test('disks are there for the next VM that has them, and a snapshot goes on with copies of its own', async (t) => {
+      if (!harness.makeDisk) return t.skip('its guests cannot mount disks');
+      const [vm, clone] = [vmNamed('disks'), vmNamed('disks-clone')];
+      const disks = await makeDisks();
+      const spec = await harness.spec();
+      await driver.start(vm, { ...spec, disks });
+      await runWith(vm, disks, 'echo "of data" >/data/file; echo "of work" >/work/file; sync');
+      await driver.pause(vm);
+      const folder = await mkdtemp(join(root, 'snapshot-'));
+      await mkdir(join(folder, savedDisksFolder));
+      for (const { name, path } of disks) await copySparse(path, savedDiskPath(folder, name));
+      await driver.snapshot(vm, folder);
+      await driver.resume(vm);
+      await runWith(vm, disks, 'echo "of the original" >>/data/file; sync');
+      assert.ok(((await driver.usage(vm)).disk?.writtenBytes ?? 0) > 0);
+      const copies = await copiesOf(disks, folder);
+      await driver.restore(clone, { ...spec, disks: copies }, folder);
+      assert.equal(await runWith(clone, copies, 'cat /data/file /work/file'), 'of data\nof work\n');
+      await runWith(clone, copies, 'echo "of the clone" >>/work/file; sync');
+      for (const each of [vm, clone]) await driver.destroy(each);
+      await driver.start(clone, { ...spec, disks: copies });
+      assert.equal(await runWith(clone, copies, 'cat /data/file /work/file'), 'of data\nof work\nof the clone\n');
+      await driver.start(vm, { ...spec, disks });
+      assert.equal(await runWith(vm, disks, 'cat /data/file /work/file'), 'of data\nof the original\nof work\n');
+      for (const each of [vm, clone]) await driver.destroy(each);
+    });
+
+    test('a disk that is made larger is so in the guest that runs, and in what goes on from its snapshots', async (t) => {
+      if (!harness.makeDisk || !driver.growDisk) return t.skip('its guests cannot have disks that grow');
+      const [vm, clone] = [vmNamed('grown'), vmNamed('grown-clone')];
+      const disks = await makeDisks();
+      const spec = await harness.spec();
+      await driver.start(vm, { ...spec, disks });
+      await runWith(vm, disks, 'true');
+      const now = disks.map((disk) => ({ ...disk, sizeMiB: disk.name === 'work' ? 24 : disk.sizeMiB }));
+      const [, work] = now;
+      assert.ok(work);
+      await truncate(work.path, 24 * 1024 * 1024);
+      for (const _ of [1, 2]) await driver.growDisk(vm, work);
+      const sizes = 'cat /sys/block/$(basename $(grep " /work " /proc/mounts | cut -d " " -f 1))/size';
+      assert.equal(await runWith(vm, disks, sizes), '49152\n');
+      await driver.pause(vm);
+      const folder = await mkdtemp(join(root, 'snapshot-'));
+      await mkdir(join(folder, savedDisksFolder));
+      for (const { name, path } of now) await copySparse(path, savedDiskPath(folder, name));
+      await driver.snapshot(vm, folder);
+      const copies = await copiesOf(now, folder);
+      await driver.restore(clone, { ...spec, disks: copies }, folder);
+      assert.equal(await runWith(clone, copies, sizes), '49152\n');
+      for (const each of [vm, clone]) await driver.destroy(each);
+    });
+
     test('a sweep ends what nobody keeps', async () => {
       const [kept, stray] = [vmNamed('kept'), vmNamed('stray')];
       for (const vm of [kept, stray]) await driver.start(vm, await harness.spec());
@@ -145,6 +200,34 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
     test('a folder too deep for sockets is refused', () => {
       assert.throws(() => driver.checkFolder(`/${'x'.repeat(120)}`), { code: 'invalid_argument' });
     });
+
+    async function makeDisks(): Promise<VmDisk[]> {
+      const folder = await mkdtemp(join(root, 'disks-'));
+      const disks = ['data', 'work'].map((name) => ({ name, path: join(folder, `${name}.raw`), sizeMiB: 16 }));
+      for (const { path, sizeMiB } of disks) await harness.makeDisk?.(path, sizeMiB);
+      return disks;
+    }
+
+    async function copiesOf(disks: VmDisk[], snapshotFolder: string): Promise<VmDisk[]> {
+      const folder = await mkdtemp(join(root, 'disks-'));
+      const copies = disks.map((disk) => ({ ...disk, path: join(folder, `${disk.name}.raw`) }));
+      for (const { name, path } of copies) await copySparse(savedDiskPath(snapshotFolder, name), path);
+      return copies;
+    }
+
+    /** Has the disks mounted at their names, and gives what a script says. */
+    async function runWith(vm: Vm, disks: VmDisk[], script: string): Promise<string> {
+      await using guest = await reach(vm);
+      const mounted = disks.map((disk) => ({
+        serial: driver.serialOf?.(disk) ?? disk.name,
+        mountPath: `/${disk.name}`,
+      }));
+      await configure(guest, { unixTimeNs: BigInt(Date.now()) * 1_000_000n, disks: mounted });
+      const argv = ['sh', '-ec', script];
+      const { stdout, stderr } = await runProcess(guest, { argv }, { maxOutputBytes: 1000 });
+      assert.equal(stderr.toString(), '');
+      return stdout.toString();
+    }
 
     async function askOnce(vm: Vm) {
       await using guest = await reach(vm);

@@ -44,7 +44,22 @@ export function checkTold({ id }: Vm, { disks = [], rootDiskPath }: Pick<VmSpec,
   throw new TvmError('failed_precondition', message, { object: `vm/${id}`, reason: 'DisksAlike', hint });
 }
 
+/** Such a fact with one disk grown, and which in the order that is. Throws `not_found`. */
+export function grownFact(fact: string, { name, sizeMiB }: Pick<VmDisk, 'name' | 'sizeMiB'>) {
+  const disks = fact
+    .split(',')
+    .map((entry) => ({ name: entry.split(' ')[0] ?? '', sizeMiB: Number(entry.split(' ')[1]) }));
+  const index = disks.findIndex((disk) => disk.name === name);
+  if (index === -1) throw new TvmError('not_found', `there is no disk ${name}`);
+  const now = disks.with(index, { name, sizeMiB });
+  return { index, fact: namesAndSizes(now) };
+}
+
 /** What is the same for a snapshot and what goes on from it: names and sizes in their order. */
 export function disksFact({ disks = [] }: Pick<VmSpec, 'disks'>): string {
+  return namesAndSizes(disks);
+}
+
+function namesAndSizes(disks: readonly Pick<VmDisk, 'name' | 'sizeMiB'>[]): string {
   return disks.map(({ name, sizeMiB }) => `${name} ${sizeMiB}`).join();
 }

@@ -11,6 +11,7 @@ import { readConfig } from '../../config.ts';
 import { connect } from '../../guest/connect.ts';
 import { ping, shutDown } from '../../guest/machine.ts';
 import { runProcess } from '../../guest/processes.ts';
+import { makeTestDisk } from '../../testing/make-test-disk.ts';
 import { describeDriver } from '../conformance.ts';
 import type { Driver, Vm } from '../driver.ts';
 import { makeFirecrackerDriver } from './driver.ts';
@@ -58,12 +59,14 @@ describeDriver('firecracker', (stateFolder) => ({
   driver: () => driverIn(stateFolder, 'off', false),
   spec,
   bootTimeoutMs: 120_000,
+  makeDisk: makeTestDisk,
 }));
 
 describeDriver('firecracker in a jail, with snapshots of what changed', (stateFolder) => ({
   driver: () => driverIn(stateFolder, 'require', true),
   spec,
   bootTimeoutMs: 120_000,
+  makeDisk: makeTestDisk,
 }));
 
 describe('a jailed Firecracker', () => {

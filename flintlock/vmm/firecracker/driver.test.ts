@@ -10,6 +10,7 @@ import { files, snapshotFiles } from './files.ts';
 import type { ApiRequest } from './requests.ts';
 import {
   bootRequests,
+  grownRequest,
   limitRequests,
   pauseRequest,
   restoreRequest,
@@ -50,7 +51,7 @@ test('every request is one that the API takes', () => {
     ...[pauseRequest, resumeRequest, snapshotRequest('Full', '/s', '/m'), snapshotRequest('Diff', '/s', '/m')],
     ...bootRequests({ ...spec, network, limits: { diskIops: 100, diskBytesPerSecond: 1_000_000 } }, memory),
     ...bootRequests({ ...spec, disks }, memory),
-    ...[...limitRequests({ limits: { diskIops: 100 }, disks }), ...limitRequests({}), tellRequest],
+    ...[...limitRequests({ limits: { diskIops: 100 }, disks }), ...limitRequests({}), tellRequest, grownRequest(3)],
     ...[restoreRequest(spec, memory), restoreRequest({ network }, { ...memory, trackDirtyPages: true })],
   ];
   for (const { method, path, body } of requests) {
@@ -210,4 +211,26 @@ test('what a guest read and wrote is summed up, also by a flintlock that comes l
   await driver.start(vm, spec);
   assert.equal((await useOf(driver))?.reads, 2);
   await driver.destroy(vm);
+});
+
+test('a disk that grows is opened anew, and only as large a one goes on from a snapshot', async () => {
+  const asked: ApiRequest[] = [];
+  const driver = await driverOf({ onRequest: (request) => asked.push(request) });
+  const [vm, clone] = [
+    { id: 'grows', folder: join(root, 'grows') },
+    { id: 'grows-clone', folder: join(root, 'grows-clone') },
+  ];
+  const small = await makeDisks('grows');
+  const [data, other] = small;
+  assert.ok(data && other);
+  const large = [data, { ...other, sizeMiB: 64 }];
+  await driver.start(vm, { ...spec, disks: small });
+  await driver.growDisk?.(vm, { ...other, sizeMiB: 64 });
+  assert.deepEqual(asked.at(-1)?.body, { drive_id: 'disk1', path_on_host: 'disk1.img' });
+  const snapshot = await mkdtemp(join(root, 'snapshot-'));
+  await driver.snapshot(vm, snapshot);
+  await assert.rejects(driver.restore(clone, { ...spec, disks: small }, snapshot), { reason: 'SnapshotIncompatible' });
+  await driver.restore(clone, { ...spec, disks: large }, snapshot);
+  await assert.rejects(async () => driver.growDisk?.(vm, { ...other, name: 'none' }), { code: 'not_found' });
+  for (const each of [vm, clone]) await driver.destroy(each);
 });

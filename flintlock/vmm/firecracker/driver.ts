@@ -25,7 +25,7 @@ import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
 import { ask, untilServing } from './api.ts';
 import { baseOf, forgetBase, keepBase } from './base-memory.ts';
-import { checkTold, diskInputs, disksFact, serialOf } from './disks.ts';
+import { checkTold, diskInputs, disksFact, grownFact, serialOf } from './disks.ts';
 import { files, inputFiles, pipes, snapshotFiles } from './files.ts';
 import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
 import { jailedBelow } from './jail.ts';
@@ -36,6 +36,7 @@ import {
   type ApiRequest,
   agentPort,
   bootRequests,
+  grownRequest,
   inspectRequest,
   isLimited,
   limitRequests,
@@ -198,6 +199,13 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     await place.collect(vm, snapshotFolder);
     await writeFile(join(snapshotFolder, snapshotFiles.about), JSON.stringify(shape));
     if (tracked) keepBase(vm, join(snapshotFolder, snapshotFiles.memory));
+  }
+
+  async growDisk(vm: Vm, disk: VmDisk): Promise<void> {
+    const { shape, jailed, tracked } = this.require(vm, 'grow a disk of');
+    const { index, fact } = grownFact(shape.disks, disk);
+    await this.#ask(vm, 'grow a disk of', grownRequest(index));
+    this.recordVmm(vm, { shape: { ...shape, disks: fact }, tracked, ...(jailed !== undefined && { jailed }) });
   }
 
   override async destroy(vm: Vm): Promise<void> {

@@ -69,6 +69,12 @@ export function limitRequests(spec: Pick<VmSpec, 'limits' | 'disks'>): ApiReques
   });
 }
 
+/** Firecracker opens the file anew, and tells the guest how large it is. */
+export function grownRequest(index: number): ApiRequest {
+  const body = { drive_id: driveOf(index), path_on_host: diskFile(index) };
+  return { method: 'PATCH', path: `/drives/${body.drive_id}`, body };
+}
+
 /** One second's worth is the most that is saved up. Firecracker takes a bucket of nothing as no limit. */
 function rateLimiter({ diskIops = 0, diskBytesPerSecond = 0 }: VmLimits = {}) {
   const bucket = (size: number) => ({ size, refill_time: size === 0 ? 0 : 1000 });

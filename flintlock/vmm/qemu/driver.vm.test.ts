@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../../config.ts';
+import { makeTestDisk } from '../../testing/make-test-disk.ts';
 import { describeDriver } from '../conformance.ts';
 import { processesBelow } from '../process.ts';
 import { makeQemuDriver } from './driver.ts';
@@ -23,7 +24,9 @@ async function spec() {
   return { cpus: 1, memoryMiB: 256, rootDiskPath: path, boot: await images.bootFiles(() => {}) };
 }
 
-describeDriver('qemu', (stateFolder) => ({ driver: () => driverIn(stateFolder), spec, bootTimeoutMs: 60_000 }));
+describeDriver('qemu', (stateFolder) => ({
+  ...{ driver: () => driverIn(stateFolder), spec, bootTimeoutMs: 60_000, makeDisk: makeTestDisk },
+}));
 
 test('a sweep ends a process that its VM does not know: flintlock was killed before it wrote of it', async () => {
   const root = await mkdtemp(join(tmpdir(), 'tvm-driver-'));

@@ -65,9 +65,14 @@ function configure(operation: Operation, body: unknown): void {
   if (operation === 'PUT /vsock') serveVsock((body as { uds_path: string }).uds_path);
 }
 
-function limit({ drive_id, rate_limiter }: z.infer<(typeof bodies)['PATCH /drives']>): void {
+/** Its file is opened anew, or it is limited. */
+function limit({ drive_id, path_on_host, rate_limiter }: z.infer<(typeof bodies)['PATCH /drives']>): void {
   started();
   if (!drives.has(drive_id)) throw new Refusal(`Unable to patch the block device: unknown drive ${drive_id}`);
+  if (path_on_host) {
+    if (!existsSync(path_on_host)) throw new Refusal(`No such file or directory (os error 2): ${path_on_host}`);
+    drives.set(drive_id, path_on_host);
+  }
   process.stdout.write(`fake guest: ${paused ? 'paused' : 'running'} with ${JSON.stringify(rate_limiter)}\n`);
 }
 
