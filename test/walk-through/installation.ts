@@ -130,3 +130,13 @@ export function microVm(name: string, spec: object = {}): object {
     spec: { image: 'tvm/python', cpu: 1, memory: 128, ...spec },
   };
 }
+
+/** An MCPSession with a machine of its own. */
+export function mcpSession(name: string): object {
+  return {
+    apiVersion: 'vvm.tvm.github.com/v1alpha1',
+    kind: 'MCPSession',
+    metadata: { name, namespace: 'default' },
+    spec: { userId: 'alice', groupId: 'research', image: 'tvm/python', cpu: 1, memory: 128 },
+  };
+}

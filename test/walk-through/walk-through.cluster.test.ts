@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiObject } from '../api-client.ts';
 import { readConfig } from '../config.ts';
 import { until } from '../e2e/until.ts';
-import { type Installation, microVm, prepareInstallation } from './installation.ts';
+import { type Installation, mcpSession, microVm, prepareInstallation } from './installation.ts';
+import { openSessionClient } from './session-client.ts';
 
 const { root } = readConfig();
 const hello = "print('Hello from Firecracker!')";
@@ -103,6 +104,27 @@ describe('a cluster', () => {
     await assert.rejects(tvm.kubectl(...can, 'get', 'secrets'), /exit 1/);
     const lists = ['auth', 'can-i', '--as=system:serviceaccount:tvm-system:lime-ctrl', '-n', 'default'];
     await assert.rejects(tvm.kubectl(...lists, 'list', 'secrets'), /exit 1/);
+  });
+
+  it('serves a session by either replica: what belongs to one is sent on to it, the other goes on when that is gone', async () => {
+    const [holder, other] = await tvm.podsOf('lime-ctrl');
+    await tvm.apply(mcpSession('agent'));
+    const { status } = await tvm.untilObject('mcps', 'agent', 'is Ready', (object) => object.status?.state === 'Ready');
+    const { url, tokenSecretRef } = status.connectionInfo;
+    const { data } = await tvm.read('secret', tokenSecretRef.name);
+    const secret = Buffer.from(data.token, 'base64').toString();
+    await using agent = await openSessionClient(url, secret, holder.status.podIP);
+    await until('it listens', () => agent.streamsAt.length > 0);
+    agent.turnTo(other.status.podIP);
+    assert.equal(await agent.run('echo before > /root/kept; cat /root/kept'), 'before\n');
+    await agent.client.subscribeResource({ uri: 'file:///root/kept' });
+    assert.equal(await agent.run('sleep 1; echo after >> /root/kept; cat /root/kept'), 'before\nafter\n');
+    await until('the stream at one tells what was asked of the other', () => agent.updated.length > 0);
+    assert.deepEqual(agent.streamsAt, [holder.status.podIP]);
+    await tvm.kubectl('-n', 'tvm-system', 'delete', 'pod', holder.metadata.name, '--grace-period=0', '--force');
+    assert.equal(await agent.run('cat /root/kept'), 'before\nafter\n');
+    await until('it listens at the other', () => agent.streamsAt.includes(other.status.podIP));
+    await untilInstalled();
   });
 
   it('goes on when the leader ends in the middle of making a machine', async () => {
