@@ -36,7 +36,7 @@ const disk = z
       .min(16)
       .max(maxDiskMB)
       .meta({
-        description: 'In MB (2^20 bytes), 16 at least. It may be made larger: that holds from the next start on.',
+        description: 'In MB (2^20 bytes), 16 at least. It may be made larger, also while the machine runs.',
         ...growOnly,
       }),
     mountPath: z

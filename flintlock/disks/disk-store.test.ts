@@ -87,6 +87,22 @@ describe('disk store', () => {
     }
   });
 
+  test('a disk grows at once, for the next flintlock too; what is smaller or not there yet stays as it is', async () => {
+    const store = makeDiskStore(root);
+    const a = owner('a', work);
+    await store.prepare(a, undefined);
+    const path = store.attachments(a)[0]?.path ?? '';
+    store.grow(owner('a', { ...work, sizeMiB: 32 }, { ...kept, sizeMiB: 32 }));
+    store.grow(owner('a', { ...work, sizeMiB: 24 }));
+    assert.equal(statSync(path).size, 32 * mib);
+    assert.deepEqual(
+      makeDiskStore(root)
+        .records()
+        .map(({ sizeMiB }) => sizeMiB),
+      [32],
+    );
+  });
+
   test('a retained disk that nothing ever used goes with its machine', async () => {
     const store = makeDiskStore(root);
     const a = owner('a', kept);

@@ -1,7 +1,16 @@
 // The disks of this node, one folder each below its state: content and record. Invariants: a folder under its own name holds a
 // whole disk; a file system that a guest may have written to is never read by the host.
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdir, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -32,6 +41,8 @@ export interface DiskStore {
   records(): DiskRecord[];
   /** Makes the owner's disks ready to be attached; with `snapshotFolder` new ones are copies of what `save` left there. */
   prepare(owner: DiskOwner, snapshotFolder: string | undefined): Promise<void>;
+  /** Makes the files of disks as large as they are declared; their VM may run. At once, so that others see them so. */
+  grow(owner: DiskOwner): void;
   /** From now on what is in them belongs to somebody. */
   markUsed(owner: DiskOwner): void;
   /** Whether a VMM was started with them. */
@@ -102,6 +113,14 @@ export function makeDiskStore(root: string): DiskStore {
     records,
     async prepare(owner, snapshotFolder) {
       for (const disk of disksOf(owner)) await prepareDisk(owner.uid, disk, snapshotFolder);
+    },
+    grow(owner) {
+      for (const disk of disksOf(owner)) {
+        const record = find(keyOf(owner.uid, disk));
+        if (!record || record.sizeMiB >= disk.sizeMiB) continue;
+        truncateSync(contentOf(record.key), disk.sizeMiB * mib);
+        write({ ...record, sizeMiB: disk.sizeMiB });
+      }
     },
     markUsed(owner) {
       for (const record of recordsOf(owner)) if (!record.used) write({ ...record, used: true });

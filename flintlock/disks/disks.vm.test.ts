@@ -116,6 +116,36 @@ test('a disk grows at the next start, and never shrinks; what no node could hold
   await assert.rejects(create('large', { disks: [{ ...work, sizeMib: 4096 }] }), { rawMessage: /4096 MiB of disks/ });
 });
 
+test('a disk that is declared larger grows while its machine runs, also one that is slowed down, and snapshots have it', async () => {
+  const { flintlock } = daemon;
+  const disks = [{ ...work, sizeMib: 32 }];
+  await create('grows', { disks, limits: { diskIops: 10_000 } });
+  await up('grows');
+  await run('grows', 'echo kept >/srv/site/kept');
+  await assert.rejects(run('grows', 'head -c 60M /dev/urandom >/srv/site/large'));
+  await run('grows', 'rm -f /srv/site/large');
+  const grow = async (sizeMib: number) => await flintlock.growDisks({ ...one('grows'), disks: [{ ...work, sizeMib }] });
+  assert.equal((await grow(180)).spec?.disks[0]?.sizeMib, 180);
+  assert.equal((await grow(32)).spec?.disks[0]?.sizeMib, 180);
+  await run('grows', 'head -c 150M /dev/urandom >/srv/site/large; sync');
+  const sum = await run('grows', 'echo 3 >/proc/sys/vm/drop_caches; sha256sum </srv/site/large; cat /srv/site/kept');
+  // Without the right to let the VMM have larger files, or without room.
+  await assert.rejects(grow(4096), { rawMessage: /4096 MiB of disks|no file of 4096 MiB/ });
+  assert.equal((await flintlock.getMachine(one('grows'))).spec?.disks[0]?.sizeMib, 180);
+  await flintlock.pauseMachine(one('grows'));
+  await assert.rejects(grow(190), { rawMessage: /cannot grow the disks of machine grows: it is paused/ });
+  while (!(await flintlock.getMachine({ uid: 'grows' })).suspended) await new Promise((done) => setTimeout(done, 50));
+  await flintlock.resumeMachine(one('grows'));
+  assert.equal((await grow(190)).spec?.disks[0]?.sizeMib, 190);
+  await flintlock.snapshotMachine({ ...one('grows'), name: 'grown' });
+  await flintlock.destroyMachine(one('grows'));
+  await flintlock.createMachine({ ...one('regrown'), spec: { snapshot: 'grown' } });
+  await up('regrown');
+  assert.equal(await run('regrown', 'sha256sum </srv/site/large; cat /srv/site/kept'), sum);
+  await flintlock.destroyMachine(one('regrown'));
+  await flintlock.deleteSnapshot({ name: 'grown' });
+});
+
 test('a fork has copies of its own, of the moment of the snapshot', async () => {
   const { flintlock } = daemon;
   await run('a', 'echo before >/data/both; exec 3>>/data/open; echo one >&3; setsid sleep 1000 >/dev/null 2>&1 &');

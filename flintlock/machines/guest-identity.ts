@@ -24,7 +24,7 @@ export async function introduce(deps: ExecutorDeps, machine: Machine, signal: Ab
   const { snapshotFolder, image } = machine.run.files ?? {};
   const own = snapshotFolder ? { bootId: randomUUID() } : {};
   const defaults = image && defaultsOf(image, machine);
-  const disks = disksOf(deps, machine.record);
+  const disks = guestDisks(deps, machine.record);
   const { bootId } = await giveIdentity(deps, machine, signal, {
     ...own,
     ...defaults,
@@ -113,7 +113,7 @@ async function dialGuest(driver: Driver, machine: Machine, timeoutMs: number, si
 }
 
 /** What its agent is to mount, after a boot as after a restore. */
-function disksOf({ driver, disks }: ExecutorDeps, record: MachineRecord) {
+export function guestDisks({ driver, disks }: Pick<ExecutorDeps, 'driver' | 'disks'>, record: MachineRecord) {
   const mounted = record.spec.disks ?? [];
   return disks.attachments(record).map((disk, index) => ({
     serial: driver.serialOf?.(disk) ?? disk.name,

@@ -23,6 +23,7 @@ import { ChangeFeed } from './change-feed.ts';
 import { checkGeneration, isUp, waits, wrongState } from './claims.ts';
 import { makeExecutor } from './execute.ts';
 import type { Executor, Images } from './executor.ts';
+import { growRunningDisks } from './grow-disks.ts';
 import { guestOf } from './guest-identity.ts';
 import { Machine } from './machine.ts';
 import { up } from './plan.ts';
@@ -156,6 +157,18 @@ export class Machines implements AsyncDisposable {
     if (isDeepStrictEqual(disks, spec.disks)) return;
     this.#checkDisks({ uid, spec: { disks } });
     machine.change({ spec: { ...spec, disks } });
+  }
+
+  /** The same while it runs: answers when its guest has the room. */
+  async growRunningDisks(
+    uid: string,
+    generation: number,
+    declared: readonly Pick<DiskSpec, 'name' | 'sizeMiB'>[],
+  ): Promise<MachineRecord> {
+    const machine = this.#accept(uid, generation);
+    const growth = { ...this.#deps, admit: (owner: DiskOwner) => this.#room.check(owner) };
+    await machine.exclusively(() => growRunningDisks(growth, machine, declared));
+    return machine.record;
   }
 
   /** Pauses or resumes; answers when that is done. */

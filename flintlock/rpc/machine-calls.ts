@@ -24,6 +24,7 @@ const eventKind = {
 type Calls =
   | 'createMachine'
   | 'startMachine'
+  | 'growDisks'
   | 'pauseMachine'
   | 'resumeMachine'
   | 'stopMachine'
@@ -54,6 +55,8 @@ export function makeMachineCalls(
       machines.growDisks(uid, Number(generation), disks.map(diskOf));
       return machineMessage(machines.start(uid, Number(generation), env, registryCredentials));
     },
+    growDisks: async ({ uid, generation, disks }) =>
+      machineMessage(await machines.growRunningDisks(uid, Number(generation), disks.map(diskOf))),
     pauseMachine: async ({ uid, generation }) =>
       machineMessage(await machines.setPaused(uid, Number(generation), true)),
     resumeMachine: async ({ uid, generation }) =>

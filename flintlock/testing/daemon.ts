@@ -18,11 +18,14 @@ export class Daemon implements AsyncDisposable {
   readonly home: string;
   readonly machinesFolder: string;
   readonly #env: NodeJS.ProcessEnv;
+  readonly #launcher: string[];
   #process: ChildProcess | undefined;
   #client: TestClient | undefined;
 
-  constructor(home: string, env: NodeJS.ProcessEnv) {
+  /** `launcher`: a command that ends in the daemon's, and stays its process. */
+  constructor(home: string, env: NodeJS.ProcessEnv, launcher: string[] = []) {
     this.home = home;
+    this.#launcher = launcher;
     this.machinesFolder = join(home, 'flintlock/machines');
     this.#env = { ...process.env, TVM_HOME: home, TVM_LOG_LEVEL: 'warn', ...env };
   }
@@ -38,7 +41,8 @@ export class Daemon implements AsyncDisposable {
 
   async start(): Promise<void> {
     const stdio = ['ignore', 'inherit', 'inherit', 'ipc'] as const;
-    this.#process = spawn(process.execPath, [mainPath], { env: this.#env, stdio: [...stdio] });
+    const [program = '', ...args] = [...this.#launcher, process.execPath, mainPath];
+    this.#process = spawn(program, args, { env: this.#env, stdio: [...stdio] });
     await once(this.#process, 'message');
     this.#client = makeTestClient(`unix:${this.home}/run/flintlock.sock`);
   }
@@ -67,12 +71,16 @@ export class Daemon implements AsyncDisposable {
 }
 
 /** Running, with the image in the cache. */
-export async function startDaemon(image: string, env: NodeJS.ProcessEnv = {}): Promise<Daemon> {
+export async function startDaemon(
+  image: string,
+  env: NodeJS.ProcessEnv = {},
+  launcher: string[] = [],
+): Promise<Daemon> {
   const { cacheDir, kernel } = readConfig();
   const images = makeImageStore({ cacheDir, kernel, log: makeLogger('images', 'warn') });
   await images.ensure(image, () => {});
   await images.bootFiles(() => {});
-  const daemon = new Daemon(await mkdtemp(join(tmpdir(), 'tvm-')), env);
+  const daemon = new Daemon(await mkdtemp(join(tmpdir(), 'tvm-')), env, launcher);
   await daemon.start();
   return daemon;
 }

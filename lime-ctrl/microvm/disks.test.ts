@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TvmError } from '@tvm/api/errors.ts';
 import { type MicroVm, type MicroVmStatus, newDisksAnnotation } from '@tvm/api/kinds/microvm.ts';
+import { conditionOf } from '@tvm/kit/kube/conditions.ts';
 import type { ObservedNode } from '../placement/place.ts';
-import { diskPlaces, disksFor } from './disks.ts';
+import { observe } from '../testing/observed-microvm.ts';
+import { diskPlaces, disksFor, disksGrown } from './disks.ts';
 import { evictionOf } from './moving.ts';
+import { planMicroVm } from './plan.ts';
+import { notGrownStatus } from './status.ts';
 
 const disk = { name: 'data', sizeMB: 64, mountPath: '/data', retain: true };
 
@@ -78,4 +83,33 @@ test('a machine with disks is stopped on a node that ends, not destroyed', () =>
   assert.deepEqual(evictionOf(microVm([disk]), machine), [{ type: 'stopMachine', node: 'one' }]);
   assert.equal(evictionOf(microVm([disk]), { ...machine, state: 'Failed' }), undefined);
   assert.equal(evictionOf(microVm(undefined), machine)?.at(-1)?.type, 'destroyMachine');
+});
+
+test('a disk that is declared larger grows while its machine runs, after all else; how it stands is a condition', () => {
+  const persistentStorage = [{ ...disk, sizeMB: 128 }];
+  const machine = { disks: [{ name: 'data', sizeMiB: 64 }] };
+  const planned = planMicroVm(observe({ spec: { persistentStorage }, machine }));
+  assert.deepEqual(planned.actions, [{ type: 'growDisks', node: 'n1' }]);
+  const growing = conditionOf(planned.status?.conditions, disksGrown);
+  assert.deepEqual(
+    [growing?.status, growing?.message],
+    ['False', 'data: smaller than declared until the machine runs'],
+  );
+  const stopping = planMicroVm(observe({ spec: { persistentStorage, desiredState: 'Stopped' }, machine }));
+  assert.deepEqual(stopping.actions, [{ type: 'stopMachine', node: 'n1' }]);
+  const status = planned.status ?? {};
+  const grown = planMicroVm(
+    observe({ spec: { persistentStorage }, status, machine: { disks: [{ name: 'data', sizeMiB: 128 }] } }),
+  );
+  assert.deepEqual(grown.actions, []);
+  assert.equal(conditionOf(grown.status?.conditions, disksGrown)?.status, 'True');
+});
+
+test('a growth that a node refuses is told, and the machine is as ready as before', () => {
+  const running = planMicroVm(observe({ spec: { persistentStorage: [disk] }, machine: {} })).status ?? {};
+  const error = new TvmError('resource_exhausted', '64 MiB are asked for', { reason: 'NoDiskRoom' });
+  const { conditions, phase } = notGrownStatus(microVm([disk], running), error, 0);
+  assert.deepEqual([phase, conditionOf(conditions, 'Ready')?.status], ['Running', 'True']);
+  const { status, reason, message } = conditionOf(conditions, disksGrown) ?? {};
+  assert.deepEqual([status, reason, message], ['False', 'NoDiskRoom', '64 MiB are asked for']);
 });

@@ -1,7 +1,9 @@
 // The disks of a MicroVM, as its node knows them, and where a machine with disks may be: pure. Invariant: a machine is never
 // made on another node than the one that has what was written on its disks; while that may be a node that does not answer, it waits.
 import { type MicroVm, newDisksAnnotation } from '@tvm/api/kinds/microvm.ts';
+import { type ConditionIntent, conditionOf } from '@tvm/kit/kube/conditions.ts';
 import type { ObservedNode } from '../placement/place.ts';
+import type { ObservedMachine } from './world.ts';
 
 /** The nodes that may have its machine, or why none may. */
 export type DiskPlaces = { nodes: readonly ObservedNode[] } | { nodes: undefined; message: string };
@@ -27,6 +29,26 @@ export function disksFor({ metadata, spec }: MicroVm) {
 /** What a retained disk is called on its node. */
 export function retainedKey(namespace: string, microVm: string, disk: string): string {
   return `${namespace}/${microVm}/${disk}`;
+}
+
+/** Names of disks that were declared larger than the machine has them. */
+export function smallerDisks({ spec }: MicroVm, { disks = [] }: Pick<ObservedMachine, 'disks'>): string[] {
+  const declared = new Map((spec.persistentStorage ?? []).map(({ name, sizeMB }) => [name, sizeMB]));
+  return disks.filter(({ name, sizeMiB }) => sizeMiB < (declared.get(name) ?? 0)).map(({ name }) => name);
+}
+
+export const disksGrown = 'DisksGrown';
+
+/** Whether its disks are as large as they are declared: said from the first time on that they are not. */
+export function growthCondition(vm: MicroVm, machine: ObservedMachine | undefined): ConditionIntent | undefined {
+  if (!machine) return undefined;
+  const smaller = smallerDisks(vm, machine).join(', ');
+  if (smaller !== '') {
+    const message = `${smaller}: smaller than declared until the machine runs`;
+    return { type: disksGrown, status: 'False', reason: 'Growing', message };
+  }
+  if (!conditionOf(vm.status?.conditions, disksGrown)) return undefined;
+  return { type: disksGrown, status: 'True', reason: 'Grown', message: 'as large as declared' };
 }
 
 /** Once it has run, its disks are where it ran; before, retained ones of the same name may be somewhere. */

@@ -61,6 +61,10 @@ export async function executeAction(
       const request = { ...change, env: envOf(vm, secretEnv), registryCredentials, disks: disksFor(vm) };
       return told(action.node, fleet.client(action.node).startMachine(request, options));
     }
+    case 'growDisks': {
+      const request = { ...change, disks: disksFor(vm) };
+      return told(action.node, fleet.client(action.node).growDisks(request, options));
+    }
     case 'pauseMachine':
       return told(action.node, fleet.client(action.node).pauseMachine(change, options));
     case 'resumeMachine':

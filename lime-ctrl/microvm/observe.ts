@@ -116,5 +116,6 @@ export function observedMachine(
     lastActiveAtMs: Math.max(wantedAtMs, Number(machine.lastActiveAtMs)),
     openCalls,
     exitCode,
+    disks: (machine.spec?.disks ?? []).map(({ name, sizeMib }) => ({ name, sizeMiB: sizeMib })),
   };
 }

@@ -13,7 +13,7 @@ import { type MicroVm, machineFinalizer } from '@tvm/api/kinds/microvm.ts';
 import { backoffMs } from '@tvm/kit/backoff.ts';
 import { type ObservedNode, place } from '../placement/place.ts';
 import { quotaExceeded } from '../quota/quota.ts';
-import { diskPlaces, hasDisks } from './disks.ts';
+import { diskPlaces, hasDisks, smallerDisks } from './disks.ts';
 import { eventsBetween } from './events.ts';
 import { idleLeftMs } from './idleness.ts';
 import { evictionOf, hadFinished, isDown, type Move, moveFrom } from './moving.ts';
@@ -172,7 +172,7 @@ function converge(vm: MicroVm, machine: ObservedMachine, observed: Observed): St
       if (wanted === 'Paused') return { ...steady, actions: [{ type: 'pauseMachine', node }] };
       return wanted === 'Stopped'
         ? { ...steady, actions: [{ type: 'stopMachine', node }] }
-        : unlessIdle(vm, machine, observed);
+        : withGrowth(vm, machine, unlessIdle(vm, machine, observed));
     case 'Paused':
       if (wanted === 'Running') return unlessIdle(vm, machine, observed);
       return wanted === 'Stopped' ? { ...steady, actions: [{ type: 'stopMachine', node }] } : steady;
@@ -199,6 +199,12 @@ function unlessIdle(vm: MicroVm, { state, node }: ObservedMachine, observed: Obs
       if (state === 'Paused') return { actions: [], situation: { type: 'idle', outcome: 'paused' } };
       return { ...steady, actions: [{ type: 'pauseMachine', node }] };
   }
+}
+
+/** Last of all: a growth that its node refuses holds nothing else up. */
+function withGrowth(vm: MicroVm, machine: ObservedMachine, step: Step): Step {
+  if (step.actions.length > 0 || smallerDisks(vm, machine).length === 0) return step;
+  return { ...step, actions: [{ type: 'growDisks', node: machine.node }] };
 }
 
 function startAgain(vm: MicroVm, machine: ObservedMachine, observed: Observed): Step {

@@ -8,11 +8,12 @@ import { conditionOf } from '@tvm/kit/kube/conditions.ts';
 import type { EventRecorder } from '@tvm/kit/kube/event-recorder.ts';
 import type { Demand } from '../placement/place.ts';
 import type { Quota } from '../quota/quota.ts';
+import { disksGrown } from './disks.ts';
 import { destroyMachine, type ExecuteDeps, executeAction, writeStatus } from './execute.ts';
 import { type Observation, type ObserveDeps, observeMicroVm } from './observe.ts';
 import { planMicroVm, startsMachine } from './plan.ts';
 import type { SecretInputs } from './secret-inputs.ts';
-import { refusedStatus } from './status.ts';
+import { notGrownStatus, refusedStatus } from './status.ts';
 import type { Action, Observed, Plan } from './world.ts';
 
 export interface MicroVmDeps extends ObserveDeps, ExecuteDeps {
@@ -76,7 +77,7 @@ async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secre
   return requeueAfterMs;
 }
 
-const settling = new Set<Action['type']>(['pauseMachine', 'resumeMachine', 'stopMachine']);
+const settling = new Set<Action['type']>(['pauseMachine', 'resumeMachine', 'stopMachine', 'growDisks']);
 
 /** After a call that answers when it is done the machine is as wanted: what can be said of it then; undefined: not more. */
 async function planOfSettled(deps: MicroVmDeps, vm: MicroVm, plan: Plan): Promise<Plan | undefined> {
@@ -97,10 +98,23 @@ async function attempt(deps: MicroVmDeps, action: Action, vm: MicroVm, inputs: S
 }
 
 async function tellRefusal(deps: MicroVmDeps, action: Action, vm: MicroVm, error: TvmError): Promise<void> {
+  if (action.type === 'growDisks') return await tellNotGrown(deps, vm, error);
   const status = refusedStatus(vm, error, deps.clock.now());
   if (status.reason === vm.status?.reason && status.message === vm.status?.message) return;
   const reason = status.reason ?? 'Refused';
   deps.recorder.record(vm, { type: 'Warning', reason, message: `${action.type}: ${error.message}` });
+  await writeStatus(deps.client, vm, status);
+}
+
+async function tellNotGrown(deps: MicroVmDeps, vm: MicroVm, error: TvmError): Promise<void> {
+  const status = notGrownStatus(vm, error, deps.clock.now());
+  const [before, now] = [vm.status, status].map((each) => conditionOf(each?.conditions, disksGrown));
+  if (before?.message === now?.message && vm.status?.observedGeneration === status.observedGeneration) return;
+  deps.recorder.record(vm, {
+    type: 'Warning',
+    reason: now?.reason ?? 'Refused',
+    message: `growDisks: ${error.message}`,
+  });
   await writeStatus(deps.client, vm, status);
 }
 

@@ -2,6 +2,7 @@
 import type { TvmError } from '@tvm/api/errors.ts';
 import type { MicroVm, MicroVmStatus, Phase } from '@tvm/api/kinds/microvm.ts';
 import { type ConditionIntent, withConditions } from '@tvm/kit/kube/conditions.ts';
+import { disksGrown, growthCondition } from './disks.ts';
 import { type Move, wordsOf } from './moving.ts';
 import type { ObservedMachine } from './world.ts';
 
@@ -52,9 +53,9 @@ export function statusOf(
   const before = vm.status ?? {};
   const standing = standingOf(vm, machine, situation);
   const observedGeneration = vm.metadata.generation;
-  const intents = conditionsOf(standing, machine, situation, before).map((intent) =>
-    observedGeneration === undefined ? intent : { ...intent, observedGeneration },
-  );
+  const growth = growthCondition(vm, machine);
+  const all = [...conditionsOf(standing, machine, situation, before), ...(growth ? [growth] : [])];
+  const intents = all.map((intent) => (observedGeneration === undefined ? intent : { ...intent, observedGeneration }));
   const next: MicroVmStatus = {
     ...before,
     ...standing,
@@ -78,6 +79,18 @@ export function refusedStatus(vm: MicroVm, error: TvmError, nowMs: number): Micr
   const conditions = withConditions(before.conditions, [ready], nowMs);
   const phase = before.phase === undefined || before.phase === 'Creating' ? 'Pending' : before.phase;
   return { ...before, phase, reason, message: error.message, observedGeneration, conditions };
+}
+
+/** The status after the node refused to make disks larger: the machine is as well as before. */
+export function notGrownStatus(vm: MicroVm, error: TvmError, nowMs: number): MicroVmStatus {
+  const { conditions, ...before } = vm.status ?? {};
+  const observedGeneration = vm.metadata.generation ?? 0;
+  const reason = error.reason ?? refusalReason(error.code);
+  const grown: ConditionIntent = {
+    ...{ type: disksGrown, status: 'False', reason, message: error.message },
+    observedGeneration,
+  };
+  return { ...before, observedGeneration, conditions: withConditions(conditions, [grown], nowMs) };
 }
 
 /** resource_exhausted -> ResourceExhausted */

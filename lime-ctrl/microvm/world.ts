@@ -27,6 +27,8 @@ export interface ObservedMachine {
   /** Execs and file requests that are open. */
   openCalls: number;
   exitCode: number | undefined;
+  /** As large as its guest has them; absent: none. */
+  disks?: { name: string; sizeMiB: number }[];
 }
 
 /** Failures of a machine in a row, and when the last one was seen. */
@@ -63,6 +65,8 @@ export type Action =
   /** `snapshot`: its name on the node; empty: none. */
   | { type: 'createMachine'; node: string; snapshot: string }
   | { type: 'startMachine'; node: string }
+  /** To the sizes that are declared now, while it runs. */
+  | { type: 'growDisks'; node: string }
   | { type: 'pauseMachine'; node: string }
   | { type: 'resumeMachine'; node: string }
   | { type: 'stopMachine'; node: string }

@@ -400,7 +400,7 @@ export declare type Disk = Message<"tvm.flintlock.v1.Disk"> & {
   name: string;
 
   /**
-   * may be larger at the next start, never smaller
+   * may become larger, never smaller
    *
    * @generated from field: uint32 size_mib = 2;
    */
@@ -740,6 +740,34 @@ export declare type StartMachineRequest = Message<"tvm.flintlock.v1.StartMachine
  * Use `create(StartMachineRequestSchema)` to create a new message.
  */
 export declare const StartMachineRequestSchema: GenMessage<StartMachineRequest>;
+
+/**
+ * @generated from message tvm.flintlock.v1.GrowDisksRequest
+ */
+export declare type GrowDisksRequest = Message<"tvm.flintlock.v1.GrowDisksRequest"> & {
+  /**
+   * @generated from field: string uid = 1;
+   */
+  uid: string;
+
+  /**
+   * @generated from field: uint64 generation = 2;
+   */
+  generation: bigint;
+
+  /**
+   * as they are declared now
+   *
+   * @generated from field: repeated tvm.flintlock.v1.Disk disks = 3;
+   */
+  disks: Disk[];
+};
+
+/**
+ * Describes the message tvm.flintlock.v1.GrowDisksRequest.
+ * Use `create(GrowDisksRequestSchema)` to create a new message.
+ */
+export declare const GrowDisksRequestSchema: GenMessage<GrowDisksRequest>;
 
 /**
  * @generated from message tvm.flintlock.v1.ChangeMachineRequest
@@ -1856,6 +1884,17 @@ export declare const Flintlock: GenService<{
   startMachine: {
     methodKind: "unary";
     input: typeof StartMachineRequestSchema;
+    output: typeof MachineSchema;
+  },
+  /**
+   * Disks that are declared larger grow while the machine runs; answers when its guest has the room.
+   * Throws resource_exhausted (no room), failed_precondition (it does not run, or its VMM cannot: they grow at the next start).
+   *
+   * @generated from rpc tvm.flintlock.v1.Flintlock.GrowDisks
+   */
+  growDisks: {
+    methodKind: "unary";
+    input: typeof GrowDisksRequestSchema;
     output: typeof MachineSchema;
   },
   /**

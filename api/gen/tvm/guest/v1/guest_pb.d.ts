@@ -622,6 +622,13 @@ export declare type Disk = Message<"tvm.guest.v1.Disk"> & {
    * @generated from field: string mount_path = 2;
    */
   mountPath: string;
+
+  /**
+   * that its device has at least; the kernel may not have seen it yet: unavailable, DiskNotGrown. 0: whatever it has
+   *
+   * @generated from field: uint64 size_bytes = 3;
+   */
+  sizeBytes: bigint;
 };
 
 /**
