@@ -1,7 +1,8 @@
 // Joins observe, plan and execute for one MicroVM. Invariant: the status is written last, but for the host of a machine that
 // is about to be made, so that a crash in between repeats idempotent actions and loses nothing.
+import { isDeepStrictEqual } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
-import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
+import type { MicroVm, MicroVmStatus } from '@tvm/api/kinds/microvm.ts';
 import type { ReconcileResult } from '@tvm/kit/controller/controller.ts';
 import { keyOf } from '@tvm/kit/kube/client.ts';
 import { conditionOf } from '@tvm/kit/kube/conditions.ts';
@@ -65,7 +66,7 @@ async function carryOut(deps: MicroVmDeps, planned: MicroVm, plan: Plan, { secre
       // Where the machine will be is told together with all else that there is to tell.
       vm = await writeStatus(deps.client, vm, plan.status);
       told = true;
-    } else vm = await attempt(deps, action, vm, secretInputs);
+    } else vm = await attempt(deps, action, vm, plan.status, secretInputs);
     deps.learn?.(vm);
   }
   const settled = told ? undefined : await planOfSettled(deps, vm, plan);
@@ -87,18 +88,25 @@ async function planOfSettled(deps: MicroVmDeps, vm: MicroVm, plan: Plan): Promis
   return next.actions.length === 0 ? next : undefined;
 }
 
-async function attempt(deps: MicroVmDeps, action: Action, vm: MicroVm, inputs: SecretInputs): Promise<MicroVm> {
+async function attempt(
+  deps: MicroVmDeps,
+  action: Action,
+  vm: MicroVm,
+  planned: MicroVmStatus | undefined,
+  inputs: SecretInputs,
+): Promise<MicroVm> {
   try {
     return await executeAction(deps, action, vm, inputs);
   } catch (thrown) {
     const error = TvmError.from(thrown, `${action.type} ${vm.metadata.name}`);
-    if ('node' in action && error.code !== 'aborted') await tellRefusal(deps, action, vm, error);
+    const isRefusal = 'node' in action && error.code !== 'aborted';
+    if (isRefusal && action.type === 'growDisks') await tellNotGrown(deps, vm, planned, error);
+    else if (isRefusal) await tellRefusal(deps, action, vm, error);
     throw error;
   }
 }
 
 async function tellRefusal(deps: MicroVmDeps, action: Action, vm: MicroVm, error: TvmError): Promise<void> {
-  if (action.type === 'growDisks') return await tellNotGrown(deps, vm, error);
   const status = refusedStatus(vm, error, deps.clock.now());
   if (status.reason === vm.status?.reason && status.message === vm.status?.message) return;
   const reason = status.reason ?? 'Refused';
@@ -106,15 +114,15 @@ async function tellRefusal(deps: MicroVmDeps, action: Action, vm: MicroVm, error
   await writeStatus(deps.client, vm, status);
 }
 
-async function tellNotGrown(deps: MicroVmDeps, vm: MicroVm, error: TvmError): Promise<void> {
-  const status = notGrownStatus(vm, error, deps.clock.now());
+/** The machine runs on, and what else there is to tell of it is told. */
+async function tellNotGrown(deps: MicroVmDeps, vm: MicroVm, planned: MicroVmStatus | undefined, error: TvmError) {
+  const base = planned ? { ...vm, status: planned } : vm;
+  const status = notGrownStatus(base, error, deps.clock.now());
+  if (isDeepStrictEqual(status, vm.status)) return;
   const [before, now] = [vm.status, status].map((each) => conditionOf(each?.conditions, disksGrown));
-  if (before?.message === now?.message && vm.status?.observedGeneration === status.observedGeneration) return;
-  deps.recorder.record(vm, {
-    type: 'Warning',
-    reason: now?.reason ?? 'Refused',
-    message: `growDisks: ${error.message}`,
-  });
+  const message = `growDisks: ${error.message}`;
+  if (before?.message !== now?.message)
+    deps.recorder.record(vm, { type: 'Warning', reason: now?.reason ?? 'Refused', message });
   await writeStatus(deps.client, vm, status);
 }
 
