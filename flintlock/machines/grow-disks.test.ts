@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TvmError } from '@tvm/api/errors.ts';
 import { MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { openHarness, smallSpec, untilState } from '../testing/flintlock-harness.ts';
+import { growRunningDisks } from './grow-disks.ts';
 
 const disk = { name: 'work', sizeMib: 16, mountPath: '/site' };
 const larger = { uid: 'a', disks: [{ ...disk, sizeMib: 32 }] };
@@ -18,4 +20,20 @@ test('what cannot grow now says when it does, and stays declared as it is: no VM
   assert.equal((await client.getMachine({ uid: 'a' })).spec?.disks[0]?.sizeMib, 16);
   await client.startMachine(larger);
   assert.equal((await untilState(client, 'a', MachineState.RUNNING)).spec?.disks[0]?.sizeMib, 32);
+});
+
+test('a VMM may have no larger files before there is room for them', async () => {
+  const allowed: string[] = [];
+  const driver = { growDisk: () => {}, prepareGrowth: () => allowed.push('larger files') };
+  const disks = { attachments: () => [{ name: 'work', path: '/work', sizeMiB: 4096 }] };
+  const admit = () => {
+    throw new TvmError('resource_exhausted', 'no room');
+  };
+  const spec = { disks: [{ name: 'work', sizeMiB: 16, mountPath: '/site', retainedAs: '' }] };
+  const machine = { record: { uid: 'a', state: 'running', spec }, vm: { id: 'a', folder: '/a' } };
+  const growing = growRunningDisks({ driver, disks, admit } as never, machine as never, [
+    { name: 'work', sizeMiB: 4096 },
+  ]);
+  await assert.rejects(growing, { code: 'resource_exhausted' });
+  assert.deepEqual(allowed, []);
 });

@@ -37,6 +37,8 @@ export async function growRunningDisks(
   if (record.state !== 'running') throw wrongState(record, 'grow the disks of');
   if (!driver.growDisk) throw onlyAtStart(record.uid, driver.name);
   const owner = { uid: record.uid, spec: { disks: wanted } };
+  // Before its VMM may have larger files: one that was taken over would fill them, whatever is refused after.
+  deps.admit(owner);
   for (const disk of disks.attachments(owner)) await driver.prepareGrowth?.(vm, disk);
   // Nothing comes between the two: room that is found is taken.
   deps.admit(owner);
