@@ -5,6 +5,7 @@ import { shutDown } from '../guest/machine.ts';
 import { followCommand, startCommand } from './command.ts';
 import type { Executor, ExecutorDeps } from './executor.ts';
 import { exercise } from './exercise.ts';
+import { finishGrowth } from './grow-disks.ts';
 import { giveIdentity, guestOf, introduce } from './guest-identity.ts';
 import type { Machine } from './machine.ts';
 import { connectNetwork, disconnectNetwork, networkOf } from './network.ts';
@@ -85,6 +86,7 @@ async function suspend(deps: ExecutorDeps, machine: Machine, signal: AbortSignal
   const { run, vm, record } = machine;
   run.suspendDue = false;
   const files = run.files ?? (await sameFiles(deps, machine, signal));
+  await finishGrowth(deps, machine);
   await writeSuspended(vm, vmSpecOf(deps, record, files), (folder) => deps.driver.snapshot(vm, folder));
   machine.change({ suspended: true });
 }

@@ -48,9 +48,22 @@ export async function growRunningDisks(
   machine.change({ spec: { ...machine.record.spec, disks: wanted } });
 }
 
+/**
+ * A growth that was cut short (flintlock was killed) left files that are larger than their VMM knows: it is told before its state is
+ * saved, which would not fit them otherwise.
+ */
+export async function finishGrowth(
+  { driver, disks }: Pick<GrowthDeps, 'driver' | 'disks'>,
+  machine: Machine,
+): Promise<void> {
+  if (!machine.record.spec.disks) return;
+  for (const disk of disks.attachments(machine.record)) await driver.growDisk?.(machine.vm, disk);
+}
+
 /** The guest's kernel hears of a larger device a moment later: its agent is asked until it has. */
 async function growFileSystems(deps: GrowthDeps, machine: Machine, wanted: readonly DiskSpec[]): Promise<void> {
-  const deadline = AbortSignal.timeout(deadlineMs);
+  // A guest may be as slow as it likes: a stop does not wait for it.
+  const deadline = AbortSignal.any([machine.beginStep(), AbortSignal.timeout(deadlineMs)]);
   const disks = guestDisks(deps, machine.record).map((disk, index) => ({
     ...disk,
     sizeBytes: BigInt(wanted[index]?.sizeMiB ?? 0) * mib,

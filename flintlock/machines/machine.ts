@@ -121,6 +121,12 @@ export class Machine {
     this.#step.abort(new TvmError('aborted', why));
   }
 
+  /** Ends with the next interrupt. */
+  beginStep(): AbortSignal {
+    this.#step = new AbortController();
+    return this.#step.signal;
+  }
+
   /** Asks for a pass; one that waits already is enough. */
   wake(): void {
     if (this.#passWaits || this.#closed) return;
@@ -166,10 +172,7 @@ export class Machine {
     if (this.#closed) return;
     clearTimeout(this.#retry);
     try {
-      await this.#deps.reconcile(this, () => {
-        this.#step = new AbortController();
-        return this.#step.signal;
-      });
+      await this.#deps.reconcile(this, () => this.beginStep());
       this.#retryMs = retryMs.first;
     } catch (err) {
       if (this.#closed) return;

@@ -3,6 +3,7 @@
 import type { DiskStore } from '../disks/disk-store.ts';
 import type { CopyRoom } from '../disks/room.ts';
 import type { Driver } from '../vmm/driver.ts';
+import { finishGrowth } from './grow-disks.ts';
 import type { Machine } from './machine.ts';
 import { copySuspended } from './suspension.ts';
 
@@ -23,6 +24,7 @@ export async function saveMachine(
   const wasRunning = (await driver.inspect(vm)).state === 'running';
   if (wasRunning) await driver.pause(vm);
   try {
+    await finishGrowth({ driver, disks }, machine);
     copies.fit();
     await disks.save(record, folder);
     await driver.snapshot(vm, folder);

@@ -142,7 +142,8 @@ export interface Driver {
    */
   prepareGrowth?(vm: Vm, disk: VmDisk): Promise<void>;
   /**
-   * The file of a disk of a VM that runs was made larger: the guest's device is as large from now on, also in snapshots.
+   * The file of a disk of a VM that is up was made larger: the guest's device is as large from now on, also in snapshots. Nothing
+   * is done when it is known to be.
    * Absent: it is seen at the next start.
    */
   growDisk?(vm: Vm, disk: VmDisk): Promise<void>;

@@ -204,6 +204,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   async growDisk(vm: Vm, disk: VmDisk): Promise<void> {
     const { shape, jailed, tracked } = this.require(vm, 'grow a disk of');
     const { index, fact } = grownFact(shape.disks, disk);
+    if (fact === shape.disks) return;
     await this.#ask(vm, 'grow a disk of', grownRequest(index));
     this.recordVmm(vm, { shape: { ...shape, disks: fact }, tracked, ...(jailed !== undefined && { jailed }) });
   }

@@ -206,6 +206,7 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async growDisk(vm: Vm, disk: VmDisk): Promise<void> {
     const { shape, rootDiskPath, disks = [] } = this.require(vm, 'grow a disk of');
+    if (disks.some(({ name, sizeMiB }) => name === disk.name && sizeMiB === disk.sizeMiB)) return;
     const now = disks.map((each) => (each.name === disk.name ? disk : each));
     await this.#converse(vm, 'grow a disk of', (qmp) => resizeDisk(qmp, disk));
     this.recordVmm(vm, { shape: { ...shape, disks: namesAndSizes(now) }, rootDiskPath, disks: now });
