@@ -35,7 +35,10 @@ export const microVmSnapshotStatus = z
       .optional()
       .meta({ description: 'Where the snapshot is in its life; the condition Ready says why.' }),
     readyToUse: z.boolean().optional().meta({ description: 'Whether a MicroVM can start from it now.' }),
-    sizeBytes: z.int().optional().meta({ description: 'Bytes of its memory and devices, and what its copies of disks take up, on each host.' }),
+    sizeBytes: z
+      .int()
+      .optional()
+      .meta({ description: 'Bytes of its memory and devices, and what its copies of disks take up, on each host.' }),
     generation: z.int().optional().meta({ description: 'Number among the snapshots of its machine; the first is 1.' }),
     files: z.string().optional().meta({ description: 'Name of its files on the hosts.' }),
     hosts: z
