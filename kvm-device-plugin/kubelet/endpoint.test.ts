@@ -125,3 +125,21 @@ function statusOf(path: string, method: string): Promise<number> {
     request.end();
   });
 }
+
+test('a socket that a kubelet removes as soon as it is there leaves nothing that listens', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tvm-endpoint-'));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const listening = () => process.getActiveResourcesInfo().filter((resource) => resource === 'PipeWrap').length;
+  const before = listening();
+  const calls = makePluginCalls({
+    permits: permitIds(1),
+    device: { check: async () => ({ healthy: true }), changes: async function* () {} },
+    devicesForContainer: () => [],
+    onAllocated: () => undefined,
+  });
+  const log = makeLogger('test', 'silent');
+  const opening = openEndpoint(folder, 'plugin.sock', { calls, log, onWatch: () => undefined });
+  rmSync(join(folder, 'plugin.sock'));
+  await assert.rejects(opening, { code: 'ENOENT' });
+  assert.equal(listening(), before);
+});

@@ -68,8 +68,7 @@ export async function openEndpoint(
   });
   server.listen(path);
   await once(server, 'listening');
-  await chmod(path, 0o600);
-  return {
+  const endpoint: Endpoint = {
     name,
     path,
     watch: () => (open > 0 ? 'open' : opened > 0 ? 'ended' : 'none yet'),
@@ -81,4 +80,12 @@ export async function openEndpoint(
       await rm(path, { force: true });
     },
   };
+  try {
+    await chmod(path, 0o600);
+    return endpoint;
+  } catch (error) {
+    // A kubelet that starts removes what it finds in the folder.
+    await endpoint[Symbol.asyncDispose]();
+    throw error;
+  }
 }
