@@ -638,7 +638,7 @@ export declare type Machine = Message<"tvm.flintlock.v1.Machine"> & {
   openCalls: number;
 
   /**
-   * PAUSED for long: its memory is on disk, it has no VMM until it is resumed
+   * PAUSED for long: its memory is on disk; its VMM ends, and there is none until it is resumed
    *
    * @generated from field: bool suspended = 20;
    */
