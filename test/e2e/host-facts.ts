@@ -1,5 +1,5 @@
 // What belongs to one home on this host: processes, mounts, sockets, files. Read from /proc, never from the product.
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { type Dirent, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface HostProcess {
@@ -66,13 +66,23 @@ export function socketsBelow(home: string): string[] {
     .filter((line) => line.includes(home));
 }
 
-/** Every file below a folder that exists, relative to it; folders are not told. */
+/** Every file below a folder, relative to it; folders are not told. What is deleted meanwhile, the folder itself too, has none. */
 export function filesBelow(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => !entry.isDirectory())
-    .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+  return entriesOf(folder)
+    .flatMap((entry) => {
+      const below = () => filesBelow(join(folder, entry.name)).map((file) => join(entry.name, file));
+      return entry.isDirectory() ? below() : [entry.name];
+    })
     .sort();
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 function workingFolder(pid: string): string {
