@@ -103,7 +103,7 @@ export async function openFlintlock({
   const drain = makeDrain({ machines, clock: systemClock, log });
   const node = { name: config.nodeName, version, limits, drain, tlsFolder: config.tlsFolder };
   const server = opened.use(
-    await serve({ ...node, driver, images, machines, snapshots, templates, disks, log, tracing }, address),
+    await serve({ ...node, driver, images, machines, snapshots, templates, disks, networks, log, tracing }, address),
   );
   const kept = opened.move();
   return {

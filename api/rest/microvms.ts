@@ -117,6 +117,14 @@ export const statusView = z.object({
         .default('')
         .meta({ description: 'How machine monitors are confined: full, namespaces, none; empty: it does not tell.' }),
       confinementReason: z.string().default('').meta({ description: 'Why not fully.' }),
+      networksUnavailable: z
+        .string()
+        .default('')
+        .meta({ description: 'Why machines there can have no network; empty: they can.' }),
+      limitsUnavailable: z
+        .string()
+        .default('')
+        .meta({ description: 'Why cpuPercent cannot be had there; empty: it can.' }),
       cpus: z.int(),
       memoryMiB: z.int(),
       memoryFreeMiB: z.int(),

@@ -42,7 +42,6 @@ export async function runChecks(config: Config): Promise<Check[]> {
     checkMemory(),
     checkDisk('state', config.home),
     checkDisk('cache', config.cache),
-    checkCgroups(),
     ...(await checkPorts(config)),
   ];
 }
@@ -75,13 +74,13 @@ function checkRoot(): Check {
 /** What the running flintlock found out; else what can be seen without starting a machine. */
 async function whatTheNodeTells(config: Config): Promise<Check[]> {
   const service = runningService(config);
-  const unasked = [checkKvm(), checkBubblewrap(config)];
+  const unasked = [checkKvm(), checkBubblewrap(config), checkCgroups()];
   if (!service?.url) return unasked;
   try {
     const client = makeRestClient({ url: service.url, token: readToken(service.tokensFile) });
     const { nodes } = statusView.parse(await client.json({ path: '/v1/status' }));
     const node = nodes.find((each) => each.reachable);
-    return node ? [acceleratorOf(node), confinementOf(node)] : unasked;
+    return node ? [acceleratorOf(node), confinementOf(node), networksOf(node), limitsOf(node)] : unasked;
   } catch (error) {
     return [{ ...checkKvm(), found: `the service does not tell: ${TvmError.from(error).message}` }];
   }
@@ -104,6 +103,16 @@ function confinementOf({ driver, confinement, confinementReason }: NodeView): Ch
   const found = confinementReason === '' ? confinement : `${confinement}: ${confinementReason}`;
   if (confinement === 'full') return { name: confinementName, state: 'ok', found };
   return { name: confinementName, state: 'warning', found, advice: confinementAdvice };
+}
+
+function networksOf({ networksUnavailable: found }: NodeView): Check {
+  if (found === '') return { name: 'networks', state: 'ok', found: 'machines can have one' };
+  return { name: 'networks', state: 'warning', found, advice: 'Machines run without a network all the same.' };
+}
+
+function limitsOf({ limitsUnavailable: found }: NodeView): Check {
+  if (found === '') return { name: cgroupsName, state: 'ok', found: 'used by the node' };
+  return { name: cgroupsName, state: 'warning', found, advice: cgroupsAdvice };
 }
 
 function checkBubblewrap(config: Config): Check {
@@ -177,17 +186,15 @@ function nearestExisting(path: string): string {
   return existsSync(path) ? path : nearestExisting(dirname(path));
 }
 
+const cgroupsName = 'cgroups';
+const cgroupsAdvice = 'Without control groups the host side of a machine is not limited, and cpuPercent cannot be had.';
+
 function checkCgroups(): Check {
-  if (existsSync('/sys/fs/cgroup/cgroup.controllers')) return { name: 'cgroups', state: 'ok', found: 'version 2' };
+  if (existsSync('/sys/fs/cgroup/cgroup.controllers')) return { name: cgroupsName, state: 'ok', found: 'version 2' };
   const isVersion1 = ['cpu', 'memory', 'pids'].every((controller) => existsSync(`/sys/fs/cgroup/${controller}`));
-  if (isVersion1) return { name: 'cgroups', state: 'ok', found: 'version 1' };
+  if (isVersion1) return { name: cgroupsName, state: 'ok', found: 'version 1' };
   const found = existsSync('/sys/fs/cgroup') ? 'not mounted' : 'none';
-  return {
-    name: 'cgroups',
-    state: 'warning',
-    found,
-    advice: 'Without control groups the host side of a machine is not limited.',
-  };
+  return { name: cgroupsName, state: 'warning', found, advice: cgroupsAdvice };
 }
 
 async function checkPorts(config: Config): Promise<Check[]> {

@@ -1,7 +1,16 @@
 // Control groups of the host: one for all VMs of a flintlock, and in it one a VM, of version 2 or 1.
 // Invariant: a group has the name of its VM, so that what is left over is found without any record.
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -100,6 +109,8 @@ class Groups implements ControlGroups {
 
   /** Throws when groups cannot be made and limited here. */
   tryOut(): void {
+    // Making folders in a tree that is read-only fails with ENOENT, which says nothing.
+    for (const parent of this.#parents) accessSync(dirname(dirname(parent)), constants.W_OK);
     this.#makeParents();
     this.#removeParents();
   }

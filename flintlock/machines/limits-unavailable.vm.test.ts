@@ -22,8 +22,12 @@ test('where control groups cannot be written, a machine with cpuPercent fails an
   await flintlock.createMachine({ uid: 'limited', generation: 1n, spec: { ...spec, limits: { cpuPercent: 50 } } });
   const { reason, message } = await untilState(flintlock, 'limited', MachineState.FAILED);
   assert.equal(reason, 'LimitsUnavailable');
-  assert.match(message, /the processor time of .* cannot be limited: .*ask for no cpuPercent/s);
+  assert.match(
+    message,
+    /the processor time of .* cannot be limited: EROFS: read-only file system.*ask for no cpuPercent/s,
+  );
   assert.deepEqual(daemon.vmms(), []);
+  assert.match((await flintlock.getNode({})).limitsUnavailable, /EROFS/);
   await flintlock.createMachine({ uid: 'free', generation: 1n, spec });
   await untilState(flintlock, 'free', MachineState.RUNNING);
   assert.equal(daemon.vmms().length, 1);

@@ -70,6 +70,7 @@ function assertFailed(results: Record<string, unknown>, names: string[]): void {
 }
 
 test('a machine has no network interface unless it asks for one', async () => {
+  assert.equal((await daemon.flintlock.getNode({})).networksUnavailable, '');
   const { address } = await start('plain', undefined);
   assert.equal(address, '');
   assert.deepEqual(await tried('plain', { interfaces: ['interfaces'] }), { interfaces: ['lo'] });

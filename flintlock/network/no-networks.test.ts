@@ -12,4 +12,5 @@ test('a node without networks makes no machine that asks for one, and says why',
   await assert.rejects(create({ egress: 'open' }), isWith(Code.FailedPrecondition, /no networks for machines/));
   await assert.rejects(create({ egress: 'everything' }), isWith(Code.InvalidArgument, /network\.egress/));
   assert.deepEqual((await client.listMachines({})).machines, []);
+  assert.match((await client.getNode({})).networksUnavailable, /no networks for machines/);
 });

@@ -1,6 +1,7 @@
 // Calls about the node itself and its images.
 import { create } from '@bufbuild/protobuf';
 import type { ServiceImpl } from '@connectrpc/connect';
+import { TvmError } from '@tvm/api/errors.ts';
 import {
   type Flintlock,
   ImageProgressSchema,
@@ -14,6 +15,7 @@ import type { Drain } from '../drain.ts';
 import { type NodeLimits, promisedMiB } from '../machines/admission.ts';
 import type { Images } from '../machines/executor.ts';
 import type { Machines } from '../machines/machines.ts';
+import type { Networks } from '../network/networks.ts';
 import type { Templates, TemplateView } from '../templates/templates.ts';
 import type { Driver } from '../vmm/driver.ts';
 
@@ -26,6 +28,7 @@ export interface NodeCallsDeps {
   machines: Machines;
   templates: Templates;
   disks: DiskStore;
+  networks: Networks;
   drain: Drain;
 }
 
@@ -47,6 +50,11 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
         acceleratorReason: reason,
         confinement: confinement?.level ?? '',
         confinementReason: confinement?.reason ?? '',
+        networksUnavailable: await deps.networks.check().then(
+          () => '',
+          (error) => TvmError.from(error).message,
+        ),
+        limitsUnavailable: driver.limitsUnavailable?.() ?? '',
         cpus: limits.cpus,
         memoryMib: BigInt(limits.memoryMiB),
         memoryFreeMib: BigInt(Math.max(0, limits.memoryMiB - promisedMiB(machines.list()))),

@@ -119,6 +119,8 @@ export interface Driver {
   acceleration(): Acceleration | undefined;
   /** How its VMMs are confined, and why not better (empty when they are fully). */
   confinement?(): { level: 'full' | 'namespaces' | 'none'; reason: string };
+  /** Why a VM's processor time cannot be limited; empty: it can. */
+  limitsUnavailable?(): string;
   /** What a snapshot depends on besides its VmSpec: VMM, version, accelerator, processor. After `probe`. */
   fingerprint(): string;
   /** What the guest finds as the serial number of a disk whose file is there; absent: its name. */

@@ -1,5 +1,5 @@
 // Which waiting machines must go so that another machine has room: a pure function. As few as possible, and none when that is no help.
-import { type Demand, type ObservedNode, takesMachines } from '../placement/place.ts';
+import { capableNodes, type Demand, type ObservedNode, takesMachines } from '../placement/place.ts';
 import type { PoolMachine } from './pool-plan.ts';
 
 /** `waiting` in the order in which they may go. */
@@ -8,7 +8,7 @@ export function makeRoom(
   nodes: readonly ObservedNode[],
   waiting: readonly PoolMachine[],
 ): PoolMachine[] {
-  const choices = nodes.flatMap((node) => {
+  const choices = capableNodes(demand, nodes).flatMap((node) => {
     if (!takesMachines(node) || demand.cpu > node.cpus) return [];
     const going = goingFrom(
       demand,

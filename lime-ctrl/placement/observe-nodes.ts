@@ -17,6 +17,8 @@ export function observeNodes(fleet: Fleet, namespace?: string): ObservedNode[] {
     machines: fleet.countOn(name),
     machinesAlike: namespace === undefined ? 0 : fleet.countOn(name, namespace),
     machineLimit: info?.machineLimit ?? 0,
+    networksUnavailable: info?.networksUnavailable ?? '',
+    limitsUnavailable: info?.limitsUnavailable ?? '',
     images: info?.images ?? [],
     ...(info && { retainedDisks: info.retainedDisks }),
     templates: (info?.templates ?? [])

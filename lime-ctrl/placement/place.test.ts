@@ -54,6 +54,27 @@ test('cordoned and draining nodes get nothing new, not even what they had before
   assert.equal(chosen([...nodes, node('c', { memoryFreeMiB: 512 })], 'a'), 'c');
 });
 
+test('a machine with a network waits for a node that has networks; where none has, the node says what is missing', () => {
+  const without = node('a', { networksUnavailable: 'nft is missing' });
+  const full = node('b', { memoryFreeMiB: 100 });
+  const networked = { ...demand, network: { egress: 'open' } };
+  assert.equal(place(networked, [without, node('c')], 'a').node, 'c');
+  const placement = place(networked, [without, full]);
+  assert.ok(placement.node === undefined && placement.reason === 'NoRoom');
+  assert.equal(placement.message, 'a: has no networks for machines; b: has 100 MB free of 4096 MB, 512 MB asked');
+  const large = place({ ...networked, cpu: 9 }, [node('a', { cpus: 16, networksUnavailable: 'x' }), node('b')]);
+  assert.ok(large.node === undefined && large.reason === 'TooLarge');
+  assert.equal(place(networked, [without]).node, 'a');
+  assert.equal(place(networked, [without, node('b', { cordoned: true })]).node, 'a');
+  assert.equal(place({ ...demand, network: { egress: 'none' } }, [without, full]).node, 'a');
+});
+
+test('a machine with a share of processor time goes where that can be limited', () => {
+  const nodes = [node('a', { limitsUnavailable: 'EROFS' }), node('b', { memoryFreeMiB: 600 })];
+  assert.equal(place({ ...demand, limits: { cpuPercent: 50 } }, nodes).node, 'b');
+  assert.equal(place({ ...demand, limits: {} }, nodes).node, 'a');
+});
+
 test('nodes that do not answer, are full, or too small are not chosen, and it is said why', () => {
   const nodes = [
     node('away', { reachable: false }),

@@ -17,9 +17,12 @@ export interface ObservedNode {
   /** Of those, made in the same namespace. */
   machinesAlike: number;
   machineLimit: number;
+  /** Why its machines can have no network, or no limit of their processor time; absent or empty: they can. */
+  networksUnavailable?: string;
+  limitsUnavailable?: string;
   images: string[];
   /** What it can start without a boot. */
-  templates: Required<Demand>[];
+  templates: Required<Pick<Demand, 'image' | 'cpu' | 'memory' | 'interpreter'>>[];
   /** Keys of disks that outlive their machines, as it last told; undefined: it has not told yet. */
   retainedDisks?: string[];
 }
@@ -31,6 +34,8 @@ export interface Demand {
   memory: number;
   /** That waits in the machine; none: "". */
   interpreter?: string;
+  network?: { egress: string } | undefined;
+  limits?: { cpuPercent?: number | undefined } | undefined;
 }
 
 export type Placement =
@@ -49,11 +54,26 @@ export function place(demand: Demand, nodes: readonly ObservedNode[], preferred?
     const message = nodes.length === 0 ? 'there is no node' : `none of ${nodes.length} nodes answers`;
     return { node: undefined, reason: 'NoNode', message };
   }
-  const fitting = reachable.filter((node) => whyNot(demand, node) === undefined);
+  const capable = capableNodes(demand, reachable);
+  const fitting = capable.filter((node) => whyNot(demand, node) === undefined);
   const best = fitting.find((node) => node.name === preferred) ?? fitting.toSorted((a, b) => order(demand, a, b))[0];
   if (best) return { node: best.name };
-  const message = reachable.map((node) => `${node.name}: ${whyNot(demand, node)}`).join('; ');
-  return { node: undefined, reason: reasonOf(demand, reachable), message };
+  const whyNone = (node: ObservedNode) => whyNot(demand, node) ?? lackOf(demand, node);
+  const message = reachable.map((node) => `${node.name}: ${whyNone(node)}`).join('; ');
+  return { node: undefined, reason: reasonOf(demand, capable), message };
+}
+
+/** Those that have all that is asked for besides room; all, where none has: the one that is asked says what is missing on it. */
+export function capableNodes(demand: Demand, nodes: readonly ObservedNode[]): readonly ObservedNode[] {
+  const capable = nodes.filter((node) => lackOf(demand, node) === undefined);
+  return capable.some(takesMachines) ? capable : nodes;
+}
+
+function lackOf({ network, limits }: Demand, node: ObservedNode): string | undefined {
+  const { networksUnavailable, limitsUnavailable } = node;
+  if (network && network.egress !== 'none' && networksUnavailable) return 'has no networks for machines';
+  if (limits?.cpuPercent !== undefined && limitsUnavailable) return 'cannot limit processor time';
+  return undefined;
 }
 
 /** Whether it may be given machines. */
@@ -61,7 +81,7 @@ export function takesMachines({ reachable, cordoned, draining }: ObservedNode): 
   return reachable && !cordoned && !draining;
 }
 
-function reasonOf(demand: Demand, reachable: ObservedNode[]): 'NoNode' | 'NoRoom' | 'TooLarge' {
+function reasonOf(demand: Demand, reachable: readonly ObservedNode[]): 'NoNode' | 'NoRoom' | 'TooLarge' {
   const open = reachable.filter(takesMachines);
   if (open.length === 0) return 'NoNode';
   return open.some((node) => demand.cpu <= node.cpus && demand.memory <= node.memoryMiB) ? 'NoRoom' : 'TooLarge';

@@ -160,6 +160,8 @@ function statusOf({ fleet, pool, version }: InspectDeps): z.infer<typeof statusV
     acceleratorReason: info?.acceleratorReason ?? '',
     confinement: info?.confinement ?? '',
     confinementReason: info?.confinementReason ?? '',
+    networksUnavailable: info?.networksUnavailable ?? '',
+    limitsUnavailable: info?.limitsUnavailable ?? '',
     cpus: info?.cpus ?? 0,
     memoryMiB: Number(info?.memoryMib ?? 0n),
     memoryFreeMiB: Number(info?.memoryFreeMib ?? 0n),

@@ -140,6 +140,10 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     return jail ? { level: 'full' as const, reason: '' } : { level: 'none' as const, reason: unjailed };
   }
 
+  limitsUnavailable(): string {
+    return this.#deps.groups?.unavailable ?? '';
+  }
+
   fingerprint(): string {
     return `firecracker ${this.#deps.version} kvm ${cpus()[0]?.model}`;
   }

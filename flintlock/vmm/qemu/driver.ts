@@ -115,6 +115,10 @@ class QemuDriver extends ProcessDriver<VmmFacts> implements Driver {
     return { level, reason };
   }
 
+  limitsUnavailable(): string {
+    return this.#groups.unavailable;
+  }
+
   fingerprint(): string {
     const { accelerator = 'none' } = this.#acceleration ?? {};
     // Emulated guests see a processor of QEMU's own, whatever the host has, but for its clock.

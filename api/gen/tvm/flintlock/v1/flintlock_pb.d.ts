@@ -122,6 +122,20 @@ export declare type Node = Message<"tvm.flintlock.v1.Node"> & {
    * @generated from field: string confinement_reason = 15;
    */
   confinementReason: string;
+
+  /**
+   * why its machines can have no network; empty: they can
+   *
+   * @generated from field: string networks_unavailable = 16;
+   */
+  networksUnavailable: string;
+
+  /**
+   * why their processor time cannot be limited; empty: it can
+   *
+   * @generated from field: string limits_unavailable = 17;
+   */
+  limitsUnavailable: string;
 };
 
 /**
