@@ -6,6 +6,7 @@ import { systemClock } from '@tvm/kit/clock.ts';
 import { type HttpsKubeClient, makeHttpsClient } from '@tvm/kit/kube/https-client.ts';
 import { loadKubeConfig } from '@tvm/kit/kube/kube-config.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
+import { eventually } from '../../test/api/objects.ts';
 import { onEachTarget } from '../../test/api/scope.ts';
 import { readKubeconfig } from '../../test/cluster/kubeconfig.ts';
 import { limitsOf, resourceQuotas } from '../quota/limits.ts';
@@ -71,6 +72,8 @@ onEachTarget('access', (scope) => {
         () => true,
         (error) => error.code !== 'permission_denied',
       );
+    // The API server learns of Roles a little after it has stored them.
+    await eventually('the Role counts', () => may('GET /v1/microvms'));
     for (const operation of ['POST /v1/execute', 'GET /v1/microvms', 'CONNECT /v1/microvms/{name}/exec']) {
       assert.equal(await may(operation), true, operation);
       assert.equal(await may(operation, 'default'), false, `${operation} in another namespace`);
@@ -99,6 +102,8 @@ onEachTarget('access', (scope) => {
     const as = `system:serviceaccount:${scope.namespace}:ci`;
     await kubectl('create', 'role', 'executor', '--verb=create', '--resource=microvms.vvm.tvm.github.com/execute');
     await kubectl('create', 'rolebinding', 'ci-runs', '--role=executor', `--serviceaccount=${scope.namespace}:ci`);
+    // The API server learns of Roles a little after it has stored them.
+    await eventually('the Role counts', async () => (await scope.kubectl([...asked, '--as', as])).exitCode === 0);
     assert.equal(await kubectl(...asked, '--as', as), 'yes');
     const caller = await accessFor().authenticate(`Bearer ${await kubectl('create', 'token', 'ci')}`);
     const rules = routeRules['POST /v1/execute'] ?? [];

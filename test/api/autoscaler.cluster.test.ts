@@ -31,7 +31,10 @@ test('an autoscaler raises the machines that wait to its least', async () => {
   };
   bodyOf(await api.create(autoscalers, scaler), 201);
   await eventually('minReady 4', async () => (await api.get(`${pools}/scaled`)).body.spec.minReady === 4);
-  const { conditions } = bodyOf(await api.get(`${autoscalers}/scaled`)).status;
-  const able = conditions.find((each: { type: string }) => each.type === 'AbleToScale');
+  // It tells of what it did only afterwards.
+  const able = await eventually('AbleToScale', async () => {
+    const { status } = bodyOf(await api.get(`${autoscalers}/scaled`));
+    return status?.conditions?.find((each: { type: string }) => each.type === 'AbleToScale');
+  });
   assert.equal(able.status, 'True');
 });

@@ -17,6 +17,13 @@ onEachTarget('deletion', (scope) => {
       { apiVersion: `${group}/v1alpha1`, kind: 'MicroVM', name: metadata.name, uid: metadata.uid, ...more },
     ],
   });
+  const absent = { metadata: { name: 'absent', uid: '00000000-0000-4000-8000-000000000000' } };
+  /** The collector sees objects of a kind in their order: once this one is collected, it knows all ConfigMaps made before. */
+  const untilCollectorKnows = async (child: string) => {
+    const mark = `after-${child}`;
+    bodyOf(await scope.api.create(scope.path('configmaps'), configMap(mark, {}, owner(absent))), 201);
+    await eventually(`${mark} is gone`, () => isGone(scope.path('configmaps', mark)));
+  };
 
   test('preconditions on uid and resourceVersion', async () => {
     const { metadata } = await make('guarded');
@@ -113,6 +120,7 @@ onEachTarget('deletion', (scope) => {
     const parent = await make('foreground');
     const blocking = { ...owner(parent, { blockOwnerDeletion: true }), finalizers: ['test.example/hold'] };
     bodyOf(await scope.api.create(scope.path('configmaps'), configMap('foreground', {}, blocking)), 201);
+    await untilCollectorKnows('foreground');
     const deleted = bodyOf(await scope.api.delete(path('foreground'), { propagationPolicy: 'Foreground' }));
     assert.deepEqual(deleted.metadata.finalizers, ['foregroundDeletion']);
     assert.ok(deleted.metadata.deletionTimestamp);
@@ -128,12 +136,11 @@ onEachTarget('deletion', (scope) => {
   test('orphan: what was owned stays, without the reference', async () => {
     const parent = await make('orphan');
     bodyOf(await scope.api.create(scope.path('configmaps'), configMap('orphan', {}, owner(parent))), 201);
-    // The collector of a real cluster must have seen the child before it can let it go.
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await untilCollectorKnows('orphan');
     bodyOf(await scope.api.delete(path('orphan'), undefined, { propagationPolicy: 'Orphan' }));
     await eventually('the owner is gone', () => isGone(path('orphan')));
     const left = await eventually('the child has no owner', async () => {
-      const { body } = await scope.api.get(scope.path('configmaps', 'orphan'));
+      const body = bodyOf(await scope.api.get(scope.path('configmaps', 'orphan')));
       return body.metadata.ownerReferences === undefined && body;
     });
     assert.equal(left.metadata.deletionTimestamp, undefined);
@@ -141,7 +148,6 @@ onEachTarget('deletion', (scope) => {
 
   test('an object whose owner never was is collected; one with a second, living owner stays', async () => {
     const living = await make('living');
-    const absent = { metadata: { name: 'absent', uid: '00000000-0000-4000-8000-000000000000' } };
     bodyOf(await scope.api.create(scope.path('configmaps'), configMap('ownerless', {}, owner(absent))), 201);
     const { ownerReferences } = owner(absent);
     const both = { ownerReferences: [...ownerReferences, ...owner(living).ownerReferences] };

@@ -55,7 +55,7 @@ onEachKubectl('that reads, waits and deletes', (scope) => {
     const { stdout } = await scope.kubectl(['get', 'mvm', '-l', 'watch=me', '-w'], {
       onOutput: (output, stop) => {
         if (output.split('\n').length === 3) void setPhase('Creating');
-        if (output.includes('Creating')) stop();
+        if (/Creating .*\n/.test(output)) stop(); // it writes cell by cell
       },
     });
     assert.match(stdout, /^NAME .*\nwatched .*\nwatched\s+Creating /);
