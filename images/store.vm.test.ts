@@ -60,9 +60,10 @@ function readFromImage(image: RootImage, path: string): string {
 describe('default images', () => {
   it('ends everything when the maker is killed, and sweeps what it left', async () => {
     const maker = startMaker();
+    const ended = once(maker, 'exit');
     for await (const chunk of maker.stdout ?? []) if (/extracting/.test(String(chunk))) break;
     maker.kill('SIGKILL');
-    await once(maker, 'exit');
+    await ended;
     await untilUnused();
     assert.notDeepEqual(halfMade(), []);
     const stop = new AbortController();

@@ -28,6 +28,15 @@ export function vmmsOf(home: string): { folder: string; pid: number }[] {
   });
 }
 
+/** Ends it at once; one that has ended meanwhile, as by the end of its parent, is fine. */
+export function killAnyway(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
+
 /** Not the sandbox around it, whose command begins with another program. */
 export function isVmm(command: string): boolean {
   return /^\S*qemu-system/.test(command);

@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { readConfig } from '../config.ts';
 import { processesOf } from './host-facts.ts';
 import { makeService } from './service.ts';
+import { until } from './until.ts';
 
 const supervisors = (home: string) => processesOf(home).filter(({ command }) => command.includes('supervisor-main'));
 
@@ -51,7 +52,7 @@ test('a port that is taken is named, with who has it; nothing runs afterwards', 
   assert.equal(code, 1);
   assert.match(stderr, new RegExp(`port ${port} .*is taken by .*process ${process.pid}`));
   assert.match(stderr, /TVM_LIME_LISTEN=/);
-  assert.deepEqual(processesOf(service.home), []);
+  await until('the supervisor has ended', () => processesOf(service.home).length === 0, 15_000);
   const run = await service.vvm(['execute', '1'], { env: { TVM_LIME_LISTEN: `127.0.0.1:${port}` } });
   assert.equal(run.code, 125);
   await service.ok(['up']);

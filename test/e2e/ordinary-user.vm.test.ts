@@ -20,7 +20,7 @@ import { tarArchive } from '@tvm/images/testing/tar-archive.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { makeScratchFolder, type ScratchFolder } from '../cluster/scratch-folder.ts';
 import { readConfig } from '../config.ts';
-import { type HostProcess, isVmm, processesOf } from './host-facts.ts';
+import { processesOf, vmmOfBoot } from './host-facts.ts';
 import { type Finished, startProgram } from './program.ts';
 import { until } from './until.ts';
 
@@ -52,6 +52,7 @@ before(async () => {
 
 after(async () => {
   const { code, stderr } = await vvm('down', '--purge');
+  await until('no process is left', () => processesOf(home()).length === 0, 15_000).catch(() => undefined);
   const left = processesOf(home());
   await scratch[Symbol.asyncDispose]();
   assert.equal(code, 0, stderr);
@@ -93,7 +94,9 @@ test('executes code, in an image that the user has made', async () => {
 
 test('its VMMs have no rights, and namespaces of their own', async () => {
   await ok('create', 'demo');
-  const vmm = processesOf(scratch.path).find(({ command }) => isVmm(command)) as HostProcess;
+  const bootId = (await ok('exec', 'demo', '--', 'cat', '/proc/sys/kernel/random/boot_id')).trim();
+  const vmm = vmmOfBoot(scratch.path, bootId);
+  assert.ok(vmm);
   const status = readFileSync(`/proc/${vmm.pid}/status`, 'utf8');
   for (const line of [`Uid:\t${user.id}\t${user.id}`, 'CapEff:\t0000000000000000', 'NoNewPrivs:\t1', 'Seccomp:\t2']) {
     assert.ok(status.includes(line), line);

@@ -4,6 +4,7 @@ bytes without an end, with a count of them in /root/sent."""
 import base64
 import hashlib
 import http.server
+import os
 import socketserver
 import threading
 
@@ -44,8 +45,9 @@ class Endless(socketserver.StreamRequestHandler):
         while True:
             self.wfile.write(b"z" * 65536)
             sent += 65536
-            with open("/root/sent", "w") as file:
+            with open("/root/sent.new", "w") as file:
                 file.write(str(sent))
+            os.rename("/root/sent.new", "/root/sent")
 
 
 def serve(port, handler):

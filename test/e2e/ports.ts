@@ -15,7 +15,14 @@ export async function startPortServers(service: Service, machine: string, large:
   };
   await put('/root/servers.py', program);
   await put('/root/site/large', large);
-  await service.ok(['exec', machine, '--', 'sh', '-c', 'python3 /root/servers.py > /root/servers.log 2>&1 &']);
+  await service.ok([
+    'exec',
+    machine,
+    '--',
+    'sh',
+    '-c',
+    ': > /root/servers.log; python3 /root/servers.py >> /root/servers.log 2>&1 &',
+  ]);
   await until('the servers listen', async () => {
     const log = await service.ok(['exec', machine, '--', 'cat', '/root/servers.log']);
     return log.includes('serving');

@@ -8,7 +8,16 @@ import { type PartName, readServiceFile, type ServiceState } from '@tvm/cli/serv
 import { obtainKubernetes } from '../cluster/obtain.ts';
 import { makeScratchFolder, type ScratchFolder } from '../cluster/scratch-folder.ts';
 import { environmentWith, readConfig } from '../config.ts';
-import { filesBelow, isRunning, mountsBelow, processesOf, socketsBelow, vmmOfBoot, vmmsOf } from './host-facts.ts';
+import {
+  filesBelow,
+  isRunning,
+  killAnyway,
+  mountsBelow,
+  processesOf,
+  socketsBelow,
+  vmmOfBoot,
+  vmmsOf,
+} from './host-facts.ts';
 import { type Finished, type Program, type ProgramOptions, startProgram } from './program.ts';
 import { until } from './until.ts';
 
@@ -162,7 +171,7 @@ export class Service implements AsyncDisposable {
         [],
       );
     } finally {
-      for (const { pid } of processesOf(this.home)) process.kill(pid, 'SIGKILL');
+      for (const { pid } of processesOf(this.home)) killAnyway(pid);
       await this.#folder[Symbol.asyncDispose]();
     }
   }

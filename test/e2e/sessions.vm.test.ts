@@ -135,18 +135,18 @@ test('its machine dies: the next answer says so and what to do, a later one work
 });
 
 test('an idle machine rests, and goes on where it was; a session that nobody calls ends', async () => {
-  await service.ok(['session', 'create', 'brief', '--idle-timeout', '20'], { timeoutMs: 300_000 });
+  await service.ok(['session', 'create', 'brief', '--idle-timeout', '40'], { timeoutMs: 300_000 });
   const connection = await connectionOf('brief');
   const client = await open(connection);
   await run(client, 'echo kept > /dev/shm/file');
   await until('it rests', async () => (await stateOf('brief')) === 'Idle');
   assert.equal(await run(client, 'cat /dev/shm/file'), 'kept\n');
-  await until('it is over', async () => (await stateOf('brief')) === 'Expired', 90_000);
+  await until('it is over', async () => (await stateOf('brief')) === 'Expired', 150_000);
   await until('its machine is gone', async () => !(await service.ok(['list'])).includes('brief-'));
   const headers = { authorization: `Bearer ${connection.token}`, 'content-type': 'application/json' };
   const refused = await fetch(connection.url, { method: 'POST', headers, body: '{}' });
   assert.equal(refused.status, 401);
-  assert.match(refused.headers.get('www-authenticate') ?? '', /not called for 20 s/);
+  assert.match(refused.headers.get('www-authenticate') ?? '', /not called for 40 s/);
   const { code, stderr } = await service.vvm(['session', 'connect', 'brief']);
   assert.deepEqual([code, /is over/.test(stderr)], [1, true]);
 });

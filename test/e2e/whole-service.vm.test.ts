@@ -2,7 +2,7 @@
 // What was declared is there again with the next start.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { isRunning, isVmm, processesOf } from './host-facts.ts';
+import { isRunning, isVmm, killAnyway, processesOf } from './host-facts.ts';
 import type { Program } from './program.ts';
 import { type Service, startService } from './service.ts';
 import { until } from './until.ts';
@@ -69,7 +69,7 @@ test('all processes killed at once: the next start finds nothing that lives, and
   const before = await bootIdOf('demo');
   await using run = await begin();
   const commands = new Set([run.pid]);
-  for (const { pid } of ours().filter(({ pid }) => !commands.has(pid))) process.kill(pid, 'SIGKILL');
+  for (const { pid } of ours().filter(({ pid }) => !commands.has(pid))) killAnyway(pid);
   await endsWithTypedError(run);
   await until('all are dead', () => ours().length === 0);
   await demoReturns(before);
@@ -83,7 +83,7 @@ test('all but the VMMs killed at once: the next start takes the declared machine
     return others.length === 0 && first;
   });
   for (const { pid, command } of ours()) {
-    if (pid !== run.pid && !isVmm(command)) process.kill(pid, 'SIGKILL');
+    if (pid !== run.pid && !isVmm(command)) killAnyway(pid);
   }
   await endsWithTypedError(run);
   assert.ok(isRunning(used.pid));
@@ -94,7 +94,7 @@ test('all but the VMMs killed at once: the next start takes the declared machine
 
 test('down after the service was killed ends its machines too', async () => {
   const before = await bootIdOf('demo');
-  for (const { pid, command } of ours()) if (!isVmm(command)) process.kill(pid, 'SIGKILL');
+  for (const { pid, command } of ours()) if (!isVmm(command)) killAnyway(pid);
   assert.ok(ours().length > 0);
   await service.ok(['down']);
   assert.deepEqual(ours(), []);
@@ -109,7 +109,7 @@ test('killed while it starts, it starts all the same the next time', async () =>
       const state = service.stateIfAny();
       return state && isRunning(state.pid) && (state.message.includes(stage) || state.state === 'running') && state;
     });
-    process.kill(pid, 'SIGKILL');
+    killAnyway(pid);
     await starting.finished;
   }
   await service.ok(['up']);
