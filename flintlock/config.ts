@@ -71,7 +71,7 @@ export interface Config {
   firecracker: string;
   /** A path, or a name to look for in PATH. */
   jailer: string;
-  /** Memory of machines in huge pages of 2 MiB: no snapshots then, no templates, no suspension. Firecracker only. */
+  /** Memory of machines in huge pages of 2 MiB, which clones do not share. Firecracker only. */
   hugePages: boolean;
   /** What a machine wrote since its last snapshot is known, and the next one writes only that. Firecracker only. */
   diffSnapshots: boolean;
@@ -123,14 +123,13 @@ export function readConfig(env: Record<string, string | undefined> = process.env
   }
   const { data } = parsed;
   const paths = pathsFrom(env);
-  const hugePages = data.TVM_HUGE_PAGES !== 'off';
   const firecracker = findFirecracker(data.FIRECRACKER_BIN, paths.cache, env.PATH ?? '');
   return {
     listen: data.TVM_FLINTLOCK_LISTEN ?? `unix:${join(paths.home, 'run/flintlock.sock')}`,
     driver: data.TVM_DRIVER,
     firecracker,
     jailer: findJailer(data.JAILER_BIN ?? data.TVM_JAILER, firecracker),
-    hugePages,
+    hugePages: data.TVM_HUGE_PAGES !== 'off',
     diffSnapshots: data.TVM_DIFF_SNAPSHOTS === 'on',
     accelerator: data.TVM_ACCELERATOR,
     nodeName: data.TVM_NODE_NAME,
@@ -141,8 +140,8 @@ export function readConfig(env: Record<string, string | undefined> = process.env
       diskMiB: data.TVM_DISK_MIB ?? Math.floor(fileSystemMiB(paths.home) * defaultDiskShare),
     },
     bootTimeoutMs: data.TVM_BOOT_TIMEOUT_SECONDS * 1000,
-    templates: data.TVM_TEMPLATES === 'on' && !hugePages,
-    suspendAfterMs: hugePages ? 0 : data.TVM_SUSPEND_AFTER_SECONDS * 1000,
+    templates: data.TVM_TEMPLATES === 'on',
+    suspendAfterMs: data.TVM_SUSPEND_AFTER_SECONDS * 1000,
     confinement: { mode: data.TVM_CONFINEMENT, users: data.TVM_UID_RANGE },
     networkCidr: data.TVM_NETWORK_CIDR,
     dnsServers: data.TVM_DNS_SERVERS,

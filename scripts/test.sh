@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Every test, as CI runs them: checks with unit tests, real VMs, the Kubernetes API suite, a real cluster, MCP, the guest agent's own.
+# Every test, as CI runs them: checks with unit tests, real VMs, the Kubernetes API suite, a real cluster, MCP, those of the
+# programs in Rust.
 # All tiers run even when one fails; the last line sums up what they counted.
 set -uo pipefail
 root=$(dirname "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")")
@@ -31,6 +32,7 @@ tier() {
 
 tier 'checks and unit tests' npm run --silent check
 tier 'guest agent' cargo test --locked --manifest-path guest/Cargo.toml
+tier 'pager of Firecracker' cargo test --locked --manifest-path flintlock/vmm/firecracker/pager/Cargo.toml
 tier 'virtual machines' npm run --silent test:vm
 tier 'Kubernetes API' npm run --silent test:api
 tier 'Kubernetes cluster' npm run --silent test:cluster

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { cp, link, mkdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { compilePrivateMemory } from '@tvm/flintlock/confinement/private-memory.ts';
+import { ensurePager } from '@tvm/flintlock/vmm/firecracker/pager.ts';
 import { gatherSeed } from '@tvm/images/seed.ts';
 import type { Logger } from '@tvm/kit/log.ts';
 import { productionModules } from './modules.ts';
@@ -34,6 +35,7 @@ export async function prepareContext(part: Part, options: ContextOptions): Promi
     await copyTree(join(root, folder), join(context, placeOf(folder)), isWanted);
   }
   await compileLibrary(join(context, 'sources/flintlock/confinement/private-memory'));
+  await compilePager(join(context, 'sources/flintlock/vmm/firecracker/pager'), options);
   await linkWorkspaces(context, part.sources);
   await linkOrCopy(join(root, 'node_modules/node/bin/node'), join(context, 'node'));
   if (part.seed) {
@@ -59,6 +61,12 @@ async function linkWorkspaces(context: string, sources: string[]): Promise<void>
 async function compileLibrary(path: string): Promise<void> {
   if (!existsSync(`${path}.c`)) return;
   await compilePrivateMemory(`${path}.c`, `${path}.so`);
+}
+
+async function compilePager(folder: string, { cacheDir, say }: ContextOptions): Promise<void> {
+  if (!existsSync(folder)) return;
+  const program = await ensurePager(cacheDir, say, new AbortController().signal);
+  await cp(program, join(folder, 'tvm-pager'), { preserveTimestamps: true });
 }
 
 async function copyTree(from: string, to: string, filter: (path: string) => boolean): Promise<void> {

@@ -10,6 +10,7 @@ import type { Driver } from './driver.ts';
 import { makeFirecrackerDriver } from './firecracker/driver.ts';
 import { findJail } from './firecracker/find-jail.ts';
 import { firecrackerVersion } from './firecracker/host.ts';
+import { ensurePager } from './firecracker/pager.ts';
 import { kvmPath } from './kvm-probe.ts';
 import { makeQemuDriver } from './qemu/driver.ts';
 
@@ -19,6 +20,7 @@ export type ChooseDeps = Pick<
   | 'firecracker'
   | 'accelerator'
   | 'stateFolder'
+  | 'cacheDir'
   | 'jailer'
   | 'confinement'
   | 'hugePages'
@@ -35,6 +37,8 @@ export async function chooseDriver(deps: ChooseDeps): Promise<Driver> {
   return await makeQemuDriver({ stateFolder, accelerator, confinement, cpus: deps.limits.cpus, log });
 }
 
+const neverAborted = new AbortController().signal;
+
 async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Driver> {
   const { firecracker: program, stateFolder, log } = deps;
   const { jail, unjailed } = await findJail({ ...deps, version });
@@ -44,7 +48,8 @@ async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Dri
   const cachePath = join(stateFolder, 'firecracker.json');
   const groups = makeControlGroups(stateFolder, deps.limits.cpus);
   if (groups.unavailable !== '') log.warn({ why: groups.unavailable }, 'virtual machine monitors have no limits');
-  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, groups, log });
+  const pager = deps.hugePages ? await ensurePager(deps.cacheDir, (line) => log.info(line), neverAborted) : undefined;
+  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, pager, groups, log });
 }
 
 /** Of Firecracker, when that is asked for, or may be chosen and can be used. */

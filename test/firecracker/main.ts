@@ -3,8 +3,9 @@
 //   FIRECRACKER_BIN=/path/to/firecracker TVM_KERNEL=/path/to/vmlinux npm run test:firecracker
 import { execFile } from 'node:child_process';
 import { cp, mkdir } from 'node:fs/promises';
-import { join, relative } from 'node:path';
+import { basename, join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { ensurePager } from '@tvm/flintlock/vmm/firecracker/pager.ts';
 import { makeCache } from '@tvm/images/cache.ts';
 import { makeAgents } from '@tvm/images/kernel/agent.ts';
 import { makeBootFilesMaker } from '@tvm/images/kernel/boot-files.ts';
@@ -51,6 +52,7 @@ const boot = await makeBootFilesMaker(cache)(kernel, agent);
 const root = await images.ensure('tvm/node', say);
 await images.ensure('tvm/python', say);
 await images.bootFiles(say);
+await ensurePager(config.cacheFolder, say, signal);
 
 await using scratch = await makeScratchFolder('firecracker-disk');
 const disk = await makeDisk(scratch.path);
@@ -75,11 +77,14 @@ async function makeDisk(folder: string): Promise<string> {
   const content = join(folder, 'content');
   await mkdir(join(content, 'project/node_modules'), { recursive: true });
   const options = { recursive: true, verbatimSymlinks: true } as const;
-  for (const part of parts) await cp(join(config.root, part), join(content, 'project', part), options);
+  const isSource = (path: string) => basename(path) !== 'target';
+  for (const part of parts) {
+    await cp(join(config.root, part), join(content, 'project', part), { ...options, filter: isSource });
+  }
   const modules = join(config.root, 'node_modules');
   const filter = (path: string) => !notNeeded.includes(relative(modules, path));
   await cp(modules, join(content, 'project/node_modules'), { ...options, filter });
-  for (const part of ['agent', 'boot', 'images']) {
+  for (const part of ['agent', 'boot', 'images', 'pager']) {
     await cp(join(config.cacheFolder, part), join(content, 'cache', part), options);
   }
   const single = { firecracker, jailer, vmlinux: guestKernel, 'firecracker.yaml': firecrackerApi };

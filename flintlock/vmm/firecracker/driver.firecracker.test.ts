@@ -1,15 +1,17 @@
 // The suite of all drivers against a real Firecracker. Needs KVM: test/firecracker/ brings a machine that has it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../../config.ts';
 import { connect } from '../../guest/connect.ts';
-import { ping, shutDown } from '../../guest/machine.ts';
+import { shutDown } from '../../guest/machine.ts';
 import { runProcess } from '../../guest/processes.ts';
 import { makeTestDisk } from '../../testing/make-test-disk.ts';
 import { describeDriver } from '../conformance.ts';
@@ -17,6 +19,7 @@ import type { Driver, Vm } from '../driver.ts';
 import { makeFirecrackerDriver } from './driver.ts';
 import { findJail } from './find-jail.ts';
 import { firecrackerVersion } from './host.ts';
+import { ensurePager } from './pager.ts';
 import type { ApiRequest } from './requests.ts';
 import { makeRequestCheck } from './testing/openapi.ts';
 
@@ -50,6 +53,7 @@ async function driverIn(
     version,
     cachePath: join(stateFolder, 'kvm.json'),
     memory,
+    ...(hugePages && { pager: await ensurePager(config.cacheDir, () => undefined, new AbortController().signal) }),
     log,
     onRequest,
   });
@@ -127,12 +131,14 @@ describe('a jailed Firecracker', () => {
     );
     {
       await using guest = await reach(vm);
-      const argv = ['sh', '-c', 'echo "<2>printed by the kernel" >/dev/kmsg'];
-      await runProcess(guest, { argv }, { maxOutputBytes: 1000 });
+      const script = 'echo "<2>printed by the kernel" >/dev/kmsg; echo printed by a program >/dev/console';
+      const { stderr } = await runProcess(guest, { argv: ['sh', '-c', script] }, { maxOutputBytes: 1000 });
+      assert.equal(stderr.toString(), '');
       await shutDown(guest);
     }
     assert.equal((await end)?.exitCode, 0);
     assert.match(console, /printed by the kernel/);
+    assert.match(console, /printed by a program/);
     await driver.destroy(vm);
   });
 
@@ -193,24 +199,103 @@ print(time.monotonic() - began)`;
     return Number(stdout.toString());
   }
 
-  test('in huge pages a VM runs and is not snapshotted, or it says that the host has none', async () => {
-    const vm = vmNamed('huge');
+  for (const confinement of ['off', 'require'] as const) {
+    test(`in huge pages a VM is restored as often as the host has pages for (confinement: ${confinement})`, async () => {
+      const [vm, ...clones] = ['huge', 'huge-1', 'huge-2', 'huge-3'].map((name) => vmNamed(`${name}-${confinement}`));
+      const [one, other, late] = clones;
+      assert.ok(vm && one && other && late);
+      const huge = await driverIn(root, confinement, false, true);
+      const own = await spec();
+      await setHugePages(3 * own.memoryMiB);
+      try {
+        await huge.start(vm, own);
+        await run(vm, 'head -c 20000000 /dev/urandom >/tmp/kept; md5sum /tmp/kept >/tmp/sum');
+        const folder = await mkdtemp(join(root, 'snapshot-'));
+        await huge.snapshot(vm, folder);
+        for (const clone of [one, other]) await huge.restore(clone, own, folder);
+        for (const each of [vm, one, other]) assert.match(await run(each, 'md5sum -c /tmp/sum'), /OK/);
+        assert.equal(pagers().length, 2);
+        const status = await readFile(`/proc/${pagers()[0]}/status`, 'utf8');
+        const uid = confinement === 'off' ? 0 : (await stat(join(one.folder, 'vmm'))).gid;
+        assert.match(status, new RegExp(`^Uid:\\s${uid}\\s`, 'm'));
+        // Another flintlock takes the pager of a VM that it keeps for none of its strays.
+        const another = await driverIn(root, confinement, false, true);
+        await another.sweep(join(root, 'machines'), new Set([vm, one, other].map(({ id }) => id)));
+        assert.equal(pagers().length, 2);
+        assert.match(await run(one, 'python3 -c "print(sum(range(10)))"'), /45/);
+        await huge.snapshot(one, await mkdtemp(join(root, 'snapshot-')));
+        // No page is left but those in use.
+        await writeFile('/proc/sys/vm/nr_hugepages', '0');
+        await assert.rejects(huge.restore(late, own, folder), {
+          reason: 'VmmStartFailed',
+          message: /no page of 2097152 bytes left/,
+        });
+        assert.equal((await huge.inspect(late)).state, 'ended');
+        for (const each of [vm, ...clones]) await huge.destroy(each);
+        await untilNone(pagers);
+      } finally {
+        await setHugePages(0);
+      }
+    });
+  }
+
+  test('a VM whose pager was killed can be ended; one whose memory is not there fails at once', async () => {
+    const vm = vmNamed('huge-alone');
     const huge = await driverIn(root, 'require', false, true);
-    await writeFile('/proc/sys/vm/nr_hugepages', '80');
+    const own = await spec();
+    await setHugePages(2 * own.memoryMiB);
     try {
-      await huge.start(vm, await spec());
-      await ping(await reach(vm));
+      await huge.start(vm, own);
+      await run(vm, 'true');
       const folder = await mkdtemp(join(root, 'snapshot-'));
-      await assert.rejects(huge.snapshot(vm, folder), { reason: 'HugePages' });
-      assert.equal((await huge.inspect(vm)).state, 'running');
-      await huge.destroy(vm);
+      await huge.snapshot(vm, folder);
+      const clone = vmNamed('huge-clone');
+      await huge.restore(clone, own, folder);
+      for (const pid of pagers()) process.kill(pid, 'SIGKILL');
+      assert.equal((await huge.inspect(clone)).state, 'running');
+      await huge.destroy(clone);
+      await rm(join(folder, 'memory'));
+      await assert.rejects(
+        huge.restore(clone, own, folder),
+        /pager .* did not start: tvm-pager: .*memory: No such file/,
+      );
+      for (const each of [vm, clone]) await huge.destroy(each);
+      await untilNone(pagers);
     } finally {
-      await writeFile('/proc/sys/vm/nr_hugepages', '0');
+      await setHugePages(0);
     }
-    await assert.rejects(huge.start(vm, await spec()), { reason: 'VmmStartFailed' });
-    await huge.destroy(vm);
   });
+
+  async function run(vm: Vm, script: string): Promise<string> {
+    await using guest = await reach(vm);
+    const { stdout } = await runProcess(guest, { argv: ['sh', '-c', script] }, { maxOutputBytes: 1000 });
+    return stdout.toString();
+  }
 });
+
+const hugePageMiB = 2;
+
+async function setHugePages(mib: number): Promise<void> {
+  await writeFile('/proc/sys/vm/nr_hugepages', String(mib / hugePageMiB));
+  assert.equal(Number(await readFile('/proc/sys/vm/nr_hugepages', 'utf8')), mib / hugePageMiB);
+}
+
+function pagers(): number[] {
+  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return all.filter((pid) => nameOf(pid) === 'tvm-pager').map(Number);
+}
+
+function nameOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+async function untilNone(list: () => unknown[]): Promise<void> {
+  for (const deadline = Date.now() + 20_000; list().length > 0; await sleep(100)) assert.ok(Date.now() < deadline);
+}
 
 const description = process.env.FIRECRACKER_OPENAPI;
 test('everything that was asked is as the API is described', {

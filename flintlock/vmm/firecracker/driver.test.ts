@@ -53,6 +53,7 @@ test('every request is one that the API takes', () => {
     ...bootRequests({ ...spec, disks }, memory),
     ...[...limitRequests({ limits: { diskIops: 100 }, disks }), ...limitRequests({}), tellRequest, grownRequest(3)],
     ...[restoreRequest(spec, memory), restoreRequest({ network }, { ...memory, trackDirtyPages: true })],
+    restoreRequest(spec, { ...memory, hugePages: true }),
   ];
   for (const { method, path, body } of requests) {
     const operation = operationOf(method, path);

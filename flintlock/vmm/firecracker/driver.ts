@@ -1,6 +1,7 @@
 // The Firecracker driver: one process a VM, run by its API. Needs KVM.
+import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:fs';
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,11 +26,12 @@ import { maxFileBytes, ProcessDriver } from '../process-driver.ts';
 import { checkFacts } from '../snapshot-facts.ts';
 import { ask, untilServing } from './api.ts';
 import { baseOf, forgetBase, keepBase } from './base-memory.ts';
-import { checkTold, diskInputs, disksFact, grownFact, serialOf } from './disks.ts';
+import { checkTold, diskInputs, grownFact, serialOf } from './disks.ts';
 import { files, inputFiles, pipes, snapshotFiles } from './files.ts';
 import { type FirecrackerProbeDeps, probeFirecracker } from './host.ts';
 import { jailedBelow } from './jail.ts';
 import { VmmMessages } from './messages.ts';
+import { startPager } from './pager.ts';
 import { makePipes, readConsolePipe } from './pipes.ts';
 import { type Jail, makeJailedPlace, makeOpenPlace, type Place } from './place.ts';
 import {
@@ -47,6 +49,7 @@ import {
   snapshotRequest,
   tellRequest,
 } from './requests.ts';
+import { type Shape, shapeOf, shapeSchema, wasLimited } from './shape.ts';
 import { dialVsock } from './vsock.ts';
 
 /** The program, its version, where it is kept whether guests run in it, and how VMs are made. */
@@ -55,6 +58,8 @@ export interface FirecrackerDeps extends FirecrackerProbeDeps {
   jail: Jail | undefined;
   unjailed: string;
   memory: MemoryOptions;
+  /** The program that gives restored VMs their memory in huge pages, see pager.ts; without huge pages none is needed. */
+  pager?: string | undefined;
   /** Undefined: what VMMs take of the host is not limited. */
   groups?: ControlGroups;
   log: Logger;
@@ -62,20 +67,8 @@ export interface FirecrackerDeps extends FirecrackerProbeDeps {
   onRequest?: (request: ApiRequest) => void;
 }
 
-/** What a VM must have in common with the one that a snapshot is of. */
-const snapshotFacts = z.strictObject({
-  version: z.string(),
-  cpus: z.int(),
-  memoryMiB: z.int(),
-  network: z.boolean().default(false),
-  disks: z.string().default(''),
-  /** Need not be the same. */
-  limited: z.boolean().optional(),
-});
-type SnapshotFacts = z.infer<typeof snapshotFacts>;
-
 /** `jailed`: the program that the jail is named after. */
-const vmmFacts = z.object({ shape: snapshotFacts, jailed: z.string().optional(), tracked: z.boolean().default(false) });
+const vmmFacts = z.object({ shape: shapeSchema, jailed: z.string().optional(), tracked: z.boolean().default(false) });
 type VmmFacts = z.infer<typeof vmmFacts>;
 
 export function makeFirecrackerDriver(deps: FirecrackerDeps): Driver {
@@ -92,17 +85,6 @@ const ownArguments = [
   ...['--api-sock', files.api, '--log-path', pipes.log, '--level', 'Info', '--show-level'],
   ...['--metrics-path', pipes.metrics],
 ];
-
-function noSnapshotOfHugePages(vm: Vm): TvmError {
-  const message = `cannot snapshot ${vm.id}: memory in huge pages can be written, but not loaded from a file again`;
-  const hint = 'Unset TVM_HUGE_PAGES.';
-  return new TvmError('failed_precondition', message, { object: `vm/${vm.id}`, reason: 'HugePages', hint });
-}
-
-async function wasLimited(snapshotFolder: string): Promise<boolean> {
-  const about = JSON.parse(await readFile(join(snapshotFolder, snapshotFiles.about), 'utf8'));
-  return snapshotFacts.parse(about).limited ?? false;
-}
 
 async function checkThere({ id }: Vm, paths: string[]): Promise<void> {
   for (const path of paths) {
@@ -145,7 +127,8 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   fingerprint(): string {
-    return `firecracker ${this.#deps.version} kvm ${cpus()[0]?.model}`;
+    const pages = this.#deps.memory.hugePages ? ' 2M' : '';
+    return `firecracker ${this.#deps.version} kvm ${cpus()[0]?.model}${pages}`;
   }
 
   serialOf(disk: VmDisk): string {
@@ -164,17 +147,23 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async restore(vm: Vm, spec: VmSpec, snapshotFolder: string): Promise<void> {
     if (this.alive(vm)) return;
-    const { limited: _, ...wanted } = this.#factsOf(spec);
-    await checkFacts(join(snapshotFolder, snapshotFiles.about), snapshotFacts, wanted);
+    const { limited: _, ...wanted } = this.#shapeOf(spec);
+    await checkFacts(join(snapshotFolder, snapshotFiles.about), shapeSchema, wanted);
     const { memory } = this.#deps;
     const memoryPath = join(snapshotFolder, snapshotFiles.memory);
     const inputs = {
       [inputFiles.fromState]: join(snapshotFolder, snapshotFiles.state),
-      [inputFiles.fromMemory]: memoryPath,
+      ...(!memory.hugePages && { [inputFiles.fromMemory]: memoryPath }),
     };
     if (!(await this.#launch(vm, spec, inputs))) return;
+    const pager = memory.hugePages ? await this.#page(vm, memoryPath) : undefined;
     const limits = isLimited(spec) || (await wasLimited(snapshotFolder)) ? [...limitRequests(spec), resumeRequest] : [];
-    await this.#configure(vm, [restoreRequest(spec, memory, limits.length === 0), ...limits]);
+    try {
+      await this.#configure(vm, [restoreRequest(spec, memory, limits.length === 0), ...limits]);
+    } catch (error) {
+      pager?.kill('SIGKILL');
+      throw error;
+    }
     if (memory.trackDirtyPages) keepBase(vm, memoryPath);
   }
 
@@ -188,7 +177,6 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
 
   async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {
     const { shape, jailed, tracked } = this.require(vm, 'snapshot');
-    if (this.#deps.memory.hugePages) throw noSnapshotOfHugePages(vm);
     const place = this.#placeOf(jailed);
     const base = baseOf(vm);
     const wasRunning = await this.isRunning(vm);
@@ -273,13 +261,22 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     const limit = maxFileBytes(fileMiB);
     const wanted = { inputs: all, disks, network: spec.network, args: ownArguments, maxFileBytes: limit };
     const command = this.#limited(vm, spec, place.prepare(vm, wanted));
-    const facts = { shape: this.#factsOf(spec), tracked: memory.trackDirtyPages, ...(jail && { jailed: program }) };
+    const facts = { shape: this.#shapeOf(spec), tracked: memory.trackDirtyPages, ...(jail && { jailed: program }) };
     const ended = this.launch(vm, { ...command, stdout: console.fd, memoryMiB: fileMiB, facts });
     try {
       if (jail) await this.#untilLeft(vm, place, ended, facts);
       await this.#untilSocket(vm, place, files.api);
       await untilServing(join(vm.folder, files.api), () => this.alive(vm) !== undefined);
       return true;
+    } catch (cause) {
+      throw await this.#failed(vm, cause);
+    }
+  }
+
+  async #page(vm: Vm, memoryPath: string): Promise<ChildProcess> {
+    const { pager: program = '' } = this.#deps;
+    try {
+      return await startPager(vm, { program, memoryPath, ...this.#placeOf(this.known(vm)?.jailed).rootOf(vm) });
     } catch (cause) {
       throw await this.#failed(vm, cause);
     }
@@ -327,16 +324,9 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     return new TvmError('internal', message, { cause, object: `vm/${vm.id}`, reason: 'VmmStartFailed' });
   }
 
-  #factsOf(spec: VmSpec): SnapshotFacts {
-    const { cpus: cpuCount, memoryMiB, network } = spec;
-    return {
-      version: this.#deps.version,
-      cpus: cpuCount,
-      memoryMiB,
-      network: network !== undefined,
-      disks: disksFact(spec),
-      limited: isLimited(spec),
-    };
+  #shapeOf(spec: VmSpec): Shape {
+    const { version, memory } = this.#deps;
+    return shapeOf(spec, version, memory);
   }
 
   async #ask(vm: Vm, operation: string, request: ApiRequest): Promise<unknown> {

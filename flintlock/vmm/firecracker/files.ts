@@ -20,6 +20,7 @@ export const outputFiles = { state: 'to.state', memory: 'to.memory' } as const;
 
 export const files = {
   ...{ api: 'api.sock', vsock: 'vsock.sock', toState: outputFiles.state, toMemory: outputFiles.memory },
+  ...{ pager: 'pager.sock' },
   ...{ diskUse: 'disk-use.json', ...diskFiles },
   ...{ ...pipes, ...inputFiles, ...processFiles },
 } as const;

@@ -35,6 +35,8 @@ export interface Place {
   prepare(vm: Vm, wanted: Wanted): Command;
   /** The VMM, when what was started ends and leaves it behind; undefined: it is what was started. */
   leftBehind(vm: Vm): number | undefined;
+  /** What the VMM sees as its own folder, and whom it belongs to; undefined: flintlock's user. Before the VMM runs a guest. */
+  rootOf(vm: Vm): { root: string; user: number | undefined };
   /** Brings a socket that the VMM has made into the VM's folder; false: it is not there yet. */
   takeSocket(vm: Vm, name: string): boolean;
   /** Names that the VMM writes a snapshot to; its memory may be one that there is, to be written over. */
@@ -61,6 +63,7 @@ export function makeOpenPlace(firecracker: string): Place {
       return { program: 'unshare', args: [...ownNamespace(network), '--', ...command] };
     },
     leftBehind: () => undefined,
+    rootOf: (vm) => ({ root: vm.folder, user: undefined }),
     takeSocket: (vm, name) => existsSync(join(vm.folder, name)),
     async outputs(_vm, folder, base) {
       if (base) {
@@ -84,6 +87,7 @@ export function makeJailedPlace(firecracker: string, { jailer, cgroupVersion, us
       return jailCommand({ ...wanted, vm, jailer, firecracker, uid, cgroupVersion });
     },
     leftBehind: (vm) => jailedPid(vm, firecracker),
+    rootOf: (vm) => ({ root: jailRoot(vm, firecracker), user: jailedUser(vm) }),
     takeSocket: (vm, name) => takeSocket(vm, firecracker, name),
     async outputs(vm, _folder, base) {
       if (base) {

@@ -89,13 +89,15 @@ function networkRequests(network: VmNetwork | undefined): ApiRequest[] {
   return [{ method: 'PUT', path: `/network-interfaces/${interfaceId}`, body }];
 }
 
-/** Maps the snapshot's memory privately, and lets the VM go on if it is told to. */
+/** Maps the snapshot's memory privately, or has a pager give it in huge pages; lets the VM go on if it is told to. */
 export function restoreRequest(
   { network }: Pick<VmSpec, 'network'>,
   memory: MemoryOptions,
   resumes = true,
 ): ApiRequest {
-  const backend = { backend_type: 'File', backend_path: inputFiles.fromMemory };
+  const backend = memory.hugePages
+    ? { backend_type: 'Uffd', backend_path: files.pager }
+    : { backend_type: 'File', backend_path: inputFiles.fromMemory };
   const body = {
     ...{ snapshot_path: inputFiles.fromState, mem_backend: backend, resume_vm: resumes },
     ...(memory.trackDirtyPages && { track_dirty_pages: true }),

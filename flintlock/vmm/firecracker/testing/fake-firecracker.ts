@@ -2,7 +2,7 @@
 // the driver: order of calls, bodies of errors, sockets that are left behind, exit when a snapshot cannot be loaded.
 import { closeSync, constants, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { createServer as createSocketServer, type Socket } from 'node:net';
+import { connect, createServer as createSocketServer, type Socket } from 'node:net';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { bootMemory, FakeVm } from '../../fake/host.ts';
@@ -122,7 +122,7 @@ function loadSnapshot({ snapshot_path, mem_backend, resume_vm }: z.infer<(typeof
       if (!existsSync(path)) throw new Error(`No such file or directory (os error 2): ${path}`);
       drives.set(id, path);
     }
-    const { bootId } = JSON.parse(readFileSync(mem_backend.backend_path, 'utf8'));
+    const bootId = bootIdFrom(mem_backend);
     serveVsock(uds_path);
     configured.set('PUT /vsock', { uds_path });
     run({ ...bootMemory(), bootId });
@@ -131,6 +131,14 @@ function loadSnapshot({ snapshot_path, mem_backend, resume_vm }: z.infer<(typeof
     setTimeout(() => process.exit(1), 10);
     throw new Refusal(`Load snapshot error: ${error}`);
   }
+}
+
+/** What a pager would give nobody reads here. */
+function bootIdFrom({ backend_type, backend_path }: { backend_type: 'File' | 'Uffd'; backend_path: string }): string {
+  if (backend_type === 'File') return JSON.parse(readFileSync(backend_path, 'utf8')).bootId;
+  if (!existsSync(backend_path)) throw new Error(`Failed to connect to UDS: ${backend_path}`);
+  connect(backend_path).on('error', () => process.exit(1));
+  return 'paged';
 }
 
 function started(): FakeVm {

@@ -7,7 +7,7 @@ import { type FirecrackerDeps, makeFirecrackerDriver } from '../driver.ts';
 import type { Jail } from '../place.ts';
 
 /** A program in `folder` that starts a fake with this Node. */
-async function writeProgram(folder: string, name: string): Promise<string> {
+export async function writeProgram(folder: string, name: string): Promise<string> {
   const fake = join(import.meta.dirname, `fake-${name}.ts`);
   const program = join(folder, name);
   await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${fake}' "$@"\n`, { mode: 0o755 });
