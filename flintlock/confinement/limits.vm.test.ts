@@ -12,10 +12,11 @@ import { readConfig } from '../config.ts';
 import { connect } from '../guest/connect.ts';
 import { configure, ping } from '../guest/machine.ts';
 import { runProcess } from '../guest/processes.ts';
+import { chooseDriver } from '../vmm/choose.ts';
 import type { Driver, Vm, VmLimits, VmSpec } from '../vmm/driver.ts';
-import { makeQemuDriver } from '../vmm/qemu/driver.ts';
 
-const { cacheDir, kernel, accelerator, confinement } = readConfig();
+const config = readConfig();
+const { cacheDir, kernel } = config;
 const log = makeLogger('flintlock', 'warn');
 const timeoutMs = 120_000;
 const mib = 1024 * 1024;
@@ -32,7 +33,7 @@ before(async () => {
   root = await mkdtemp(join(tmpdir(), 'tvm-limits-'));
   snapshot = join(root, 'snapshot');
   mkdirSync(snapshot, { mode: 0o700 });
-  driver = await makeQemuDriver({ stateFolder: root, accelerator, confinement, log });
+  driver = await chooseDriver({ ...config, stateFolder: root, log });
   const vm = vmNamed('original');
   await driver.start(vm, spec);
   {

@@ -9,7 +9,8 @@ import { type DiskOwner, grown } from '../disks/plan.ts';
 import { configure } from '../guest/machine.ts';
 import type { Driver } from '../vmm/driver.ts';
 import { wrongState } from './claims.ts';
-import { guestDisks, guestOf } from './guest-identity.ts';
+import { guestDisks, namingDisks } from './guest-disks.ts';
+import { guestOf } from './guest-identity.ts';
 import type { Machine } from './machine.ts';
 import { objectOf } from './record.ts';
 
@@ -70,7 +71,8 @@ async function growFileSystems(deps: GrowthDeps, machine: Machine, wanted: reado
   }));
   for (;;) {
     try {
-      await configure(await guestOf(deps, machine, deadline), { disks }, deadline);
+      const configured = configure(await guestOf(deps, machine, deadline), { disks }, deadline);
+      await namingDisks(machine.record, disks, configured);
       return;
     } catch (error) {
       if (TvmError.from(error).reason !== 'DiskNotGrown' || deadline.aborted) throw error;

@@ -9,9 +9,10 @@ import { configure, ping } from '../guest/machine.ts';
 import type { guestNetwork } from '../network/commands.ts';
 import type { Driver } from '../vmm/driver.ts';
 import type { ExecutorDeps } from './executor.ts';
+import { guestDisks, namingDisks } from './guest-disks.ts';
 import type { Machine } from './machine.ts';
 import { networkOf } from './network.ts';
-import { guestIdOf, type MachineRecord, type MachineSpec, objectOf } from './record.ts';
+import { guestIdOf, type MachineSpec, objectOf } from './record.ts';
 
 /** A guest that is restored on a node under load is slow to its first words. Shorter than the deadlines of callers, who are told why. */
 const configureTimeoutMs = 25_000;
@@ -25,12 +26,8 @@ export async function introduce(deps: ExecutorDeps, machine: Machine, signal: Ab
   const own = snapshotFolder ? { bootId: randomUUID() } : {};
   const defaults = image && defaultsOf(image, machine);
   const disks = guestDisks(deps, machine.record);
-  const { bootId } = await giveIdentity(deps, machine, signal, {
-    ...own,
-    ...defaults,
-    ...networkOf(machine.record),
-    disks,
-  });
+  const given = { ...own, ...defaults, ...networkOf(machine.record), disks };
+  const { bootId } = await namingDisks(machine.record, disks, giveIdentity(deps, machine, signal, given));
   machine.env = {};
   machine.run.guest = 'configured';
   machine.change({ bootId });
@@ -110,13 +107,4 @@ async function dialGuest(driver: Driver, machine: Machine, timeoutMs: number, si
     if (reason && !run.over.signal.aborted) machine.log.debug({ err: reason }, 'the connection to the guest ended');
   });
   return connection;
-}
-
-/** What its agent is to mount, after a boot as after a restore. */
-export function guestDisks({ driver, disks }: Pick<ExecutorDeps, 'driver' | 'disks'>, record: MachineRecord) {
-  const mounted = record.spec.disks ?? [];
-  return disks.attachments(record).map((disk, index) => ({
-    serial: driver.serialOf?.(disk) ?? disk.name,
-    mountPath: mounted[index]?.mountPath ?? '',
-  }));
 }

@@ -159,6 +159,12 @@ export class Machine {
     this.run = newRunState();
   }
 
+  /** The next who needs the guest gets another connection; what goes on over this one ends. */
+  hangUp(): void {
+    this.run.connection?.close();
+    this.run.connection = undefined;
+  }
+
   /** Nothing more is done for the machine; its VM is left as it is. */
   close(): void {
     this.#closed = true;

@@ -10,22 +10,23 @@ import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
 import { openFlintlock } from '../flintlock.ts';
+import { vmmsBelow } from '../testing/daemon.ts';
 import { type FlintlockClient, makeTestClient, untilState } from '../testing/flintlock-harness.ts';
-import { processesBelow } from '../vmm/process.ts';
-import { makeQemuDriver } from '../vmm/qemu/driver.ts';
+import { chooseDriver } from '../vmm/choose.ts';
 
 const log = makeLogger('flintlock', 'warn');
 const spec = { image: 'tvm/python', cpus: 1, memoryMib: 192 };
 
 async function open(home: string) {
-  const { cacheDir, kernel, accelerator, confinement, limits, bootTimeoutMs } = readConfig();
+  const settings = readConfig();
+  const { cacheDir, kernel, limits, bootTimeoutMs } = settings;
   const stateFolder = join(home, 'flintlock');
   const rest = { limits, bootTimeoutMs, nodeName: 'suspension', stateFolder, templates: false };
   await using opened = new AsyncDisposableStack();
   const flintlock = opened.use(
     await openFlintlock({
       config: { ...rest, suspendAfterMs: 500, listen: `unix:${home}/run/flintlock.sock` },
-      driver: await makeQemuDriver({ stateFolder, accelerator, confinement, log }),
+      driver: await chooseDriver({ ...settings, stateFolder, log }),
       images: makeImageStore({ cacheDir, kernel, log }),
       log,
     }),
@@ -34,7 +35,7 @@ async function open(home: string) {
   const kept = opened.move();
   return {
     client,
-    vmms: () => processesBelow(join(stateFolder, 'machines')),
+    vmms: () => vmmsBelow(join(stateFolder, 'machines')),
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
 }

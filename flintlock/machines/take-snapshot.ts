@@ -31,5 +31,6 @@ export async function takeSnapshot(deps: SnapshotDeps, machine: Machine, name: s
   const generation = snapshotGeneration + 1;
   machine.change({ snapshotGeneration: generation });
   const facts = { name, machineUid: uid, generation, labels, spec, imageDigest, createdAtMs: clock.now() };
+  if (deps.driver.snapshotsEndChannels) machine.hangUp();
   return await snapshots.add(facts, (folder) => saveMachine({ ...deps, copies }, machine, folder));
 }

@@ -10,7 +10,7 @@ import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
 import { openFlintlock, type RunningFlintlock } from '../flintlock.ts';
 import { makeTestClient, type TestClient, untilState, untilTemplate } from '../testing/flintlock-harness.ts';
-import { makeQemuDriver } from '../vmm/qemu/driver.ts';
+import { chooseDriver } from '../vmm/choose.ts';
 
 const cloneCount = 50;
 const atOnce = 4;
@@ -24,12 +24,13 @@ let client: TestClient;
 
 before(async () => {
   home = await mkdtemp(join(tmpdir(), 'tvm-'));
-  const { cacheDir, kernel, accelerator, confinement, limits, bootTimeoutMs } = readConfig();
+  const settings = readConfig();
+  const { cacheDir, kernel, limits, bootTimeoutMs } = settings;
   const stateFolder = join(home, 'flintlock');
   const rest = { limits, bootTimeoutMs, nodeName: 'clones', stateFolder, templates: true };
   flintlock = await openFlintlock({
     config: { ...rest, listen: `unix:${home}/run/flintlock.sock` },
-    driver: await makeQemuDriver({ stateFolder, accelerator, confinement, log }),
+    driver: await chooseDriver({ ...settings, stateFolder, log }),
     images: makeImageStore({ cacheDir, kernel, log }),
     log,
   });

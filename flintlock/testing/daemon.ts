@@ -9,6 +9,7 @@ import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
 import { makeControlGroups } from '../confinement/control-groups.ts';
+import { jailedBelow } from '../vmm/firecracker/jail.ts';
 import { killProcess, processesBelow } from '../vmm/process.ts';
 import { type FlintlockClient, makeTestClient, type TestClient } from './flintlock-harness.ts';
 
@@ -59,7 +60,7 @@ export class Daemon implements AsyncDisposable {
 
   /** Machines whose VMM runs. */
   vmms() {
-    return processesBelow(this.machinesFolder);
+    return vmmsBelow(this.machinesFolder);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -68,6 +69,11 @@ export class Daemon implements AsyncDisposable {
     await makeControlGroups(join(this.home, 'flintlock'), 1).sweep(new Set());
     await rm(this.home, { recursive: true, force: true });
   }
+}
+
+/** In a sandbox or in a jail. */
+export function vmmsBelow(machinesFolder: string) {
+  return [...processesBelow(machinesFolder), ...jailedBelow(machinesFolder, readConfig().firecracker)];
 }
 
 /** Running, with the image in the cache. */

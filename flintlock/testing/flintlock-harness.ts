@@ -8,6 +8,7 @@ import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-no
 import { Flintlock, type Machine, MachineState, TemplateState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { openFlintlock, type RunningFlintlock } from '../flintlock.ts';
+import type { Driver } from '../vmm/driver.ts';
 import { makeFakeDriver } from '../vmm/fake/driver.ts';
 import { FakeHost } from '../vmm/fake/host.ts';
 import { makeFakeImages } from '../vmm/fake/images.ts';
@@ -43,6 +44,8 @@ export interface HarnessOptions {
   bootTimeoutMs?: number;
   templates?: boolean;
   suspendAfterMs?: number;
+  /** Another driver around the fake one. */
+  wrap?: (driver: Driver) => Driver;
 }
 
 export async function openHarness(options: HarnessOptions = {}): Promise<FlintlockHarness> {
@@ -59,7 +62,7 @@ export async function openHarness(options: HarnessOptions = {}): Promise<Flintlo
         bootTimeoutMs: options.bootTimeoutMs ?? 2000,
         limits: { cpus: 4, memoryMiB: options.memoryMiB ?? 1024, machines: 100, diskMiB: options.diskMiB ?? 4096 },
       },
-      driver: makeFakeDriver(host),
+      driver: options.wrap?.(makeFakeDriver(host)) ?? makeFakeDriver(host),
       images: makeFakeImages(),
       log: makeLogger('flintlock', 'silent'),
     });

@@ -10,6 +10,7 @@ import { z } from 'zod';
 const cached = z.strictObject({ key: z.string(), failure: z.string() });
 
 export const kvmProbeDeadlineMs = 6000;
+const mostQuoted = 200;
 export const kvmPath = '/dev/kvm';
 
 export interface KvmProbeDeps {
@@ -44,7 +45,8 @@ export function failureOfBoot(
   if (error?.killed) return `a guest hangs under ${kvmPath} (no end of its boot within ${kvmProbeDeadlineMs / 1000} s)`;
   if (stdout.includes('Kernel panic')) return '';
   if (error) return `it cannot use ${kvmPath}: ${said.trim().split('\n')[0] || error.message}`;
-  return `a guest ends early under ${kvmPath}`;
+  const last = stdout.trim().split('\n').at(-1)?.trim().slice(0, mostQuoted);
+  return `a guest ends early under ${kvmPath}${last ? `; its last line: ${last}` : ''}`;
 }
 
 function keyOf({ vmm }: KvmProbeDeps): string {

@@ -1,5 +1,5 @@
-// Runs the tests of the Firecracker driver against a real Firecracker (FIRECRACKER_BIN) and its jailer (beside it, or JAILER_BIN), in
-// an emulated machine with KVM. With FIRECRACKER_OPENAPI every request is checked against that description of the API.
+// Runs the tests of the Firecracker driver, and those of flintlock with real machines that do not need QEMU, against a real
+// Firecracker (FIRECRACKER_BIN) and its jailer (beside it, or JAILER_BIN), in an emulated machine with KVM. With FIRECRACKER_OPENAPI every request is checked against that description of the API.
 //   FIRECRACKER_BIN=/path/to/firecracker TVM_KERNEL=/path/to/vmlinux npm run test:firecracker
 import { execFile } from 'node:child_process';
 import { cp, mkdir } from 'node:fs/promises';
@@ -17,7 +17,23 @@ import { makeScratchFolder } from '../cluster/scratch-folder.ts';
 import { readConfig } from '../config.ts';
 import { startOuterMachine } from './outer-machine.ts';
 
-const outerKernel = { folder: 'cloud-kvm', modules: [...guestModules, 'kvm_amd', 'tun'] };
+/** For networks of machines, and for the test's own internet. */
+const networkModules = [
+  'veth',
+  'nf_tables',
+  'nft_ct',
+  'nft_chain_nat',
+  'nft_nat',
+  'nft_masq',
+  'nft_limit',
+  'nft_connlimit',
+];
+const outerKernel = {
+  folder: 'cloud-kvm-networks',
+  modules: [...guestModules, 'kvm_amd', 'tun', 'loop', ...networkModules],
+};
+/** Programs that the root of the outer machine lacks, with the libraries that they load. */
+const tools = ['/usr/sbin/ip', '/usr/sbin/nft'];
 /** Snapshots of the tests are in its memory too. */
 const outerMemoryMiB = 6144;
 /** What of the checkout the tests need. */
@@ -31,6 +47,13 @@ const notNeeded = [
   '@octokit',
   '@modelcontextprotocol',
   '@esbuild',
+];
+
+const tests = [
+  'flintlock/vmm/firecracker/driver.firecracker.test.ts',
+  ...['network/egress', 'disks/disks', 'machines/suspension', 'confinement/limits'].map(
+    (name) => `flintlock/${name}.vm.test.ts`,
+  ),
 ];
 
 const config = readConfig();
@@ -64,12 +87,18 @@ process.exitCode = await machine.run(`
   mount -t overlay overlay -o lowerdir=/mnt,upperdir=/run/upper,workdir=/run/work /run/all
   ls -l /dev/kvm
   cd /run/all/project
-  mkdir /run/machines
-  mount -t tmpfs -o size=75% machines /run/machines
+  mkdir /run/memory /run/machines
+  mount -t tmpfs -o size=75% memory /run/memory
+  truncate -s 4G /run/memory/machines.img
+  mkfs.ext4 -q /run/memory/machines.img
+  mount -o loop /run/memory/machines.img /run/machines
   export FIRECRACKER_BIN=/run/all/firecracker JAILER_BIN=/run/all/jailer TVM_KERNEL=/run/all/vmlinux TVM_CACHE_DIR=/run/all/cache
   export TVM_HOME=/run/machines/home TMPDIR=/run/machines
   if [ -e /run/all/firecracker.yaml ]; then export FIRECRACKER_OPENAPI=/run/all/firecracker.yaml; fi
-  exec node_modules/node/bin/node --test --test-concurrency=1 flintlock/vmm/firecracker/driver.firecracker.test.ts
+  cp -n /run/all/tools/lib/* /usr/lib/x86_64-linux-gnu/
+  cp /run/all/tools/bin/* /usr/sbin/
+  export TVM_DRIVER=firecracker TVM_BOOT_TIMEOUT_SECONDS=180
+  exec node_modules/node/bin/node --test --test-concurrency=1 --test-timeout=900000 ${tests.join(' ')}
 `);
 
 /** Everything that the tests read, as one disk. */
@@ -91,9 +120,21 @@ async function makeDisk(folder: string): Promise<string> {
   for (const [name, path] of Object.entries(single)) {
     if (path) await cp(path, join(content, name), { dereference: true });
   }
+  await copyTools(join(content, 'tools'));
   const disk = join(folder, 'disk.squashfs');
   await promisify(execFile)('mksquashfs', [content, disk, '-noI', '-noD', '-noF', '-noX', '-quiet', '-no-progress'], {
     maxBuffer: 1024 * 1024,
   });
   return disk;
+}
+
+async function copyTools(folder: string): Promise<void> {
+  await mkdir(join(folder, 'bin'), { recursive: true });
+  await mkdir(join(folder, 'lib'), { recursive: true });
+  for (const tool of tools) {
+    const { stdout } = await promisify(execFile)('ldd', [tool]);
+    const libraries = [...stdout.matchAll(/=> (\/\S+)/g)].map(([, path = '']) => path);
+    await cp(tool, join(folder, 'bin', basename(tool)), { dereference: true });
+    for (const path of libraries) await cp(path, join(folder, 'lib', basename(path)), { dereference: true });
+  }
 }

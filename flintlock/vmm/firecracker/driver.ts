@@ -97,6 +97,8 @@ async function checkThere({ id }: Vm, paths: string[]): Promise<void> {
 
 class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   readonly name = 'firecracker';
+  /** The guest is told that its vsock connections are gone, also in the VM that goes on. */
+  readonly snapshotsEndChannels = true;
   readonly #deps: FirecrackerDeps;
   readonly #messages = new Map<string, VmmMessages>();
   #probing: Promise<void> | undefined;
