@@ -1,4 +1,6 @@
 // Ports of 127.0.0.1 that nobody listens on, for programs that must be told theirs.
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 
 /** `count` different free ports; they are held together, so that none is given twice. */
@@ -9,11 +11,20 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-function listen(): Promise<Server> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => resolve(server));
-  });
+/** Below those that the kernel gives to outgoing connections: one of them could take the port before its program does. */
+const range = { first: 20_000, last: 29_999 };
+const mostTries = 100;
+
+async function listen(): Promise<Server> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      const server = createServer().listen(randomInt(range.first, range.last + 1), '127.0.0.1');
+      await once(server, 'listening');
+      return server;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries === mostTries) throw error;
+    }
+  }
 }
 
 function portOf(server: Server): number {
