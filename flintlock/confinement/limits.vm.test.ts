@@ -122,6 +122,21 @@ test('a fork bomb, memory without end and reading without end stay inside, and t
   }
 });
 
+test('many small reads come no faster than so many a second', async () => {
+  const vm = await restored('choppy', { diskIops: 50 });
+  {
+    await using guest = await reach(vm);
+    const beganMs = performance.now();
+    const argv = ['dd', 'if=/dev/vda', 'of=/dev/null', 'bs=4k', 'count=200', 'iflag=direct'];
+    const { exited } = await runProcess(guest, { argv }, { maxOutputBytes: 4096 });
+    assert.equal(exited.code, 0);
+    // A second's worth may come at once.
+    assert.ok(performance.now() - beganMs > 2000, '200 reads at 50 a second came at once');
+    await ping(guest);
+  }
+  await driver.destroy(vm);
+});
+
 const forkBomb = `
 import os, errno, signal, time
 children = []
