@@ -100,8 +100,10 @@ test('the VMM of a declared machine is killed: it is told, and the machine comes
     const { stdout } = await service.vvm(['exec', 'demo', '--', 'cat', '/proc/sys/kernel/random/boot_id']);
     return stdout !== '' && stdout.trim() !== before;
   });
-  const events = (await service.kubectl('get', 'events', '-o', 'jsonpath={.items[*].reason}')).stdout;
-  assert.match(events, /VmmExited|Failed|Restarting/);
+  await until('it is told', async () => {
+    const { stdout } = await service.kubectl('get', 'events', '-o', 'jsonpath={.items[*].reason}');
+    return /VmmExited|Failed|Restarting/.test(stdout);
+  });
 });
 
 const inDemo = (...command: string[]) => service.ok(['exec', 'demo', '--', ...command]);
@@ -163,7 +165,7 @@ test('the supervisor is killed: its parts end, its machines do not; the next com
   const { code, stderr } = await run.program.finished;
   assert.equal(code, 125, stderr);
   assert.equal(await service.ok(['execute', 'print(1)']), '1\n');
-  for (const { pid: old = 0 } of Object.values(parts)) assert.ok(!isRunning(old));
+  await until('its parts have ended', () => Object.values(parts).every(({ pid: old = 0 }) => !isRunning(old)));
   assert.notEqual(service.state().pid, pid);
   await service.untilGone(run.bootId);
   assert.equal(await bootIdOf('demo'), before);

@@ -130,8 +130,9 @@ test('its machine dies: the next answer says so and what to do, a later one work
   assert.match(told[0] ?? '', /VmmExited|started anew/);
   assert.match(told.join(' '), /(are lost|are gone).*[Cc]all again/);
   assert.equal(await stateOf('agent'), 'Ready');
-  const { stdout } = await service.kubectl('get', 'events');
-  assert.match(stdout, /Warning\s+VmmExited\s+mcpsession\/agent/);
+  await until('it is told', async () => {
+    return /Warning\s+VmmExited\s+mcpsession\/agent/.test((await service.kubectl('get', 'events')).stdout);
+  });
 });
 
 test('an idle machine rests, and goes on where it was; a session that nobody calls ends', async () => {
