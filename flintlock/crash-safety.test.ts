@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import fc from 'fast-check';
 import { machineIdOf } from './machines/record.ts';
@@ -77,7 +78,7 @@ async function carryOut(world: CrashWorld, wishes: Wishes, command: Command): Pr
   } catch (error) {
     if (!world.alive) return;
     // The connection may end before the end of the process is seen.
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    for (let look = 0; look < 1000 && world.alive; look += 1) await sleep(10);
     if (world.alive) throw error;
   }
 }

@@ -9,6 +9,8 @@ import type { TvmError } from '@tvm/api/errors.ts';
 import { runChecked, runCommand } from './run-command.ts';
 
 const timeoutMs = 20_000;
+/** How long commands sleep here: nobody else's do, not even those of another run of this test. */
+const sleeps = [1, 2, 3].map((nth) => `3153600${nth}.${process.pid}`) as [string, string, string];
 const sh = (script: string) => ({ program: 'sh', args: ['-c', script], timeoutMs });
 
 /** Whether a process of this host has the argument among its own. */
@@ -25,9 +27,8 @@ function isRunning(argument: string): boolean {
 }
 
 async function untilGone(argument: string): Promise<void> {
-  for (let attempt = 0; isRunning(argument); attempt++) {
-    assert.ok(attempt < 100, `sleep ${argument} still runs`);
-    await delay(50);
+  for (const deadline = Date.now() + timeoutMs; isRunning(argument); await delay(50)) {
+    assert.ok(Date.now() < deadline, `sleep ${argument} still runs`);
   }
 }
 
@@ -53,13 +54,14 @@ it('bounds what it keeps', async () => {
 
 it('ends the whole tree when canceled or late', async () => {
   const stop = new AbortController();
-  const canceled = runCommand({ ...sh('sleep 31536001 & sleep 31536001'), signal: stop.signal });
+  const [first, second] = sleeps;
+  const canceled = runCommand({ ...sh(`sleep ${first} & sleep ${first}`), signal: stop.signal });
   setTimeout(() => stop.abort(), 200);
   await assert.rejects(canceled, (error: TvmError) => error.code === 'canceled');
-  await untilGone('31536001');
-  const late = runCommand({ ...sh('sleep 31536002 & sleep 31536002'), timeoutMs: 200 });
+  await untilGone(first);
+  const late = runCommand({ ...sh(`sleep ${second} & sleep ${second}`), timeoutMs: 200 });
   await assert.rejects(late, (error: TvmError) => error.code === 'deadline_exceeded');
-  await untilGone('31536002');
+  await untilGone(second);
 });
 
 it('does not start when canceled before', async () => {
@@ -73,13 +75,13 @@ it('ends the command when this process is killed', async () => {
   const module = fileURLToPath(new URL('./run-command.ts', import.meta.url));
   const script = `
     import { runCommand } from ${JSON.stringify(module)};
-    await runCommand({ program: 'sh', args: ['-c', 'echo up; sleep 31536003'], timeoutMs: 60000, onLine: console.log });`;
+    await runCommand({ program: 'sh', args: ['-c', 'echo up; sleep ${sleeps[2]}'], timeoutMs: 60000, onLine: console.log });`;
   const parent = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   await once(parent.stdout, 'data');
   parent.kill('SIGKILL');
-  await untilGone('31536003');
+  await untilGone(sleeps[2]);
 });
 
 it('gives the end of stderr when a checked command fails', async () => {

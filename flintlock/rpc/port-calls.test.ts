@@ -31,11 +31,12 @@ async function openServing(server: FakeServer = echoServer, standby = false) {
   return harness;
 }
 
-async function read(client: FlintlockClient, all: Requests) {
+async function read(client: FlintlockClient, all: Requests, onConnected = () => {}) {
   const parts: Uint8Array[] = [];
   const kinds: string[] = [];
   for await (const { body } of client.dialPort(all)) {
     if (kinds.at(-1) !== body.case) kinds.push(body.case ?? '');
+    if (body.case === 'connected') onConnected();
     if (body.case === 'chunk') parts.push(body.value);
   }
   return { bytes: Buffer.concat(parts), kinds };
@@ -121,8 +122,9 @@ test('a machine that dies ends its connections, which say how it died', async ()
     yield start(7);
     await sleep(60_000, undefined, { signal: leave.signal }).catch(() => undefined);
   })();
-  const reading = read(harness.client, stays);
-  await sleep(30);
+  const connected = Promise.withResolvers<void>();
+  const reading = read(harness.client, stays, connected.resolve);
+  await Promise.race([connected.promise, reading]);
   for (const vm of harness.host.vms.values()) vm.finish({ exitCode: null, signal: 'SIGKILL', stderr: '' });
   await assert.rejects(reading, code('unavailable'));
   leave.abort();

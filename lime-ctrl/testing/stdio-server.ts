@@ -10,6 +10,7 @@ type Tool = (args: Fields, context: ServerContext, server: Server) => Promise<Fi
 const text = (value: string): Fields => ({ content: [{ type: 'text', text: value }] });
 const uri = 'test://watched';
 let calls = 0;
+let waiting = 0;
 let cancelled = 0;
 
 const form = (message: string) => ({
@@ -51,11 +52,13 @@ const tools: Record<string, Tool> = {
     return text('changed');
   },
   async wait(_args, context) {
+    waiting += 1;
     await sleep(60_000, undefined, { signal: context.mcpReq.signal }).catch(() => {
       cancelled += 1;
     });
     return text('waited');
   },
+  waiting: () => text(String(waiting)),
   cancelled: () => text(String(cancelled)),
   crash() {
     process.stderr.write('fatal: \u001b[31mthe disk is full\n');

@@ -88,8 +88,7 @@ test('a session whose machine is killed says so in its next answer', async () =>
   const { session } = await makeMachineSession(service, 'doomed', ['--image', 'tvm/python', '--memory', '128']);
   const client = await connect(session, 'modern');
   await callText(client, 'run_command', { command: 'echo the-doomed' });
-  const recordOf = (folder: string) => readFileSync(join(folder, 'machine.json'), 'utf8');
-  const vmm = service.vmms().find(({ folder }) => recordOf(folder).includes('doomed'));
+  const vmm = service.vmms().find(({ folder }) => recordIn(folder).includes('doomed'));
   assert.ok(vmm, 'no VMM of the session');
   process.kill(vmm.pid, 'SIGKILL');
   const answer = await client.callTool({ name: 'run_command', arguments: { command: 'true' } });
@@ -97,3 +96,12 @@ test('a session whose machine is killed says so in its next answer', async () =>
   assert.match(JSON.stringify(answer.content), /machine|VMM/i);
   await client.close();
 });
+
+/** Empty for a machine that has just gone, as one that a template was made of. */
+function recordIn(folder: string): string {
+  try {
+    return readFileSync(join(folder, 'machine.json'), 'utf8');
+  } catch {
+    return '';
+  }
+}

@@ -69,8 +69,10 @@ for (const [era, server] of eras.flatMap((client) => eras.map((other) => [client
     assert.equal(await textOf(client, 'cancelled'), '0');
     const stop = new AbortController();
     const waiting = client.callTool({ name: 'wait', arguments: {} }, { signal: stop.signal });
-    setTimeout(() => stop.abort(), 100);
-    await assert.rejects(waiting);
+    const ended = assert.rejects(waiting);
+    await until(async () => (await textOf(client, 'waiting')) === '1');
+    stop.abort();
+    await ended;
     await until(async () => (await textOf(client, 'cancelled')) === '1');
   });
 

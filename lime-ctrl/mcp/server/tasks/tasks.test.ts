@@ -59,7 +59,7 @@ test('2026-07-28: what takes long becomes a task', { timeout: 60_000 }, async (t
   const local = makeLocalMachine();
   const key = randomBytes(32);
   const keys = async () => [key];
-  await using endpoint = await startEndpoint({ local, keys, taskAfterMs: 600 });
+  await using endpoint = await startEndpoint({ local, keys, taskAfterMs: 1_200 });
   const { url } = endpoint;
 
   await t.test('short work is answered at once', async () => {
@@ -68,7 +68,7 @@ test('2026-07-28: what takes long becomes a task', { timeout: 60_000 }, async (t
     assert.equal(result.structuredContent.stdout, 'short\n');
   });
 
-  const { result: created } = await post(url, 'tools/call', run('echo begin; sleep 2; echo end; exit 2'));
+  const { result: created } = await post(url, 'tools/call', run('echo begin; sleep 3; echo end; exit 2'));
 
   await t.test('long work is a task, and another replica tells of it', async () => {
     assert.equal(created.resultType, 'task');

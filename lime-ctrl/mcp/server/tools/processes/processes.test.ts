@@ -18,10 +18,15 @@ test('processes that go on', { timeout: 60_000 }, async (t) => {
   await t.test('started, given input, read, ended', async () => {
     const { out: started } = await call(client, 'start_process', {
       command: 'echo ready; while read line; do echo "<$line>"; done; exit 4',
+      wait_seconds: 30,
     });
     assert.deepEqual([started.running, started.stdout], [true, 'ready\n']);
     const id = started.exec_id;
-    const { out: answered } = await call(client, 'write_process_stdin', { exec_id: id, text: 'hello\n' });
+    const { out: answered } = await call(client, 'write_process_stdin', {
+      exec_id: id,
+      text: 'hello\n',
+      wait_seconds: 30,
+    });
     assert.equal(answered.stdout, '<hello>\n');
     const { out: read } = await call(client, 'read_process', { exec_id: id, stdout_offset: started.stdout_offset });
     assert.deepEqual([read.stdout, read.running], ['<hello>\n', true]);
@@ -47,7 +52,10 @@ test('processes that go on', { timeout: 60_000 }, async (t) => {
   });
 
   await t.test('more than is wanted at once is left for the next look', async () => {
-    const { out } = await call(client, 'start_process', { command: 'printf "xää%05000d" 7; exec sleep 100' });
+    const { out } = await call(client, 'start_process', {
+      command: 'printf "xää%05000d" 7; exec sleep 100',
+      wait_seconds: 30,
+    });
     const { out: first } = await call(client, 'read_process', { exec_id: out.exec_id, max_bytes: 5 });
     assert.deepEqual([first.stdout, first.stdout_offset], ['xää', 5]);
     const { out: second } = await call(client, 'read_process', { exec_id: out.exec_id, max_bytes: 4 });
