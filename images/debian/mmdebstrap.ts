@@ -66,6 +66,8 @@ export async function makeDebianRoot(
     withRootRights({
       program: 'mmdebstrap',
       args: mmdebstrapArgs(image, apt, folders.root, sourcesPath),
+      // Where it leaves its keys' folder when it is killed.
+      env: { TMPDIR: folders.workDir },
       timeoutMs: buildTimeoutMs,
       signal,
       onLine: (line) => {
