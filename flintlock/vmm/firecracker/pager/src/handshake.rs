@@ -61,8 +61,14 @@ pub fn accept(listener: &UnixListener, timeout_ms: u16) -> Result<Handshake> {
     }
     let (mut stream, _) = listener.accept()?;
     let vmm = Vmm::of(&stream)?;
-    let (text, faults) = receive(&mut stream)?;
-    Ok(Handshake { faults, vmm, regions: parse(&text)? })
+    let told = receive(&mut stream).and_then(|(text, faults)| Ok((faults, parse(&text)?)));
+    match told {
+        Ok((faults, regions)) => Ok(Handshake { faults, vmm, regions }),
+        Err(error) => {
+            vmm.kill();
+            Err(error)
+        }
+    }
 }
 
 /// The descriptor comes with the first bytes. JSON has no end of its own: it is whole when it can be read.

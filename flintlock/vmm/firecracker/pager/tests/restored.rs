@@ -158,12 +158,20 @@ fn memory_beyond_the_file_is_refused() {
     assert!(code == 1 && said.contains("has not"), "{said}");
 }
 
-fn words_that_mean_nothing_end_the_pager() {
+fn words_that_mean_nothing_end_both() {
     let pager = Pager::start("words");
-    pager.with_vmm(|stream| tell(stream, "[", &missing_memory().1));
+    let ended = pager.with_vmm(|stream| {
+        tell(stream, "{}", &missing_memory().1);
+        nix::unistd::pause();
+    });
+    assert!(matches!(ended, WaitStatus::Signaled(_, Signal::SIGKILL, _)), "{ended:?}");
     assert_eq!(pager.end().0, 1);
     let pager = Pager::start("descriptor");
-    pager.with_vmm(|mut stream| std::io::Write::write_all(&mut stream, b"[]").unwrap());
+    let ended = pager.with_vmm(|mut stream| {
+        std::io::Write::write_all(&mut stream, b"[]").unwrap();
+        nix::unistd::pause();
+    });
+    assert!(matches!(ended, WaitStatus::Signaled(_, Signal::SIGKILL, _)), "{ended:?}");
     let (code, said) = pager.end();
     assert!(code == 1 && said.contains("no descriptor"), "{said}");
 }
@@ -191,7 +199,7 @@ fn main() {
         ("memory is that of the file", memory_is_that_of_the_file),
         ("a page outside of what was told ends the VMM", a_page_outside_of_what_was_told_ends_the_vmm),
         ("memory beyond the file is refused", memory_beyond_the_file_is_refused),
-        ("words that mean nothing end the pager", words_that_mean_nothing_end_the_pager),
+        ("words that mean nothing end both", words_that_mean_nothing_end_both),
         ("it has no rights, and its socket is for one user", it_has_no_rights_and_its_socket_is_for_one_user),
     ];
     let failed = tests.iter().filter(|(name, test)| {
