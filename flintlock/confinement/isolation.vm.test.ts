@@ -9,6 +9,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../config.ts';
+import { connect } from '../guest/connect.ts';
+import { ping } from '../guest/machine.ts';
 import type { Driver, Vm, VmSpec } from '../vmm/driver.ts';
 import { makeQemuDriver } from '../vmm/qemu/driver.ts';
 import { usersBelow, vmmFolder } from './confinement.ts';
@@ -26,6 +28,8 @@ let [booted, clone]: [Vm, Vm] = [
 ];
 let snapshot: string;
 
+const bootTimeoutMs = 120_000;
+
 before(async () => {
   const images = makeImageStore({ cacheDir, log, kernel });
   const { path } = await images.ensure('tvm/python', () => {});
@@ -40,6 +44,12 @@ before(async () => {
   clone = { id: 'clone', folder: join(machines, 'clone') };
   await driver.start(booted, spec);
   writeFileSync(join(booted.folder, 'machine.json'), '{}');
+  {
+    // A guest that goes on from the first moments of its boot may not come up.
+    const channel = await driver.dial(booted, AbortSignal.timeout(bootTimeoutMs));
+    await using guest = await connect(channel, { timeoutMs: bootTimeoutMs });
+    await ping(guest);
+  }
   await driver.snapshot(booted, snapshot);
   await driver.restore(clone, spec, snapshot);
 });
