@@ -16,13 +16,6 @@ use crate::memory::Region;
 const MOST_BYTES: usize = 64 * 1024;
 const MOST_REGIONS: usize = 64;
 
-/// Who is served, with what.
-pub struct Handshake {
-    pub faults: OwnedFd,
-    pub vmm: Vmm,
-    pub regions: Vec<Region>,
-}
-
 /// The Firecracker that connected, by a descriptor of its process: it becomes readable when that ends.
 pub struct Vmm(OwnedFd);
 
@@ -55,20 +48,20 @@ impl AsFd for Vmm {
     }
 }
 
-pub fn accept(listener: &UnixListener, timeout_ms: u16) -> Result<Handshake> {
+/// Who has connected, and by what.
+pub fn accept(listener: &UnixListener, timeout_ms: u16) -> Result<(UnixStream, Vmm)> {
     if poll(&mut [PollFd::new(listener.as_fd(), PollFlags::POLLIN)], timeout_ms)? == 0 {
         return Err("no Firecracker has connected".into());
     }
-    let (mut stream, _) = listener.accept()?;
+    let (stream, _) = listener.accept()?;
     let vmm = Vmm::of(&stream)?;
-    let told = receive(&mut stream).and_then(|(text, faults)| Ok((faults, parse(&text)?)));
-    match told {
-        Ok((faults, regions)) => Ok(Handshake { faults, vmm, regions }),
-        Err(error) => {
-            vmm.kill();
-            Err(error)
-        }
-    }
+    Ok((stream, vmm))
+}
+
+/// What it tells: where page faults are told of, and its regions.
+pub fn listen_to(mut stream: UnixStream) -> Result<(OwnedFd, Vec<Region>)> {
+    let (text, faults) = receive(&mut stream)?;
+    Ok((faults, parse(&text)?))
 }
 
 /// The descriptor comes with the first bytes. JSON has no end of its own: it is whole when it can be read.

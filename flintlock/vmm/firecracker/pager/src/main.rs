@@ -14,7 +14,6 @@ use std::error::Error;
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
-use handshake::Handshake;
 use memory::Memory;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -47,8 +46,11 @@ fn run(args: &[String]) -> Result<()> {
 }
 
 fn serve(listener: &UnixListener, memory: &Memory) -> Result<()> {
-    let Handshake { faults, vmm, regions } = handshake::accept(listener, CONNECT_TIMEOUT_MS)?;
-    let served = memory.check(&regions).and_then(|()| faults::serve(&faults, &vmm, &regions, memory));
+    let (stream, vmm) = handshake::accept(listener, CONNECT_TIMEOUT_MS)?;
+    let served = handshake::listen_to(stream).and_then(|(faults, regions)| {
+        memory.check(&regions)?;
+        faults::serve(&faults, &vmm, &regions, memory)
+    });
     if served.is_err() {
         vmm.kill();
     }
