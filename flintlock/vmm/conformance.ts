@@ -141,7 +141,7 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       const disks = await makeDisks();
       const spec = await harness.spec();
       await driver.start(vm, { ...spec, disks });
-      await runWith(vm, disks, 'echo "of data" >/data/file; echo "of work" >/work/file; sync');
+      await runWith(vm, disks, 'echo "of data" >/data/file; echo "of work" >/more/file; sync');
       await driver.pause(vm);
       const folder = await mkdtemp(join(root, 'snapshot-'));
       await mkdir(join(folder, savedDisksFolder));
@@ -152,13 +152,13 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       assert.ok(((await driver.usage(vm)).disk?.writtenBytes ?? 0) > 0);
       const copies = await copiesOf(disks, folder);
       await driver.restore(clone, { ...spec, disks: copies }, folder);
-      assert.equal(await runWith(clone, copies, 'cat /data/file /work/file'), 'of data\nof work\n');
-      await runWith(clone, copies, 'echo "of the clone" >>/work/file; sync');
+      assert.equal(await runWith(clone, copies, 'cat /data/file /more/file'), 'of data\nof work\n');
+      await runWith(clone, copies, 'echo "of the clone" >>/more/file; sync');
       for (const each of [vm, clone]) await driver.destroy(each);
       await driver.start(clone, { ...spec, disks: copies });
-      assert.equal(await runWith(clone, copies, 'cat /data/file /work/file'), 'of data\nof work\nof the clone\n');
+      assert.equal(await runWith(clone, copies, 'cat /data/file /more/file'), 'of data\nof work\nof the clone\n');
       await driver.start(vm, { ...spec, disks });
-      assert.equal(await runWith(vm, disks, 'cat /data/file /work/file'), 'of data\nof the original\nof work\n');
+      assert.equal(await runWith(vm, disks, 'cat /data/file /more/file'), 'of data\nof the original\nof work\n');
       for (const each of [vm, clone]) await driver.destroy(each);
     });
 
@@ -169,12 +169,12 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       const spec = await harness.spec();
       await driver.start(vm, { ...spec, disks });
       await runWith(vm, disks, 'true');
-      const now = disks.map((disk) => ({ ...disk, sizeMiB: disk.name === 'work' ? 24 : disk.sizeMiB }));
-      const [, work] = now;
-      assert.ok(work);
-      await truncate(work.path, 24 * 1024 * 1024);
-      for (const _ of [1, 2]) await driver.growDisk(vm, work);
-      const sizes = 'cat /sys/block/$(basename $(grep " /work " /proc/mounts | cut -d " " -f 1))/size';
+      const now = disks.map((disk) => ({ ...disk, sizeMiB: disk.name === 'more' ? 24 : disk.sizeMiB }));
+      const [, more] = now;
+      assert.ok(more);
+      await truncate(more.path, 24 * 1024 * 1024);
+      for (const _ of [1, 2]) await driver.growDisk(vm, more);
+      const sizes = 'cat /sys/block/$(basename $(grep " /more " /proc/mounts | cut -d " " -f 1))/size';
       assert.equal(await runWith(vm, disks, sizes), '49152\n');
       await driver.pause(vm);
       const folder = await mkdtemp(join(root, 'snapshot-'));
@@ -203,7 +203,7 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
 
     async function makeDisks(): Promise<VmDisk[]> {
       const folder = await mkdtemp(join(root, 'disks-'));
-      const disks = ['data', 'work'].map((name) => ({ name, path: join(folder, `${name}.raw`), sizeMiB: 16 }));
+      const disks = ['data', 'more'].map((name) => ({ name, path: join(folder, `${name}.raw`), sizeMiB: 16 }));
       for (const { path, sizeMiB } of disks) await harness.makeDisk?.(path, sizeMiB);
       return disks;
     }
