@@ -44,12 +44,12 @@ async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Dri
   const { jail, unjailed } = await findJail({ ...deps, version });
   if (!jail)
     log.warn({ why: unjailed }, 'Firecracker is not jailed: it runs as this user, behind its system call filters');
-  const memory = { trackDirtyPages: deps.diffSnapshots, hugePages: deps.hugePages };
   const cachePath = join(stateFolder, 'firecracker.json');
   const groups = makeControlGroups(stateFolder, deps.limits.cpus);
   if (groups.unavailable !== '') log.warn({ why: groups.unavailable }, 'virtual machine monitors have no limits');
-  const pager = deps.hugePages ? await ensurePager(deps.cacheDir, (line) => log.info(line), neverAborted) : undefined;
-  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, pager, groups, log });
+  const pager = deps.hugePages && (await ensurePager(deps.cacheDir, (line) => log.info(line), neverAborted));
+  const memory = { trackDirtyPages: deps.diffSnapshots, hugePages: pager ? { pager } : undefined };
+  return makeFirecrackerDriver({ program, version, cachePath, jail, unjailed, memory, groups, log });
 }
 
 /** Of Firecracker, when that is asked for, or may be chosen and can be used. */

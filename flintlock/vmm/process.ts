@@ -1,6 +1,6 @@
 // The process of a VM: started apart from flintlock, so that it survives it, and found again by what is in the folder.
 // Invariant: a process is only ever signalled after its number and start time were compared.
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import {
   closeSync,
   openSync,
@@ -49,6 +49,29 @@ export interface Launch {
   facts: object;
 }
 
+export interface Apart {
+  program: string;
+  args: string[];
+  /** As prlimit has them. */
+  limits: string[];
+  /** Where it starts. */
+  folder: string;
+  /** Standard output and error. */
+  outputs: [number | 'pipe', number];
+}
+
+/** A process that outlives this one, and has nothing of its environment. */
+export function spawnApart({ program, args, limits, folder, outputs }: Apart): ChildProcess {
+  const child = spawn('prlimit', [...limits, '--', program, ...args], {
+    cwd: folder,
+    detached: true,
+    stdio: ['ignore', ...outputs],
+    env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
+  });
+  child.unref();
+  return child;
+}
+
 /** Starts it in the VM's folder; resolves when it has ended. Limits keep what it writes within bounds; no core dumps. */
 export function launch(
   vm: Vm,
@@ -57,11 +80,12 @@ export function launch(
   const limits = [`--fsize=${maxFileBytes}`, '--core=0', '--nofile=1024'];
   const stderr = openSync(join(vm.folder, processFiles.stderr), 'w', 0o600);
   try {
-    const child = spawn('prlimit', [...limits, '--', program, ...args], {
-      cwd: folder ?? vm.folder,
-      detached: true,
-      stdio: ['ignore', stdout ?? stderr, stderr],
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
+    const child = spawnApart({
+      program,
+      args,
+      limits,
+      folder: folder ?? vm.folder,
+      outputs: [stdout ?? stderr, stderr],
     });
     const ended = new Promise<ChildEnd>((resolve) => {
       child.on('exit', (exitCode, signal) =>
@@ -71,7 +95,6 @@ export function launch(
     });
     if (child.pid === undefined)
       throw new TvmError('failed_precondition', 'prlimit (package util-linux) cannot be run');
-    child.unref();
     recordProcess(vm, child.pid, facts);
     return ended;
   } finally {

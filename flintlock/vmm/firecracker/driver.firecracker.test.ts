@@ -1,12 +1,10 @@
 // The suite of all drivers against a real Firecracker. Needs KVM: test/firecracker/ brings a machine that has it.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../../config.ts';
@@ -22,6 +20,7 @@ import { firecrackerVersion } from './host.ts';
 import { ensurePager } from './pager.ts';
 import type { ApiRequest } from './requests.ts';
 import { makeRequestCheck } from './testing/openapi.ts';
+import { pagersBelow, untilNoPager } from './testing/pagers.ts';
 
 const config = readConfig();
 const log = makeLogger('flintlock', 'warn');
@@ -46,14 +45,14 @@ async function driverIn(
   const version = await firecrackerVersion(firecracker);
   const settings = { ...config.confinement, mode: confinement };
   const found = await findJail({ jailer, firecracker, version, confinement: settings, stateFolder });
-  const memory = { trackDirtyPages: diffSnapshots, hugePages };
+  const pager = hugePages && (await ensurePager(config.cacheDir, () => undefined, new AbortController().signal));
+  const memory = { trackDirtyPages: diffSnapshots, hugePages: pager ? { pager } : undefined };
   return makeFirecrackerDriver({
     ...found,
     program,
     version,
     cachePath: join(stateFolder, 'kvm.json'),
     memory,
-    ...(hugePages && { pager: await ensurePager(config.cacheDir, () => undefined, new AbortController().signal) }),
     log,
     onRequest,
   });
@@ -164,11 +163,7 @@ describe('a jailed Firecracker', () => {
     }
   });
 
-  async function addressesIn(vm: Vm): Promise<string> {
-    await using guest = await reach(vm);
-    const argv = ['sh', '-c', 'cat /sys/class/net/*/address'];
-    return (await runProcess(guest, { argv }, { maxOutputBytes: 1000 })).stdout.toString();
-  }
+  const addressesIn = (vm: Vm) => run(vm, 'cat /sys/class/net/*/address');
 
   test('reads its disk no faster than it may, also after a restore', async () => {
     const limits = { diskBytesPerSecond: 2 * 1024 * 1024, diskIops: 1000 };
@@ -206,36 +201,32 @@ print(time.monotonic() - began)`;
       assert.ok(vm && one && other && late);
       const huge = await driverIn(root, confinement, false, true);
       const own = await spec();
-      await setHugePages(3 * own.memoryMiB);
-      try {
-        await huge.start(vm, own);
-        await run(vm, 'head -c 20000000 /dev/urandom >/tmp/kept; md5sum /tmp/kept >/tmp/sum');
-        const folder = await mkdtemp(join(root, 'snapshot-'));
-        await huge.snapshot(vm, folder);
-        for (const clone of [one, other]) await huge.restore(clone, own, folder);
-        for (const each of [vm, one, other]) assert.match(await run(each, 'md5sum -c /tmp/sum'), /OK/);
-        assert.equal(pagers().length, 2);
-        const status = await readFile(`/proc/${pagers()[0]}/status`, 'utf8');
-        const uid = confinement === 'off' ? 0 : (await stat(join(one.folder, 'vmm'))).gid;
-        assert.match(status, new RegExp(`^Uid:\\s${uid}\\s`, 'm'));
-        // Another flintlock takes the pager of a VM that it keeps for none of its strays.
-        const another = await driverIn(root, confinement, false, true);
-        await another.sweep(join(root, 'machines'), new Set([vm, one, other].map(({ id }) => id)));
-        assert.equal(pagers().length, 2);
-        assert.match(await run(one, 'python3 -c "print(sum(range(10)))"'), /45/);
-        await huge.snapshot(one, await mkdtemp(join(root, 'snapshot-')));
-        // No page is left but those in use.
-        await writeFile('/proc/sys/vm/nr_hugepages', '0');
-        await assert.rejects(huge.restore(late, own, folder), {
-          reason: 'VmmStartFailed',
-          message: /no page of 2097152 bytes left/,
-        });
-        assert.equal((await huge.inspect(late)).state, 'ended');
-        for (const each of [vm, ...clones]) await huge.destroy(each);
-        await untilNone(pagers);
-      } finally {
-        await setHugePages(0);
-      }
+      await using _pages = await provideHugePages(3 * own.memoryMiB);
+      await huge.start(vm, own);
+      await run(vm, 'head -c 20000000 /dev/urandom >/tmp/kept; md5sum /tmp/kept >/tmp/sum');
+      const folder = await mkdtemp(join(root, 'snapshot-'));
+      await huge.snapshot(vm, folder);
+      for (const clone of [one, other]) await huge.restore(clone, own, folder);
+      for (const each of [vm, one, other]) assert.match(await run(each, 'md5sum -c /tmp/sum'), /OK/);
+      assert.equal(pagersBelow(root).length, 2);
+      const status = await readFile(`/proc/${pagersBelow(root)[0]}/status`, 'utf8');
+      const uid = confinement === 'off' ? 0 : (await stat(join(one.folder, 'vmm'))).gid;
+      assert.match(status, new RegExp(`^Uid:\\s${uid}\\s`, 'm'));
+      // Another flintlock takes the pager of a VM that it keeps for none of its strays.
+      const another = await driverIn(root, confinement, false, true);
+      await another.sweep(join(root, 'machines'), new Set([vm, one, other].map(({ id }) => id)));
+      assert.equal(pagersBelow(root).length, 2);
+      assert.match(await run(one, 'python3 -c "print(sum(range(10)))"'), /45/);
+      await huge.snapshot(one, await mkdtemp(join(root, 'snapshot-')));
+      // No page is left but those in use.
+      await writeFile(hugePagesFile, '0');
+      await assert.rejects(huge.restore(late, own, folder), {
+        reason: 'VmmStartFailed',
+        message: /no page of 2097152 bytes left/,
+      });
+      assert.equal((await huge.inspect(late)).state, 'ended');
+      for (const each of [vm, ...clones]) await huge.destroy(each);
+      await untilNoPager(root);
     });
   }
 
@@ -243,27 +234,20 @@ print(time.monotonic() - began)`;
     const vm = vmNamed('huge-alone');
     const huge = await driverIn(root, 'require', false, true);
     const own = await spec();
-    await setHugePages(2 * own.memoryMiB);
-    try {
-      await huge.start(vm, own);
-      await run(vm, 'true');
-      const folder = await mkdtemp(join(root, 'snapshot-'));
-      await huge.snapshot(vm, folder);
-      const clone = vmNamed('huge-clone');
-      await huge.restore(clone, own, folder);
-      for (const pid of pagers()) process.kill(pid, 'SIGKILL');
-      assert.equal((await huge.inspect(clone)).state, 'running');
-      await huge.destroy(clone);
-      await rm(join(folder, 'memory'));
-      await assert.rejects(
-        huge.restore(clone, own, folder),
-        /pager .* did not start: tvm-pager: .*memory: No such file/,
-      );
-      for (const each of [vm, clone]) await huge.destroy(each);
-      await untilNone(pagers);
-    } finally {
-      await setHugePages(0);
-    }
+    await using _pages = await provideHugePages(2 * own.memoryMiB);
+    await huge.start(vm, own);
+    await run(vm, 'true');
+    const folder = await mkdtemp(join(root, 'snapshot-'));
+    await huge.snapshot(vm, folder);
+    const clone = vmNamed('huge-clone');
+    await huge.restore(clone, own, folder);
+    for (const pid of pagersBelow(root)) process.kill(Number(pid), 'SIGKILL');
+    assert.equal((await huge.inspect(clone)).state, 'running');
+    await huge.destroy(clone);
+    await rm(join(folder, 'memory'));
+    await assert.rejects(huge.restore(clone, own, folder), /pager .* did not start: tvm-pager: .*memory: No such file/);
+    for (const each of [vm, clone]) await huge.destroy(each);
+    await untilNoPager(root);
   });
 
   async function run(vm: Vm, script: string): Promise<string> {
@@ -275,26 +259,16 @@ print(time.monotonic() - began)`;
 
 const hugePageMiB = 2;
 
-async function setHugePages(mib: number): Promise<void> {
-  await writeFile('/proc/sys/vm/nr_hugepages', String(mib / hugePageMiB));
-  assert.equal(Number(await readFile('/proc/sys/vm/nr_hugepages', 'utf8')), mib / hugePageMiB);
-}
+const hugePagesFile = '/proc/sys/vm/nr_hugepages';
 
-function pagers(): number[] {
-  const all = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return all.filter((pid) => nameOf(pid) === 'tvm-pager').map(Number);
-}
-
-function nameOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
-  } catch {
-    return '';
-  }
-}
-
-async function untilNone(list: () => unknown[]): Promise<void> {
-  for (const deadline = Date.now() + 20_000; list().length > 0; await sleep(100)) assert.ok(Date.now() < deadline);
+/** The host has so many until it is disposed. */
+async function provideHugePages(mib: number): Promise<AsyncDisposable> {
+  const set = async (wanted: number) => {
+    await writeFile(hugePagesFile, String(wanted));
+    assert.equal(Number(await readFile(hugePagesFile, 'utf8')), wanted);
+  };
+  await set(mib / hugePageMiB);
+  return { [Symbol.asyncDispose]: () => set(0) };
 }
 
 const description = process.env.FIRECRACKER_OPENAPI;

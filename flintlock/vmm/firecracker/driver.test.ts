@@ -30,7 +30,8 @@ const disks = [
   { name: 'more-data', path: '/nowhere/b', sizeMiB: 32 },
 ];
 const network = { namespace: '/run/netns/x', tap: 'tap0', mac: '02:00:00:00:00:01' };
-const memory = { trackDirtyPages: false, hugePages: false };
+const memory = { trackDirtyPages: false, hugePages: undefined };
+const hugePages = { pager: '/nowhere/pager' };
 const driverOf = (over: Partial<FirecrackerDeps> = {}) => makeFakedDriver(root, over);
 
 before(async () => {
@@ -47,13 +48,13 @@ describeDriver('firecracker, a fake one', () => ({
 test('every request is one that the API takes', () => {
   const requests = [
     ...bootRequests(spec, memory),
-    ...bootRequests(spec, { trackDirtyPages: true, hugePages: true }),
+    ...bootRequests(spec, { trackDirtyPages: true, hugePages }),
     ...[pauseRequest, resumeRequest, snapshotRequest('Full', '/s', '/m'), snapshotRequest('Diff', '/s', '/m')],
     ...bootRequests({ ...spec, network, limits: { diskIops: 100, diskBytesPerSecond: 1_000_000 } }, memory),
     ...bootRequests({ ...spec, disks }, memory),
     ...[...limitRequests({ limits: { diskIops: 100 }, disks }), ...limitRequests({}), tellRequest, grownRequest(3)],
     ...[restoreRequest(spec, memory), restoreRequest({ network }, { ...memory, trackDirtyPages: true })],
-    restoreRequest(spec, { ...memory, hugePages: true }),
+    restoreRequest(spec, { ...memory, hugePages }),
   ];
   for (const { method, path, body } of requests) {
     const operation = operationOf(method, path);

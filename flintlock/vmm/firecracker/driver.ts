@@ -58,8 +58,6 @@ export interface FirecrackerDeps extends FirecrackerProbeDeps {
   jail: Jail | undefined;
   unjailed: string;
   memory: MemoryOptions;
-  /** The program that gives restored VMs their memory in huge pages, see pager.ts; without huge pages none is needed. */
-  pager?: string | undefined;
   /** Undefined: what VMMs take of the host is not limited. */
   groups?: ControlGroups;
   log: Logger;
@@ -157,9 +155,9 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
       [inputFiles.fromState]: join(snapshotFolder, snapshotFiles.state),
       ...(!memory.hugePages && { [inputFiles.fromMemory]: memoryPath }),
     };
-    if (!(await this.#launch(vm, spec, inputs))) return;
-    const pager = memory.hugePages ? await this.#page(vm, memoryPath) : undefined;
     const limits = isLimited(spec) || (await wasLimited(snapshotFolder)) ? [...limitRequests(spec), resumeRequest] : [];
+    if (!(await this.#launch(vm, spec, inputs))) return;
+    const pager = memory.hugePages && (await this.#page(vm, memory.hugePages.pager, memoryPath));
     try {
       await this.#configure(vm, [restoreRequest(spec, memory, limits.length === 0), ...limits]);
     } catch (error) {
@@ -275,8 +273,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     }
   }
 
-  async #page(vm: Vm, memoryPath: string): Promise<ChildProcess> {
-    const { pager: program = '' } = this.#deps;
+  async #page(vm: Vm, program: string, memoryPath: string): Promise<ChildProcess> {
     try {
       return await startPager(vm, { program, memoryPath, ...this.#placeOf(this.known(vm)?.jailed).rootOf(vm) });
     } catch (cause) {

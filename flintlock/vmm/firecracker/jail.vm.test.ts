@@ -23,7 +23,7 @@ let driver: Driver;
 
 const jailed = async (trackDirtyPages = false) =>
   makeFakedDriver(root, {
-    ...{ jail: await makeFakedJail(root), unjailed: '', memory: { trackDirtyPages, hugePages: false } },
+    ...{ jail: await makeFakedJail(root), unjailed: '', memory: { trackDirtyPages, hugePages: undefined } },
   });
 const vmNamed = (id: string): Vm => ({ id, folder: join(machines, id) });
 const insideOf = (vm: Vm, name: string) => join(jailRoot(vm, join(root, 'firecracker')), name);

@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Driver, Vm, VmSpec } from '../driver.ts';
 import { snapshotFiles } from './files.ts';
 import { makeFakedDriver, writeProgram } from './testing/faked-driver.ts';
+import { pagersBelow, untilNoPager } from './testing/pagers.ts';
 
 const boot = { kernelPath: '/dev/null', initrdPath: '/dev/null', kernelArgs: [], needsAcpi: false };
 const spec: VmSpec = { cpus: 1, memoryMiB: 64, rootDiskPath: '/dev/null', boot };
@@ -21,7 +20,7 @@ describe('memory in huge pages, with fakes', () => {
   before(async () => {
     root = await mkdtemp(join(tmpdir(), 'tvm-pager-'));
     const pager = await writeProgram(root, 'pager');
-    driver = await makeFakedDriver(root, { memory: { trackDirtyPages: false, hugePages: true }, pager });
+    driver = await makeFakedDriver(root, { memory: { trackDirtyPages: false, hugePages: { pager } } });
     const vm = vmNamed('first');
     snapshot = await mkdtemp(join(root, 'snapshot-'));
     await driver.start(vm, spec);
@@ -30,41 +29,32 @@ describe('memory in huge pages, with fakes', () => {
   });
   after(() => rm(root, { recursive: true, force: true }));
 
-  /** Numbers of those of this test. */
-  function pagers(): string[] {
-    return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid) && commandOf(pid).includes(join(root, 'snapshot-')));
-  }
-
-  async function untilNoPager(): Promise<void> {
-    for (const deadline = Date.now() + 20_000; pagers().length > 0; await sleep(20)) assert.ok(Date.now() < deadline);
-  }
-
   test('a restored VM has a pager, which ends with it; one that boots has none', async () => {
-    assert.deepEqual(pagers(), []);
+    assert.deepEqual(pagersBelow(root), []);
     const vm = vmNamed('clone');
     await driver.restore(vm, spec, snapshot);
     assert.equal((await driver.inspect(vm)).state, 'running');
-    assert.equal(pagers().length, 1);
+    assert.equal(pagersBelow(root).length, 1);
     await driver.destroy(vm);
-    await untilNoPager();
+    await untilNoPager(root);
   });
 
   test('a snapshot that cannot be loaded leaves no pager', async () => {
     const broken = await mkdtemp(join(root, 'snapshot-'));
     for (const name of [snapshotFiles.memory, snapshotFiles.about]) {
-      await writeFile(join(broken, name), readFileSync(join(snapshot, name)));
+      await copyFile(join(snapshot, name), join(broken, name));
     }
     await writeFile(join(broken, snapshotFiles.state), 'garbage');
     const vm = vmNamed('broken');
     await assert.rejects(driver.restore(vm, spec, broken), { message: /Load snapshot error/ });
-    await untilNoPager();
+    await untilNoPager(root);
     await driver.destroy(vm);
   });
 
   test('a pager that does not start says why, and its VMM is ended', async () => {
     const empty = await mkdtemp(join(root, 'snapshot-'));
     for (const name of [snapshotFiles.state, snapshotFiles.about]) {
-      await writeFile(join(empty, name), readFileSync(join(snapshot, name)));
+      await copyFile(join(snapshot, name), join(empty, name));
     }
     const vm = vmNamed('empty');
     await assert.rejects(driver.restore(vm, spec, empty), {
@@ -81,11 +71,3 @@ describe('memory in huge pages, with fakes', () => {
     await assert.rejects(small.restore(vm, spec, snapshot), { reason: 'SnapshotIncompatible' });
   });
 });
-
-function commandOf(pid: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-  } catch {
-    return '';
-  }
-}

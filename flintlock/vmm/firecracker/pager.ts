@@ -1,6 +1,6 @@
 // The program beside a restored Firecracker that gives it its memory page by page (pager/): it ends with the VMM, and the VMM with it
 // when it cannot go on. Needed for huge pages alone.
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { makeCache } from '@tvm/images/cache.ts';
 import type { Progress } from '@tvm/images/contract.ts';
 import { makeRustProgram } from '@tvm/images/rust-program.ts';
 import type { Vm } from '../driver.ts';
-import { processFiles, stderrTail } from '../process.ts';
+import { processFiles, spawnApart, stderrTail } from '../process.ts';
 import { files } from './files.ts';
 
 const crate = fileURLToPath(new URL('pager', import.meta.url));
@@ -43,15 +43,9 @@ export async function startPager(vm: Vm, { program, root, memoryPath, user }: Pa
   // Its last words are the VMM's, which they end.
   const stderr = openSync(join(vm.folder, processFiles.stderr), 'a', 0o600);
   try {
-    const args = [...limits, '--', program, files.pager, memoryPath, ...(user === undefined ? [] : [String(user)])];
-    const pager = spawn('prlimit', args, {
-      cwd: root,
-      detached: true,
-      stdio: ['ignore', 'pipe', stderr],
-      env: { PATH: '/usr/local/bin:/usr/bin:/bin', LC_ALL: 'C' },
-    });
+    const args = [files.pager, memoryPath, ...(user === undefined ? [] : [String(user)])];
+    const pager = spawnApart({ program, args, limits, folder: root, outputs: ['pipe', stderr] });
     pager.on('error', () => undefined); // without a process it never gets ready
-    pager.unref();
     await untilReady(vm, pager);
     return pager;
   } finally {

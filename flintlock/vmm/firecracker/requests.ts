@@ -14,7 +14,8 @@ export interface ApiRequest {
 /** How memory is kept: whether it is known what was written since the last snapshot, and in pages of which size. */
 export interface MemoryOptions {
   trackDirtyPages: boolean;
-  hugePages: boolean;
+  /** Undefined: in small ones. */
+  hugePages: { pager: string } | undefined;
 }
 
 /** Port of the agent in the guest. */

@@ -21,8 +21,8 @@ export type Shape = z.infer<typeof shapeSchema>;
 
 export function shapeOf(spec: VmSpec, version: string, { hugePages }: MemoryOptions): Shape {
   const { cpus, memoryMiB, network } = spec;
-  const same = { version, cpus, memoryMiB, network: network !== undefined, disks: disksFact(spec), hugePages };
-  return { ...same, limited: isLimited(spec) };
+  const same = { version, cpus, memoryMiB, network: network !== undefined, disks: disksFact(spec) };
+  return { ...same, hugePages: hugePages !== undefined, limited: isLimited(spec) };
 }
 
 /** Whether the VM had limits of its disks that the snapshot is of. */

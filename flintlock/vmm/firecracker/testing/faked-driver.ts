@@ -17,7 +17,7 @@ export async function writeProgram(folder: string, name: string): Promise<string
 export async function makeFakedDriver(folder: string, over: Partial<FirecrackerDeps> = {}): Promise<Driver> {
   return makeFirecrackerDriver({
     ...{ version: '1.16.1', cachePath: join(folder, 'kvm.json'), jail: undefined, unjailed: 'a test' },
-    ...{ memory: { trackDirtyPages: false, hugePages: false }, log: makeLogger('test', 'silent') },
+    ...{ memory: { trackDirtyPages: false, hugePages: undefined }, log: makeLogger('test', 'silent') },
     program: await writeProgram(folder, 'firecracker'),
     ...over,
   });
