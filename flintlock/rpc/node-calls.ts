@@ -42,6 +42,14 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
     async getNode() {
       const { accelerator, reason } = driver.acceleration() ?? notProbed;
       const confinement = driver.confinement?.();
+      const [known, templates, networksUnavailable] = await Promise.all([
+        images.list(),
+        deps.templates.list(),
+        deps.networks.check().then(
+          () => '',
+          (error) => TvmError.from(error).message,
+        ),
+      ]);
       return {
         name: deps.name,
         version: deps.version,
@@ -50,17 +58,14 @@ export function makeNodeCalls(deps: NodeCallsDeps): Pick<ServiceImpl<typeof Flin
         acceleratorReason: reason,
         confinement: confinement?.level ?? '',
         confinementReason: confinement?.reason ?? '',
-        networksUnavailable: await deps.networks.check().then(
-          () => '',
-          (error) => TvmError.from(error).message,
-        ),
+        networksUnavailable,
         limitsUnavailable: driver.limitsUnavailable?.() ?? '',
         cpus: limits.cpus,
         memoryMib: BigInt(limits.memoryMiB),
         memoryFreeMib: BigInt(Math.max(0, limits.memoryMiB - promisedMiB(machines.list()))),
         machineLimit: limits.machines,
-        images: (await images.list()).map(({ reference }) => reference),
-        templates: (await deps.templates.list()).map(templateMessage),
+        images: known.map(({ reference }) => reference),
+        templates: templates.map(templateMessage),
         draining: deps.drain.draining,
         retainedDisks: deps.disks.retained().map(({ key }) => key),
       };
