@@ -102,7 +102,8 @@ function workingFolder(pid: string): string {
   }
 }
 
-function readOrEmpty(path: string): string {
+/** Empty for what is not there, or goes meanwhile. */
+export function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch {

@@ -87,9 +87,10 @@ test('a flood on the console is bounded on disk and in memory; the machine answe
   const before = [residentMiB(flintlock), residentMiB(pid)];
   const flood = 'yes "$(head -c 200 /dev/zero | tr "\\0" x)" > /dev/ttyS0 & while :; do echo flood > /dev/kmsg; done';
   await using flooding = service.start(['exec', 'demo', '--', 'bash', '-c', flood]);
-  await until('the log is full and has turned', () => existsSync(`${log}.1`) && sizeOf(log) > 100_000, 120_000);
+  await until('the log is full and has turned', () => existsSync(`${log}.1`) && (sizeOf(log) ?? 0) > 100_000, 120_000);
   assert.equal(await inDemo('echo', 'alive'), 'alive\n');
-  for (const file of [log, `${log}.1`]) assert.ok(sizeOf(file) <= 1024 * 1024, file);
+  for (const file of [log, `${log}.1`])
+    assert.ok((await until(`${file} is there`, () => sizeOf(file))) <= 1024 * 1024, file);
   const grown = [residentMiB(flintlock), residentMiB(pid)].map((now, index) => now - (before[index] ?? 0));
   assert.ok(
     grown.every((each) => each < 100),
@@ -126,7 +127,7 @@ test('process 1 cannot be killed from inside', async () => {
   assert.equal(await bootIdOf('demo'), bootId);
 });
 
-/** 0 while it turns, when its name is free for a moment. */
-function sizeOf(file: string): number {
-  return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+/** Undefined while it turns, when its name is free for a moment. */
+function sizeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.size;
 }

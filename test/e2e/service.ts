@@ -14,6 +14,7 @@ import {
   killAnyway,
   mountsBelow,
   processesOf,
+  readOrEmpty,
   socketsBelow,
   vmmOfBoot,
   vmmsOf,
@@ -174,14 +175,6 @@ export class Service implements AsyncDisposable {
       for (const { pid } of processesOf(this.home)) killAnyway(pid);
       await this.#folder[Symbol.asyncDispose]();
     }
-  }
-}
-
-function readOrEmpty(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
   }
 }
 

@@ -1,5 +1,6 @@
 // Runs the tests of the Firecracker driver, and those of flintlock with real machines that do not need QEMU, against a real
-// Firecracker (FIRECRACKER_BIN) and its jailer (beside it, or JAILER_BIN), in an emulated machine with KVM. With FIRECRACKER_OPENAPI every request is checked against that description of the API.
+// Firecracker (FIRECRACKER_BIN) and its jailer (beside it, or JAILER_BIN), in an emulated machine with KVM. With
+// FIRECRACKER_OPENAPI every request is checked against that description of the API.
 //   FIRECRACKER_BIN=/path/to/firecracker TVM_KERNEL=/path/to/vmlinux npm run test:firecracker
 import { execFile } from 'node:child_process';
 import { cp, mkdir } from 'node:fs/promises';

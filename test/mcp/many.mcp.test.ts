@@ -1,8 +1,8 @@
 // Many sessions at once: a hundred whose machines are fakes, ten on real machines; and one whose machine dies.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { readOrEmpty } from '../e2e/host-facts.ts';
 import { makeService, type Service } from '../e2e/service.ts';
 import { until } from '../e2e/until.ts';
 import type { Target } from './conformance.ts';
@@ -88,7 +88,7 @@ test('a session whose machine is killed says so in its next answer', async () =>
   const { session } = await makeMachineSession(service, 'doomed', ['--image', 'tvm/python', '--memory', '128']);
   const client = await connect(session, 'modern');
   await callText(client, 'run_command', { command: 'echo the-doomed' });
-  const vmm = service.vmms().find(({ folder }) => recordIn(folder).includes('doomed'));
+  const vmm = service.vmms().find(({ folder }) => readOrEmpty(join(folder, 'machine.json')).includes('doomed'));
   assert.ok(vmm, 'no VMM of the session');
   process.kill(vmm.pid, 'SIGKILL');
   const answer = await client.callTool({ name: 'run_command', arguments: { command: 'true' } });
@@ -96,12 +96,3 @@ test('a session whose machine is killed says so in its next answer', async () =>
   assert.match(JSON.stringify(answer.content), /machine|VMM/i);
   await client.close();
 });
-
-/** Empty for a machine that has just gone, as one that a template was made of. */
-function recordIn(folder: string): string {
-  try {
-    return readFileSync(join(folder, 'machine.json'), 'utf8');
-  } catch {
-    return '';
-  }
-}
