@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import { type DiskSchema, type Machine, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
+import { type DiskSchema, MachineState } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';
 import { type Daemon, startDaemon } from '../testing/daemon.ts';
 import { untilState } from '../testing/flintlock-harness.ts';
 import { killProcess } from '../vmm/process.ts';
@@ -28,6 +28,7 @@ const one = (uid: string) => ({ uid, generation: 1n });
 const create = async (uid: string, more: object = {}) =>
   await daemon.flintlock.createMachine({ ...one(uid), spec: { ...spec, ...more } });
 const up = (uid: string) => untilState(daemon.flintlock, uid, MachineState.RUNNING);
+const untilFailed = (uid: string) => untilState(daemon.flintlock, uid, MachineState.FAILED);
 const folders = () => readdir(join(daemon.home, 'flintlock/disks'));
 
 async function run(uid: string, code: string): Promise<string> {
@@ -47,15 +48,6 @@ async function run(uid: string, code: string): Promise<string> {
 async function restart(uid: string, disks: Disk[] = []): Promise<void> {
   await daemon.flintlock.startMachine({ ...one(uid), disks });
   await up(uid);
-}
-
-async function untilFailed(uid: string): Promise<Machine> {
-  while (true) {
-    const machine = await daemon.flintlock.getMachine({ uid });
-    if (machine.state === MachineState.FAILED) return machine;
-    assert.notEqual(machine.state, MachineState.RUNNING, 'it runs');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 test('a disk is there at its first start: empty, mounted where it was asked for, its owner root', async () => {

@@ -209,8 +209,8 @@ test('a canceled run of one is killed with its group', async () => {
 test('the time of one is limited from its job on', async () => {
   await writeFile(script, 'import time\nprint(1)\ntime.sleep(1000)');
   const pid = await oneWaiting();
-  await new Promise((resolve) => setTimeout(resolve, 300));
-  const ran = await runToEnd(connection, python({ timeoutMs: 250 }));
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  const ran = await runToEnd(connection, python({ timeoutMs: 1_000 }));
   assert.deepEqual([ran.pid, ran.stdout, ran.code, ran.timedOut], [pid, '1\n', 137, true]);
 });
 
@@ -296,10 +296,13 @@ test('an image without the program has none waiting', async () => {
 });
 
 test('one that talks while it waits is not used', async () => {
-  await replacePython('talks', `${say('ready\\n')}sleep 0.2\nprintf 'surprise' >&"\${@: -1}"\nsleep 1000`);
+  const [may, said] = [join(agent.folder, 'may'), join(agent.folder, 'said')];
+  const surprise = `until [ -e ${may} ]; do sleep 0.01; done\nprintf 'surprise' >&"\${@: -1}"\n>${said}\nsleep 1000`;
+  await replacePython('talks', `${say('ready\\n')}${surprise}`);
   assert.equal((await prepare(connection, 'python')).waits, true);
   const [pid] = childrenOf(agent.pid);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await writeFile(may, '');
+  await waitFor(() => existsSync(said));
   const fresh = python({ argv: ['python3', '-u', script], env: { PATH: join(agent.folder, 'talks') } });
   const ran = await runToEnd(connection, { ...fresh, argv: ['python3', '-u', script], timeoutMs: 1000 });
   assert.notEqual(ran.pid, pid);

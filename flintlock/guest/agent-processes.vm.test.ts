@@ -170,7 +170,7 @@ test('much input to a process that reads none, or ends early', async () => {
 });
 
 test('a terminal: one output, size, resize, control keys, end of input', async () => {
-  const script = 'tty; stty size; echo $TERM; read line; stty size; trap "echo INT" INT; read line; cat; test -t 2';
+  const script = 'tty; stty size; echo $TERM; read line; trap "echo INT" INT; stty size; read line; cat; test -t 2';
   const stream = startProcess(connection, shell(script, { terminal: { rows: 30, columns: 100 } }));
   const answers = stream[Symbol.asyncIterator]();
   await next(answers, 'started');
@@ -182,7 +182,6 @@ test('a terminal: one output, size, resize, control keys, end of input', async (
   await stream.send({ case: 'resize', value: { rows: 40, columns: 120 } });
   await stream.send({ case: 'stdin', value: Buffer.from('go\n') });
   await until(/40 120/);
-  await new Promise((resolve) => setTimeout(resolve, 50));
   await stream.send({ case: 'stdin', value: Buffer.from('\x03') });
   await until(/INT/);
   await stream.send({ case: 'stdin', value: Buffer.from('\n') });

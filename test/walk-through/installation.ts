@@ -34,6 +34,8 @@ export interface Installation extends AsyncDisposable {
   vvmFromAfar(token: string, ...args: string[]): Promise<CommandResult>;
   tokenOf(serviceAccount: string): Promise<string>;
   podsOf(name: string): Promise<ApiObject[]>;
+  /** All nodes are cordoned, and the scheduler knows: it may take a while to hear of it when the API server was away. */
+  untilNothingIsScheduled(): Promise<void>;
   /** The folders of machines on the node. */
   machineFolders(): Promise<string[]>;
 }
@@ -103,6 +105,19 @@ function usesOf(cluster: RealCluster): Omit<Installation, keyof AsyncDisposable>
     podsOf: async (name) => {
       const list = await kubectl('get', 'pods', '-A', '-l', `app.kubernetes.io/name=${name}`, '-o', 'json');
       return JSON.parse(list).items;
+    },
+    untilNothingIsScheduled: async () => {
+      await until('the scheduler knows that no node takes pods', async () => {
+        await kubectl('run', 'probe', '--image=localhost/tvm/probe', '--restart=Never');
+        const placed = await until('the scheduler has seen a pod', async () => {
+          const { spec, status } = await read('pod', 'probe');
+          return (
+            spec.nodeName ?? status.conditions?.find(({ type }: { type: string }) => type === 'PodScheduled')?.reason
+          );
+        });
+        await kubectl('delete', 'pod', 'probe', '--force', '--grace-period=0');
+        return placed === 'Unschedulable';
+      });
     },
     machineFolders: () => readdir(join(cluster.folder, 'lib/tvm/flintlock/machines')).catch(() => []),
   };

@@ -40,10 +40,12 @@ describe('a cluster', () => {
     });
   const untilExecutes = (what: string) =>
     until(what, async () => (await tvm.vvm(token, 'execute', hello)).stdout === 'Hello from Firecracker!\n', 180_000);
-  /** Replicas and the flintlock are as many as wanted and ready. */
+  /** Replicas and the flintlock are as many as wanted and ready. The pods are asked too: a Deployment's status comes after them. */
   const untilInstalled = async () => {
     await tvm.kubectl('-n', 'tvm-system', 'rollout', 'status', 'deployment/lime-ctrl', '--timeout=180s');
     await tvm.kubectl('-n', 'tvm-nodes', 'rollout', 'status', 'daemonset/flintlock', '--timeout=180s');
+    const replicas = ['pod', '-l', 'app.kubernetes.io/name=lime-ctrl'];
+    await tvm.kubectl('-n', 'tvm-system', 'wait', '--for=condition=Ready', ...replicas, '--timeout=180s');
   };
 
   it('without KVM says so, in Events and in the status of a MicroVM', async () => {
@@ -192,6 +194,9 @@ describe('a cluster', () => {
   it('drained, keeps a replica and puts nothing on the node; then starts again what a flintlock took along', async () => {
     const { nodeName } = tvm.cluster;
     const { status: started } = await tvm.read('mvm', 'afterwards');
+    await untilInstalled();
+    await tvm.kubectl('cordon', nodeName);
+    await tvm.untilNothingIsScheduled();
     const drain = tvm.kubectl('drain', nodeName, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=15s');
     await assert.rejects(drain, /disruption budget/, 'the last replica has nowhere to go');
     await tvm.apply(microVm('cordoned'));
