@@ -10,6 +10,14 @@ export const firecrackerRelease = {
   sizeBytes: 7_486_686,
 } as const;
 
+/** The first that takes free memory from guests as more than a preview, and whose snapshots of what changed are right beyond 3 GiB. */
+export const oldestFirecracker = '1.15';
+
+/** One that does not tell its version is taken for new enough. */
+export function isTooOld(version: string): boolean {
+  return version.localeCompare(oldestFirecracker, 'en', { numeric: true }) < 0;
+}
+
 /** Where `firecracker` and `jailer` of the pinned release are once they are installed. */
 export function firecrackerFolder(cacheDir: string): string {
   return join(cacheDir, 'firecracker', firecrackerRelease.version);

@@ -1,6 +1,6 @@
 // Which Firecracker and jailer there are. Invariant: nothing is missing without them: QEMU does the same.
 import { execFile } from 'node:child_process';
-import { findFirecracker, findJailer } from '@tvm/kit/firecracker-release.ts';
+import { findFirecracker, findJailer, isTooOld, oldestFirecracker } from '@tvm/kit/firecracker-release.ts';
 import type { Config } from '../config.ts';
 import type { Check } from './check.ts';
 
@@ -18,6 +18,10 @@ export async function checkFirecracker({ environment, cache }: Config, kvm: bool
   }
   if (!version) {
     return { name, state: 'warning', found: 'not installed, QEMU is used', advice: `To use it: ${install}` };
+  }
+  if (isTooOld(version)) {
+    const old = `${version} (${program}) is too old (${oldestFirecracker} or later), QEMU is used`;
+    return { name, state: 'warning', found: old, advice: `To use it: ${install}` };
   }
   const jailer = findJailer(JAILER_BIN ?? TVM_JAILER, program);
   const jailerVersion = await versionOf(jailer);

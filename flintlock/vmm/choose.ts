@@ -53,13 +53,15 @@ async function firecrackerDriver(deps: ChooseDeps, version: string): Promise<Dri
 }
 
 /** Of Firecracker, when that is asked for, or may be chosen and can be used. */
-async function versionToUse({ driver, firecracker, accelerator }: ChooseDeps): Promise<string | undefined> {
+async function versionToUse({ driver, firecracker, accelerator, log }: ChooseDeps): Promise<string | undefined> {
   if (driver === 'firecracker') return await firecrackerVersion(firecracker);
   if (driver !== 'auto' || accelerator === 'tcg') return undefined;
   try {
     await access(kvmPath, constants.R_OK | constants.W_OK);
     return await firecrackerVersion(firecracker);
-  } catch {
+  } catch (error) {
+    const { reason, message } = TvmError.from(error);
+    if (reason === 'VmmTooOld') log.warn(`QEMU is used: ${message}`);
     return undefined;
   }
 }

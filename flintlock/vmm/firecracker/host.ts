@@ -5,21 +5,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { TvmError } from '@tvm/api/errors.ts';
+import { isTooOld, oldestFirecracker } from '@tvm/kit/firecracker-release.ts';
 import type { VmBoot } from '../driver.ts';
 import { failureOfBoot, keepKvmFailure, knownKvmFailure, kvmProbeDeadlineMs } from '../kvm-probe.ts';
 
-/** Throws `failed_precondition` when it is not there. */
+const hint =
+  '"vvm doctor --install-firecracker" installs a release; or set FIRECRACKER_BIN to its program, or TVM_DRIVER=qemu.';
+
+/** Throws `failed_precondition` when it is not there (`VmmMissing`), or cannot do what is asked of it (`VmmTooOld`). */
 export async function firecrackerVersion(program: string): Promise<string> {
-  try {
-    const { stdout } = await promisify(execFile)(program, ['--version']);
-    return /Firecracker v(\S+)/.exec(stdout)?.[1] ?? 'unknown';
-  } catch (cause) {
-    throw new TvmError('failed_precondition', `Firecracker (${program}) cannot be run`, {
-      cause,
-      reason: 'VmmMissing',
-      hint: '"vvm doctor --install-firecracker" installs a release; or set FIRECRACKER_BIN to its program, or TVM_DRIVER=qemu.',
-    });
-  }
+  const { stdout } = await promisify(execFile)(program, ['--version']).catch((cause) => {
+    const message = `Firecracker (${program}) cannot be run`;
+    throw new TvmError('failed_precondition', message, { cause, reason: 'VmmMissing', hint });
+  });
+  const version = /Firecracker v(\S+)/.exec(stdout)?.[1] ?? 'unknown';
+  if (!isTooOld(version)) return version;
+  const message = `Firecracker ${version} (${program}) is too old: it has to be ${oldestFirecracker} or later`;
+  throw new TvmError('failed_precondition', message, { reason: 'VmmTooOld', hint });
 }
 
 export interface FirecrackerProbeDeps {
