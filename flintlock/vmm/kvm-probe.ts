@@ -1,7 +1,7 @@
 // Whether guests run under KVM here. /dev/kvm alone says little: on some hosts an ordinary guest hangs on it. So one is booted.
-// Invariant: the answer is kept on disk and asked again only when host kernel, VMM or processor change.
+// Invariant: the answer is kept on disk and asked again only when host kernel, VMM or processor change; a failure also after a day.
 import { constants } from 'node:fs';
-import { access, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { access, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { cpus, release } from 'node:os';
 import { dirname } from 'node:path';
 import { z } from 'zod';
@@ -10,6 +10,8 @@ import { z } from 'zod';
 const cached = z.strictObject({ key: z.string(), failure: z.string() });
 
 export const kvmProbeDeadlineMs = 6000;
+/** It may have been an accident of a host that was busy, or out of memory. */
+const failureBelievedMs = 24 * 3_600_000;
 const mostQuoted = 200;
 export const kvmPath = '/dev/kvm';
 
@@ -27,7 +29,7 @@ export async function knownKvmFailure(deps: KvmProbeDeps): Promise<string | unde
   );
   if (missing?.code === 'ENOENT') return `${kvmPath} does not exist`;
   if (missing) return `${kvmPath} may not be used by this user (${missing.code})`;
-  return await readCache(deps);
+  return await keptKvmFailure(deps);
 }
 
 export async function keepKvmFailure(deps: KvmProbeDeps, failure: string): Promise<void> {
@@ -53,11 +55,12 @@ function keyOf({ vmm }: KvmProbeDeps): string {
   return `${release()} / ${vmm} / ${cpus()[0]?.model ?? 'unknown'}`;
 }
 
-async function readCache(deps: KvmProbeDeps): Promise<string | undefined> {
-  const text = await readFile(deps.cachePath, 'utf8').catch(() => '');
+/** What a probe found; undefined: there was none that still counts. */
+export async function keptKvmFailure(deps: KvmProbeDeps): Promise<string | undefined> {
   try {
-    const { key, failure } = cached.parse(JSON.parse(text));
-    return key === keyOf(deps) ? failure : undefined;
+    const { key, failure } = cached.parse(JSON.parse(await readFile(deps.cachePath, 'utf8')));
+    const ageMs = Date.now() - (await stat(deps.cachePath)).mtimeMs;
+    return key === keyOf(deps) && (failure === '' || ageMs < failureBelievedMs) ? failure : undefined;
   } catch {
     return undefined;
   }
