@@ -42,6 +42,7 @@ export function makeExecutor(deps: ExecutorDeps): Executor {
       case 'pauseVmm':
         return await driver.pause(machine.vm);
       case 'resumeVmm':
+        if (driver.resumesEndChannels) machine.hangUp();
         await driver.resume(machine.vm);
         await giveIdentity(deps, machine, signal, {});
         return;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { connect } from '../guest/connect.ts';
+import { guestLost } from '../guest/connection.ts';
 import { configure, ping } from '../guest/machine.ts';
 import { runProcess } from '../guest/processes.ts';
 import { type Driver, savedDiskPath, savedDisksFolder, type Vm, type VmDisk, type VmSpec } from './driver.ts';
@@ -57,6 +58,7 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       assert.equal((await driver.inspect(vm)).state, 'paused');
       for (const _ of [1, 2]) await driver.resume(vm);
       assert.equal((await driver.inspect(vm)).state, 'running');
+      await askOnce(vm);
       assert.ok((await driver.usage(vm)).residentBytes >= 0);
       for (const _ of [1, 2]) await driver.destroy(vm);
       assert.equal((await driver.inspect(vm)).state, 'absent');
@@ -71,7 +73,8 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       const first = await Promise.race([answer.then(() => 'answer'), sleepMs(200).then(() => 'silence')]);
       assert.equal(first, 'silence');
       await driver.resume(vm);
-      await answer;
+      await (driver.resumesEndChannels ? assert.rejects(answer, { reason: guestLost }) : answer);
+      await askOnce(vm);
       await driver.destroy(vm);
     });
 

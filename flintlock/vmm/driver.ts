@@ -140,6 +140,8 @@ export interface Driver {
   snapshot(vm: Vm, snapshotFolder: string): Promise<void>;
   /** A snapshot ends the channel to the guest, some time after it is done. Absent: the channel goes on. */
   readonly snapshotsEndChannels?: true;
+  /** So does a resume. */
+  readonly resumesEndChannels?: boolean;
   /**
    * Before the file of a disk of a VM that runs is made as large as `disk` says. Throws `failed_precondition` (`GrowsAtStart`)
    * when its VMM may have none so large.

@@ -1,7 +1,7 @@
 // Runs the tests of the Firecracker driver, and those of flintlock with real machines that do not need QEMU, against a real
 // Firecracker (FIRECRACKER_BIN) and its jailer (beside it, or JAILER_BIN), in an emulated machine with KVM. With
 // FIRECRACKER_OPENAPI every request is checked against that description of the API.
-//   FIRECRACKER_BIN=/path/to/firecracker TVM_KERNEL=/path/to/vmlinux npm run test:firecracker
+//   FIRECRACKER_BIN=/path/to/firecracker TVM_KERNEL=/path/to/vmlinux npm run test:firecracker [-- PATH.vm.test.ts …]
 import { execFile } from 'node:child_process';
 import { cp, mkdir } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
@@ -50,13 +50,15 @@ const notNeeded = [
   '@esbuild',
 ];
 
-const tests = [
+const allTests = [
   'flintlock/vmm/firecracker/driver.firecracker.test.ts',
   ...['network/egress', 'disks/disks', 'machines/suspension', 'confinement/limits'].map(
     (name) => `flintlock/${name}.vm.test.ts`,
   ),
 ];
 
+const chosen = process.argv.slice(2);
+const tests = chosen.length > 0 ? chosen : allTests;
 const config = readConfig();
 const { firecracker, jailer, firecrackerApi, guestKernel } = config;
 const say = (line: string) => console.error(line);

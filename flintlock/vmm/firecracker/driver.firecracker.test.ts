@@ -5,12 +5,13 @@ import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { makeImageStore } from '@tvm/images/store.ts';
 import { makeLogger } from '@tvm/kit/log.ts';
 import { readConfig } from '../../config.ts';
 import { connect } from '../../guest/connect.ts';
 import { shutDown } from '../../guest/machine.ts';
-import { runProcess } from '../../guest/processes.ts';
+import { runProcess, startProcess } from '../../guest/processes.ts';
 import { makeTestDisk } from '../../testing/make-test-disk.ts';
 import { describeDriver } from '../conformance.ts';
 import type { Driver, Vm } from '../driver.ts';
@@ -192,6 +193,44 @@ print(time.monotonic() - began)`;
     const { stdout, stderr } = await runProcess(guest, { argv: ['python3', '-c', script] }, { maxOutputBytes: 1000 });
     assert.match(stdout.toString(), /^\d/, stderr.toString());
     return Number(stdout.toString());
+  }
+
+  test('what its guest frees goes back to the host, also after a restore', async () => {
+    const [vm, clone] = [vmNamed('frees'), vmNamed('frees-clone')];
+    const own = await spec();
+    await driver.start(vm, own);
+    await assertGivesBack(vm);
+    const folder = await mkdtemp(join(root, 'snapshot-'));
+    await driver.snapshot(vm, folder);
+    await driver.restore(clone, own, folder);
+    await assertGivesBack(clone);
+    for (const each of [vm, clone]) await driver.destroy(each);
+  });
+
+  /** Has a program in the guest take memory, and end. */
+  async function assertGivesBack(vm: Vm): Promise<void> {
+    const takenMib = 64;
+    await using guest = await reach(vm);
+    const before = await ownMib(vm);
+    const stream = startProcess(guest, {
+      argv: ['python3', '-uc', `taken = b"x" * (${takenMib} << 20); print("taken"); input()`],
+      stdin: true,
+    });
+    const answers = stream[Symbol.asyncIterator]();
+    while ((await answers.next()).value?.case !== 'stdout');
+    const most = await ownMib(vm);
+    assert.ok(most > before + takenMib / 2, `${before} MiB, then ${most} MiB`);
+    await stream.send({ case: 'end', value: true });
+    while (!(await answers.next()).done);
+    for (const late = deadline(); (await ownMib(vm)) > most - takenMib / 2; await sleep(200)) late.throwIfAborted();
+  }
+
+  /** What the VMM has of the host that it shares with nobody. */
+  async function ownMib(vm: Vm): Promise<number> {
+    const status = await driver.inspect(vm);
+    assert.ok(status.state === 'running');
+    const said = await readFile(`/proc/${status.pid}/status`, 'utf8');
+    return Number(/^RssAnon:\s+(\d+) kB$/m.exec(said)?.[1]) / 1024;
   }
 
   for (const confinement of ['off', 'require'] as const) {

@@ -44,6 +44,7 @@ import {
   limitRequests,
   type MemoryOptions,
   pauseRequest,
+  resetRequest,
   restoreRequest,
   resumeRequest,
   snapshotRequest,
@@ -76,6 +77,11 @@ export function makeFirecrackerDriver(deps: FirecrackerDeps): Driver {
 /** What Firecracker needs besides the guest's memory, and what it may ever have of threads. */
 const overheadMiB = 128;
 const mostThreads = 128;
+/**
+ * Whenever they resume a VM these give its guest nothing more by vsock until it says that it has seen a reset (issue 6100 of
+ * Firecracker), so there has to be one.
+ */
+const deafWhenResumed = /^1\.16\./;
 const jailerDeadlineMs = 20_000;
 const socketPollMs = 3;
 const socketDeadlineMs = 5_000;
@@ -97,6 +103,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   readonly name = 'firecracker';
   /** The guest is told that its vsock connections are gone, also in the VM that goes on. */
   readonly snapshotsEndChannels = true;
+  readonly resumesEndChannels: boolean;
   readonly #deps: FirecrackerDeps;
   readonly #messages = new Map<string, VmmMessages>();
   #probing: Promise<void> | undefined;
@@ -105,6 +112,7 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
     const hiddenBelow = (machinesFolder: string) => jailedBelow(machinesFolder, deps.program);
     super({ facts: vmmFacts, files, openConsole, hiddenBelow });
     this.#deps = deps;
+    this.resumesEndChannels = deafWhenResumed.test(deps.version);
   }
 
   async probe(boot: Parameters<Driver['probe']>[0]) {
@@ -172,7 +180,19 @@ class FirecrackerDriver extends ProcessDriver<VmmFacts> implements Driver {
   }
 
   async resume(vm: Vm): Promise<void> {
+    if (this.resumesEndChannels) {
+      if (await this.isRunning(vm)) return;
+      await this.#resetChannels(vm);
+    }
     await this.#ask(vm, 'resume', resumeRequest);
+  }
+
+  async #resetChannels(vm: Vm): Promise<void> {
+    try {
+      await this.#ask(vm, 'resume', resetRequest);
+    } catch (error) {
+      if (!(error instanceof TvmError && error.reason === 'VmmRefused')) throw error;
+    }
   }
 
   async snapshot(vm: Vm, snapshotFolder: string): Promise<void> {

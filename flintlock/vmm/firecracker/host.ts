@@ -43,7 +43,11 @@ export async function probeFirecracker(deps: FirecrackerProbeDeps, boot: VmBoot)
   });
 }
 
-async function bootBriefly(program: string, { kernelPath }: VmBoot): Promise<string> {
+/** What Firecracker says on the guest's console. */
+const ownLine = /^\S+ \[anonymous-instance:.*$/gm;
+
+/** Why no guest boots; empty: one does. */
+export async function bootBriefly(program: string, { kernelPath }: VmBoot): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'tvm-probe-'));
   const config = {
     'boot-source': { kernel_image_path: kernelPath, boot_args: 'console=ttyS0 quiet panic=-1 reboot=k' },
@@ -56,7 +60,7 @@ async function bootBriefly(program: string, { kernelPath }: VmBoot): Promise<str
       const limits = { timeout: kvmProbeDeadlineMs, killSignal: 'SIGKILL' as const, maxBuffer: 1024 * 1024 };
       const args = ['--no-api', '--config-file', 'vm.json'];
       execFile(program, args, { ...limits, cwd: folder }, (error, stdout, stderr) =>
-        resolve(failureOfBoot(error, stdout, stderr || stdout)),
+        resolve(failureOfBoot(error, stdout.replaceAll(ownLine, ''), stderr || stdout)),
       );
     });
   } finally {

@@ -27,6 +27,7 @@ test('what a VMM says last and how it ends is known, whatever else it writes', (
     const log = join(folder, pipes.log);
     assert.equal(messages.end(), undefined);
     for (let round = 0; round < 30; round += 1) appendFileSync(log, line('ERROR', `trouble ${round}`));
+    appendFileSync(log, line('ERROR', 'Received Error. Status code: 400 Bad Request. Message: it is in the answer'));
     appendFileSync(log, `no line of a log\n\n${line('INFO', 'exit_code=7 says a guest')}`);
     appendFileSync(
       join(folder, pipes.metrics),

@@ -13,6 +13,8 @@ const minuteMs = 60_000;
 const keptLines = 10;
 const linePattern = /^\S+ \[[^\]]*\b(ERROR|WARN|INFO|DEBUG|TRACE)\b[^\]]*\] (.*)$/;
 const endPattern = /^Firecracker exiting .*exit_code=(\d+)$/;
+/** What it refuses, and why, is in its answer too, and some is asked for to be refused. */
+const refusal = /^Received Error\. Status code: /;
 
 /** What must not happen, by its name in the metrics. */
 const alarms = z.object({
@@ -64,7 +66,7 @@ export class VmmMessages implements Disposable {
     const [, level, text = ''] = linePattern.exec(line) ?? [];
     const exitCode = endPattern.exec(text)?.[1];
     if (exitCode !== undefined) this.#exitCode = Number(exitCode);
-    if (level !== 'ERROR' && level !== 'WARN') return;
+    if ((level !== 'ERROR' && level !== 'WARN') || refusal.test(text)) return;
     this.#lines = [...this.#lines, text].slice(-keptLines);
     if (this.#mayTell()) this.#log[level === 'ERROR' ? 'warn' : 'info']({ firecracker: text }, 'Firecracker says');
   }

@@ -22,6 +22,11 @@ export interface MemoryOptions {
 export const agentPort = 1024;
 /** Each VM has a vsock of its own, so that one number does for all. */
 const guestCid = 3;
+/**
+ * Never inflated: the guest says by itself which of its memory is free, and the host has that back. Pages of 2 MiB stay with the
+ * VM: the host has set them apart, and whoever pages them is not told.
+ */
+const balloon = { amount_mib: 0, deflate_on_oom: false, free_page_reporting: true };
 /** Bytes of the host's randomness that a guest may take: at once, and a second. */
 const entropyBudget = { size: 64 * 1024, refill_time: 1000, one_time_burst: 1024 * 1024 };
 
@@ -46,6 +51,7 @@ export function bootRequests(spec: VmSpec, memory: MemoryOptions): ApiRequest[] 
     ...networkRequests(spec.network),
     { method: 'PUT', path: '/vsock', body: { guest_cid: guestCid, uds_path: files.vsock } },
     { method: 'PUT', path: '/entropy', body: { rate_limiter: { bandwidth: entropyBudget } } },
+    ...(memory.hugePages ? [] : [{ method: 'PUT' as const, path: '/balloon', body: balloon }]),
     { method: 'PUT', path: '/actions', body: { action_type: 'InstanceStart' } },
   ];
 }
@@ -113,6 +119,10 @@ export function snapshotRequest(kind: 'Full' | 'Diff', statePath: string, memory
   return { method: 'PUT', path: '/snapshot/create', body };
 }
 
+/**
+ * Cannot be written, and is refused when its state has been collected: by then the guest has a message that its vsock was reset.
+ */
+export const resetRequest = snapshotRequest('Full', 'nowhere/state', 'nowhere/memory');
 export const pauseRequest: ApiRequest = { method: 'PATCH', path: '/vm', body: { state: 'Paused' } };
 export const resumeRequest: ApiRequest = { method: 'PATCH', path: '/vm', body: { state: 'Resumed' } };
 /** Tells in the pipe of metrics what came since it last did. */

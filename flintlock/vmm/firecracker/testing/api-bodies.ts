@@ -45,6 +45,12 @@ export const bodies = {
   }),
   'PUT /vsock': z.strictObject({ guest_cid: z.int().min(3), uds_path: z.string() }),
   'PUT /entropy': z.strictObject({ rate_limiter: rateLimiter.optional() }),
+  'PUT /balloon': z.strictObject({
+    amount_mib: z.int().min(0),
+    deflate_on_oom: z.boolean(),
+    stats_polling_interval_s: z.int().min(0).optional(),
+    free_page_reporting: z.boolean().optional(),
+  }),
   'PUT /actions': z.strictObject({ action_type: z.enum(['InstanceStart', 'FlushMetrics', 'SendCtrlAltDel']) }),
   'PATCH /vm': z.strictObject({ state: z.enum(['Paused', 'Resumed']) }),
   'PUT /snapshot/create': z.strictObject({

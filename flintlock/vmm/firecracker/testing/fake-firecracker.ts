@@ -3,6 +3,7 @@
 import { closeSync, constants, existsSync, openSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { connect, createServer as createSocketServer, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { bootMemory, FakeVm } from '../../fake/host.ts';
@@ -13,6 +14,7 @@ const firstHostPort = 1_073_741_824;
 const configures: ReadonlySet<Operation> = new Set<Operation>([
   ...(['PUT /machine-config', 'PUT /boot-source', 'PUT /drives', 'PUT /vsock', 'PUT /entropy'] as const),
   'PUT /network-interfaces',
+  'PUT /balloon',
 ]);
 
 const { values } = parseArgs({
@@ -39,6 +41,12 @@ const configured = new Map<Operation, unknown>();
 const drives = new Map<string, string>();
 let vm: FakeVm | undefined;
 let paused = false;
+/** The guest has a message that its vsock was reset, which it sees when it goes on. */
+let resetIsDue = false;
+/** As in 1.16: what is resumed without that message is given nothing more by vsock. */
+let deaf = false;
+/** From the host, each with its end in the guest. */
+const channels = new Map<Socket, Duplex>();
 
 function perform(operation: Operation, body: unknown): void {
   if (configures.has(operation)) configure(operation, body);
@@ -99,7 +107,15 @@ function setPaused(wanted: boolean): void {
   const running = started();
   paused = wanted;
   if (wanted) running.pause();
-  else running.resume();
+  else resume(running);
+}
+
+function resume(running: FakeVm): void {
+  running.resume();
+  if (resetIsDue) for (const socket of channels.keys()) socket.destroy();
+  else for (const [socket, guest] of channels) socket.unpipe(guest);
+  deaf = !resetIsDue;
+  resetIsDue = false;
 }
 
 function createSnapshot({
@@ -109,6 +125,7 @@ function createSnapshot({
 }: z.infer<(typeof bodies)['PUT /snapshot/create']>): void {
   const { memory } = started();
   if (!paused) throw new Refusal('Cannot create snapshot: the microVM is running');
+  resetIsDue = true;
   const { uds_path } = configured.get('PUT /vsock') as { uds_path: string };
   writeFileSync(snapshot_path, JSON.stringify({ uds_path, kind, drives: [...drives] }));
   writeFileSync(mem_file_path, JSON.stringify({ bootId: memory.bootId }));
@@ -126,7 +143,8 @@ function loadSnapshot({ snapshot_path, mem_backend, resume_vm }: z.infer<(typeof
     serveVsock(uds_path);
     configured.set('PUT /vsock', { uds_path });
     run({ ...bootMemory(), bootId });
-    if (!resume_vm) setPaused(true);
+    resetIsDue = true;
+    setPaused(!resume_vm);
   } catch (error) {
     setTimeout(() => process.exit(1), 10);
     throw new Refusal(`Load snapshot error: ${error}`);
@@ -189,8 +207,13 @@ function admit(socket: Socket, line: string): void {
   socket.write(`OK ${firstHostPort}\n`);
   const guest = vm.dial();
   guest.on('error', () => socket.destroy()).on('close', () => socket.destroy());
-  socket.on('close', () => guest.destroy());
-  socket.pipe(guest).pipe(socket);
+  channels.set(socket, guest);
+  socket.on('close', () => {
+    channels.delete(socket);
+    guest.destroy();
+  });
+  guest.pipe(socket);
+  if (!deaf) socket.pipe(guest);
 }
 
 async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
