@@ -74,6 +74,7 @@ export function describeDriver(name: string, makeHarness: (stateFolder: string) 
       assert.equal(first, 'silence');
       await driver.resume(vm);
       await (driver.resumesEndChannels ? assert.rejects(answer, { reason: guestLost }) : answer);
+      guest.close();
       await askOnce(vm);
       await driver.destroy(vm);
     });
