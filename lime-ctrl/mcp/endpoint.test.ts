@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import test from 'node:test';
 import { makeLocalMachine } from '../testing/local-machine.ts';
 import { eras, startEndpoint } from '../testing/mcp-endpoint.ts';
+import { unanswered } from './server/transport/lost-answer.ts';
 
 const initialize = {
   jsonrpc: '2.0',
@@ -87,7 +88,7 @@ test('2025-11-25: a stream that was lost is resumed', { timeout: 20_000 }, async
     structuredContent: { stdout: string };
   };
   assert.equal(result.structuredContent.stdout, 'one\ntwo\n');
-  const numberOf = (id: string) => Number(id.split('-')[1]);
+  const numberOf = (id: string) => Number.parseInt(id.split('-')[1] ?? '', 10);
   assert.ok(rest.every(({ id }) => numberOf(id) > numberOf(lastId)));
 });
 
@@ -123,11 +124,16 @@ test('2025-11-25: another replica, or this one after a restart, goes on with the
   assert.equal((await post(two.url, { jsonrpc: '2.0', id: 5, method: 'tools/list' }, session)).status, 404);
 });
 
-test('2025-11-25: a connection that was ended is not there any more', { timeout: 20_000 }, async () => {
+test('2025-11-25: a connection that was ended is not there any more, and its calls are answered', {
+  timeout: 20_000,
+}, async () => {
   await using endpoint = await startEndpoint();
   const session = { 'mcp-session-id': await openConnection(endpoint.url) };
+  const open = await post(endpoint.url, call(7, 'sleep 60'), session);
   const ended = await fetch(endpoint.url, { method: 'DELETE', headers: session });
   assert.equal(ended.status, 200);
+  const told = events(await open.text()).find(({ message }) => message.id === 7)?.message as { error?: unknown };
+  assert.deepEqual(told.error, unanswered);
   assert.equal((await post(endpoint.url, call(2, 'id'), session)).status, 404);
 });
 

@@ -1,5 +1,6 @@
 // The MCP gateway of one replica: who may call which session, and what answers. Invariant: all that replicas must agree on is
 // in the API server (sessions, keys) or in the token; the rest may be lost with the process.
+import { setImmediate } from 'node:timers/promises';
 import type { McpSession } from '@tvm/api/kinds/mcp-session.ts';
 import type { MicroVm } from '@tvm/api/kinds/microvm.ts';
 import type { Clock } from '@tvm/kit/clock.ts';
@@ -124,12 +125,16 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     };
   }
 
-  function endSession(session: McpSession | undefined): void {
-    const uid = session?.metadata.uid;
-    if (uid === undefined) return;
-    open.endBelow(uid, Number.POSITIVE_INFINITY);
+  async function endSession(uid: string): Promise<void> {
     machines.forget(uid);
-    handlers.endSession(uid).catch((error) => log.error({ err: error, session: uid }, 'session not ended'));
+    try {
+      // Calls that are open are answered; what they are told is on its way before their streams are cut.
+      await handlers.endSession(uid);
+      await setImmediate();
+    } catch (error) {
+      log.error({ err: error, session: uid }, 'session not ended');
+    }
+    open.endBelow(uid, Number.POSITIVE_INFINITY);
   }
 
   function releaseOthers(): void {
@@ -162,9 +167,10 @@ export function makeGateway(deps: GatewayDeps): Gateway {
     },
     async run(signal) {
       const stop = sessions.subscribe(({ object, previous }) => {
-        if (!object) endSession(previous);
-        else if (endedAtMs(object) !== undefined && previous && endedAtMs(previous) === undefined) endSession(object);
-        else open.endBelow(object.metadata.uid ?? '', generationOf(object));
+        const { uid = '' } = (object ?? previous)?.metadata ?? {};
+        const isOver = !object || (endedAtMs(object) !== undefined && previous && endedAtMs(previous) === undefined);
+        if (isOver) void endSession(uid);
+        else open.endBelow(uid, generationOf(object));
       });
       const unsubscribe = replicas.subscribe(releaseOthers);
       await Promise.all([activity.run(signal), open.run(signal)]);

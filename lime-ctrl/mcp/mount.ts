@@ -159,7 +159,7 @@ function follow(
 /** The answer of the replica at this URL, which it belongs to, or the request when it is to be served here. */
 async function sentOn(
   { base }: MountDeps,
-  { req }: Context<AppEnv>,
+  { req, env }: Context<AppEnv>,
   at: string,
   request: Request,
 ): Promise<Response | Request> {
@@ -169,7 +169,7 @@ async function sentOn(
   const { host } = new URL(base());
   const answer = await sendOn({ url, method, headers: req.raw.headers, host, body, signal });
   const again = method === 'GET' || method === 'HEAD' ? {} : { body };
-  return answer ?? new Request(request.url, { method, headers, signal, ...again });
+  return answer ? cutWhenBroken(answer, env) : new Request(request.url, { method, headers, signal, ...again });
 }
 
 function refusal(resource: string, error: TvmError): Response {

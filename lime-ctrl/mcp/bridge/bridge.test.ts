@@ -62,6 +62,25 @@ test('servers end with their connection, with the session, and with the bridge',
   }
 });
 
+test(
+  'a call whose connection is ended is answered; so is one that is asked about where that is not known',
+  options,
+  async () => {
+    await using bridge = await startBridge();
+    const client = await bridge.connect('legacy', 'legacy');
+    const waiting = assert.rejects(textOf(client, 'wait'), /whether the request was carried out is not known/);
+    await until(async () => (await textOf(client, 'waiting')) === '1');
+    await bridge.bridge.endSession('session-1');
+    await waiting;
+    const lastEventId = `0123456789ab-3.${Buffer.from('"a call"').toString('base64url')}`;
+    const headers = { accept: 'text/event-stream', 'mcp-session-id': 'of-another', 'last-event-id': lastEventId };
+    const response = await fetch(bridge.url('legacy'), { headers });
+    const [, data = ''] = /^data: (.*)$/m.exec(await response.text()) ?? [];
+    const { id, error } = JSON.parse(data);
+    assert.deepEqual([id, error.data.reason], ['a call', 'ConnectionEnded']);
+  },
+);
+
 test('the processes of one server end, whichever replica started them; those of others go on', options, async () => {
   await using bridge = await startBridge();
   await using other = await startBridge({ clientOf: () => bridge.local.client });

@@ -12,6 +12,7 @@ import { makeGuest, type Place } from '../machine/guest.ts';
 import { idHeldBy } from '../peers/holder.ts';
 import { makeEventBudgets } from '../server/transport/event-budget.ts';
 import { readJson } from '../server/transport/json-body.ts';
+import { lostAnswer } from '../server/transport/lost-answer.ts';
 import { rpcErrorResponse } from '../server/transport/rpc-error.ts';
 import { type Child, type ChildDeps, startChild } from './child.ts';
 import { clientOf } from './eras.ts';
@@ -100,7 +101,9 @@ export function makeBridge(deps: BridgeDeps): Bridge {
     const id = request.headers.get('mcp-session-id');
     if (!id) return withoutSession(request);
     const connection = connections.get(id);
-    if (!connection || !isSame(connection.owner, owner)) return rpcErrorResponse(404, -32001, 'Session not found');
+    if (!connection || !isSame(connection.owner, owner)) {
+      return lostAnswer(request.headers.get('last-event-id')) ?? rpcErrorResponse(404, -32001, 'Session not found');
+    }
     connection.usedAtMs = clock.now();
     if (request.method !== 'DELETE' && !connection.front.ended) {
       const { uid } = await placeOf(context);

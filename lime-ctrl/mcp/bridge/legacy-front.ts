@@ -113,6 +113,12 @@ export function makeLegacyFront({ id, child, opened, budget, log, onClosed }: Le
     void transport.close();
   }
 
+  async function answerOpen(why: TvmError): Promise<void> {
+    const left = [...open.keys()];
+    open.clear();
+    for (const each of left) await deliver(goneOf(each, why));
+  }
+
   function takeFromClient(message: Message): void {
     if (isRequest(message)) {
       open.set(message.id, message);
@@ -130,11 +136,9 @@ export function makeLegacyFront({ id, child, opened, budget, log, onClosed }: Le
   transport.onerror = (error) => log.debug({ why: error.message }, 'MCP connection');
   // Told as the answer to the client's first request; when that was refused, to nobody.
   opened.catch(() => undefined);
-  void child.ended.then(async (why) => {
+  void child.ended.then((why) => {
     ended ??= why;
-    const left = [...open.keys()];
-    open.clear();
-    for (const each of left) await deliver(goneOf(each, why));
+    return answerOpen(why);
   });
 
   return {
@@ -158,6 +162,7 @@ export function makeLegacyFront({ id, child, opened, budget, log, onClosed }: Le
     },
     async close(why) {
       ended ??= why;
+      if (why) await answerOpen(why);
       child.end();
       await transport.close();
     },

@@ -1,6 +1,7 @@
 // Several replicas behind one address that takes turns: connections that live in one of them are reached through each.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server';
 import fc from 'fast-check';
@@ -28,13 +29,15 @@ test('an id names its holder while that one lives; else all choose the same one,
   );
 });
 
+const unanswered = /whether the request was carried out is not known/;
 const nobody = 'http://127.0.0.1:1';
 
 interface Pair extends AsyncDisposable {
   replicas: [Harness, Harness];
   living: string[];
   urls: Map<string, string>;
-  connect(server?: string): Promise<Client>;
+  /** `first`: the replica that gets its first request, and so holds the connection. */
+  connect(server?: string, first?: 0 | 1): Promise<Client>;
   /** How many requests each has got from clients. */
   asked: number[];
 }
@@ -45,6 +48,11 @@ function extend(server: McpServer): void {
     const params = { message: 'Who?', requestedSchema: { type: 'object' as const, properties: {} } };
     const { action } = await context.mcpReq.elicitInput(params, { relatedRequestId: context.mcpReq.id });
     return { content: [{ type: 'text' as const, text: action }] };
+  });
+  server.registerTool('hang', {}, ({ mcpReq: { signal } }: ServerContext) => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    signal.addEventListener('abort', () => reject(signal.reason));
+    return promise;
   });
 }
 
@@ -94,14 +102,20 @@ async function startPair(): Promise<Pair> {
     living,
     urls,
     asked,
-    async connect(server) {
+    async connect(server, first) {
+      let next = first;
+      const chosen: typeof fetch = (input, init) => {
+        if (next !== undefined) turn = 1 - next;
+        next = undefined;
+        return inTurn(input, init);
+      };
       const path = server === undefined ? '/mcp' : `/servers/${server}/mcp`;
       const options = { capabilities: { elicitation: {} }, versionNegotiation: { mode: 'legacy' as const } };
       const client = new Client({ name: 'test', version: '1' }, options);
       client.setRequestHandler('elicitation/create', async () => ({ action: 'decline' as const }));
       const requestInit = { headers: { authorization: `Bearer ${token}` } };
       const url = new URL(urlOf(session).replace(/\/mcp$/, path));
-      await client.connect(new StreamableHTTPClientTransport(url, { fetch: inTurn, requestInit }));
+      await client.connect(new StreamableHTTPClientTransport(url, { fetch: chosen, requestInit }));
       clients.push(client);
       return client;
     },
@@ -130,13 +144,17 @@ test('two replicas behind one address', { timeout: 30_000 }, async (t) => {
   await t.test(
     'a replica that goes: its connections are opened again at the other, be it still taken for alive',
     async () => {
-      const clients = [await pair.connect(), await pair.connect()];
+      const held = await pair.connect(undefined, 1);
+      const clients = [held, await pair.connect(undefined, 0)];
+      const call = assert.rejects(textOf(held, 'hang'), unanswered);
+      await setTimeout(300);
       await pair.replicas[1][Symbol.asyncDispose]();
       pair.urls.delete('b');
       for (const living of [['a', 'b'], ['a']]) {
         pair.living.splice(0, 2, ...living);
         for (const client of clients) assert.equal(await textOf(client, 'ask'), 'decline');
       }
+      await call;
     },
   );
 });

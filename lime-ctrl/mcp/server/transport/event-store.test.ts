@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
 import { makeEventBudgets } from './event-budget.ts';
-import { makeEventStore } from './event-store.ts';
+import { makeEventStore, requestOf } from './event-store.ts';
 
 const message = (at: number) => ({ jsonrpc: '2.0' as const, method: 'notifications/progress', params: { at } });
 
@@ -61,4 +61,24 @@ test('the connections of a session share a budget: who holds most gives first; a
   assert.ok(!large.holds(inLarge[0] ?? '') && large.holds(inLarge.at(-1) ?? ''));
   for (const store of [large, small, other, other]) store[Symbol.dispose]();
   assert.deepEqual([budgets.size, large.holds(inLarge.at(-1) ?? '')], [0, false]);
+});
+
+test('the id of an event says which request its stream answers, and may stand in a header; of strange ids nothing is believed', async () => {
+  const requests = fc.oneof(fc.integer(), fc.string({ maxLength: 256, unit: 'binary' }));
+  await fc.assert(
+    fc.asyncProperty(requests, async (request) => {
+      const store = makeEventStore({ events: 16, bytes: 1_000_000 }, makeEventBudgets().of('a'));
+      const id = await store.answering(request, () => store.storeEvent('a', message(1)));
+      const other = await store.storeEvent('b', message(1));
+      assert.deepEqual([requestOf(id), requestOf(other)], [request, undefined]);
+      assert.match(id, /^[\x21-\x7e]+$/);
+      assert.deepEqual([store.holds(id), store.isOfAnother(id)], [true, false]);
+      const another = makeEventStore({ events: 16, bytes: 1_000_000 }, makeEventBudgets().of('a'));
+      assert.deepEqual([another.holds(id), another.isOfAnother(id)], [false, true]);
+    }),
+  );
+  const encoded = (text: string) => `0123456789ab-1.${Buffer.from(text).toString('base64url')}`;
+  for (const strange of ['', '1', 'x'.repeat(10_000), '0123456789ab-1.', ...['{', '{}', '[1]', 'null'].map(encoded)]) {
+    assert.equal(requestOf(strange), undefined);
+  }
 });

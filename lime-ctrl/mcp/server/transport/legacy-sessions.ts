@@ -12,6 +12,7 @@ import type { Seal } from '../../seal.ts';
 import { makeEventBudgets } from './event-budget.ts';
 import { type EventStore, makeEventStore } from './event-store.ts';
 import { LegacyTransport } from './legacy-transport.ts';
+import { lostAnswer } from './lost-answer.ts';
 import { rpcErrorResponse } from './rpc-error.ts';
 import { withEnd } from './with-end.ts';
 
@@ -185,8 +186,8 @@ export function makeLegacySessions(deps: LegacyDeps): LegacySessions {
       if (!connection.events.isOfAnother(lastEventId)) {
         return rpcErrorResponse(400, -32000, 'Bad Request: there is no such event any more');
       }
-      // Of the connection as it was before it was opened again: what comes from now on is what there is.
-      return answer(connection, withoutLastEvent(request), body);
+      // Of the connection as it was before it was opened again. Of what it listens to, what comes from now on is what there is.
+      return lostAnswer(lastEventId) ?? answer(connection, withoutLastEvent(request), body);
     },
     claim(sessionUid, id, message) {
       const connection = connections.get(id);

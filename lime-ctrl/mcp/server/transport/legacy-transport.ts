@@ -1,7 +1,8 @@
 // The streams of one 2025-11-25 connection as the library has them, and what it leaves out: updates of resources wait for a client
 // that does not listen yet, and what both sides wait for is known. Invariant: what waits is bounded, one update a resource.
 import { type JSONRPCMessage, WebStandardStreamableHTTPServerTransport } from '@modelcontextprotocol/server';
-import type { EventStore } from './event-store.ts';
+import { type EventStore, isRequestId, type RequestId } from './event-store.ts';
+import { unanswered } from './lost-answer.ts';
 import { makeOpenExchanges } from './open-exchanges.ts';
 import { withEnd } from './with-end.ts';
 
@@ -40,7 +41,9 @@ export class LegacyTransport extends WebStandardStreamableHTTPServerTransport {
   /** `body` is what a POST brought, read already. */
   async serve(request: Request, body: unknown): Promise<Response> {
     for (const message of Array.isArray(body) ? body : [body]) this.#exchanges.received(message);
-    const response = await this.handleRequest(request, body === undefined ? {} : { parsedBody: body });
+    const response = await this.#events.answering(requestIn(body), () =>
+      this.handleRequest(request, body === undefined ? {} : { parsedBody: body }),
+    );
     if (request.method !== 'GET' || !response.ok || !this.#listensBy(request)) return response;
     this.#listening += 1;
     await this.#tellUpdates();
@@ -61,7 +64,11 @@ export class LegacyTransport extends WebStandardStreamableHTTPServerTransport {
     }
   }
 
+  /** Requests that are open are answered first: a client waits for a stream that ends without an answer. */
   override async close(): Promise<void> {
+    for (const id of this.#exchanges.open().filter(isRequestId)) {
+      await this.send({ jsonrpc: '2.0', id, error: unanswered }).catch((error) => this.onerror?.(error));
+    }
     await super.close();
     this.#events[Symbol.dispose]();
     this.#updates.clear();
@@ -78,6 +85,12 @@ export class LegacyTransport extends WebStandardStreamableHTTPServerTransport {
     this.#updates.clear();
     for (const message of waiting) await super.send(message);
   }
+}
+
+/** The id of the one request that a POST brought; undefined when it is not one. */
+function requestIn(body: unknown): RequestId | undefined {
+  const { id, method } = (body ?? {}) as { id?: unknown; method?: unknown };
+  return method !== undefined && isRequestId(id) ? id : undefined;
 }
 
 /** The resource that a message says has changed; undefined for every other message. */

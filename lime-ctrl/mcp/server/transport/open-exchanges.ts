@@ -11,6 +11,8 @@ export interface OpenExchanges {
   sent(message: unknown): void;
   /** Whether it answers a request that is open, or cancels one. True once for each. */
   claim(message: unknown): boolean;
+  /** The ids of requests of the client that are open. */
+  open(): unknown[];
 }
 
 type Role = { kind: 'request' | 'answer' | 'cancellation'; id: unknown };
@@ -37,6 +39,7 @@ export function makeOpenExchanges(): OpenExchanges {
       if (role?.kind === 'answer') return asked.delete(role.id);
       return role?.kind === 'cancellation' && open.delete(role.id);
     },
+    open: () => [...open],
   };
 }
 
