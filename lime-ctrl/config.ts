@@ -44,6 +44,7 @@ const environment = z.object({
   TVM_MCP_ORIGINS: z.string().default(''),
   TVM_SESSION_TOKEN_SECONDS: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
   TVM_PORT_URL_SECONDS: z.coerce.number().int().min(0).max(longestPortUrlSeconds).default(longestPortUrlSeconds),
+  TVM_DRAIN_SECONDS: z.coerce.number().min(0).default(0),
   TVM_REPLICA_NAME: z.string().default(hostname()),
   ...tracingVariables,
   TVM_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info'),
@@ -80,6 +81,8 @@ export interface Config {
   namespaceQuota: Limits;
   maxQueuedExecutions: number;
   bootDeadlineMs: number;
+  /** How long the end waits for requests under way. */
+  drainMs: number;
   leaseNamespace: string;
   /** The longest life of a URL of a port; 0: none are given out. */
   portUrlSeconds: number;
@@ -124,6 +127,7 @@ export function loadConfig(env: Record<string, string | undefined> = process.env
     namespaceQuota: namespaceQuotaOf(set.TVM_NAMESPACE_QUOTA),
     maxQueuedExecutions: set.TVM_MAX_QUEUED_EXECUTIONS,
     bootDeadlineMs: set.TVM_BOOT_TIMEOUT_SECONDS * 1000,
+    drainMs: set.TVM_DRAIN_SECONDS * 1000,
     leaseNamespace: set.TVM_LEASE_NAMESPACE ?? set.TVM_NAMESPACE ?? 'default',
     portUrlSeconds: set.TVM_PORT_URL_SECONDS,
     gateway: {

@@ -15,6 +15,7 @@ import { makeKubernetesAccess } from './access/kubernetes.ts';
 import { makeTokenFileAccess } from './access/token-file.ts';
 import { loadConfig } from './config.ts';
 import { noteDenials } from './denials.ts';
+import { drain } from './drain.ts';
 import { makeAdmission } from './engine/admission.ts';
 import { makeEngine } from './engine/engine.ts';
 import { interpreterOfImage } from './engine/languages.ts';
@@ -40,8 +41,9 @@ import { pendingDemand } from './scaling/pending.ts';
 
 const config = loadConfig();
 const log = makeLogger('lime-ctrl', config.logLevel);
+const closeMs = 10_000;
 
-await runMain(log, async (signal) => {
+async function serveUntil(signal: AbortSignal): Promise<void> {
   const clock = systemClock;
   const registry = makeRegistry();
   const metrics = makeLimeMetrics([registry]);
@@ -160,19 +162,22 @@ await runMain(log, async (signal) => {
     name: 'lime-ctrl',
     identity: config.replica,
   };
+  // What serves goes on while requests that are under way end; another leads from the beginning of that.
+  const over = new AbortController();
+  const serving = gateway.run(over.signal);
   const running = [
-    nodes.run(signal),
-    replicas.run(signal),
-    reflectors.microVms.run(signal),
-    reflectors.pools.run(signal),
-    reflectors.snapshots.run(signal),
-    reflectors.sessions.run(signal),
-    ...(quotas ? [quotas.run(signal)] : []),
-    whenListed(replicas, signal).then(() => pool.run(signal)),
-    declarePools({ pools: reflectors.pools, pool, replicas, quota, ...(quotas && { quotas }) }, signal),
-    gateway.run(signal),
+    nodes.run(over.signal),
+    replicas.run(over.signal),
+    reflectors.microVms.run(over.signal),
+    reflectors.pools.run(over.signal),
+    reflectors.snapshots.run(over.signal),
+    reflectors.sessions.run(over.signal),
+    ...(quotas ? [quotas.run(over.signal)] : []),
+    whenListed(replicas, over.signal).then(() => pool.run(over.signal)),
+    declarePools({ pools: reflectors.pools, pool, replicas, quota, ...(quotas && { quotas }) }, over.signal),
+    serving,
     runWhileLeading(election, (_, term) => lead(leadDeps, term), signal),
-    tellTroubles({ tell, troubles, clock }, signal),
+    tellTroubles({ tell, troubles, clock }, over.signal),
   ];
   // With connections of its own: callers who are being checked do not hold up the controllers.
   using reviewClient = makeHttpsClient(config.loadKube());
@@ -200,7 +205,13 @@ await runMain(log, async (signal) => {
     log.info({ url: rest.url, flintlocks: fleet.nodes().map(({ name }) => name) }, 'serving');
     notifyReady({ url: rest.url });
     await Promise.race([aborted(signal), Promise.all(running)]);
+    if (config.drainMs > 0) await drain({ rest, gateway, clock, log }, config.drainMs);
+    over.abort();
+    // It tells clients of what is not answered, before their connections are cut.
+    await serving;
   }
   await Promise.all(running);
   await recorder.flush();
-});
+}
+
+await runMain(log, serveUntil, config.drainMs + closeMs);

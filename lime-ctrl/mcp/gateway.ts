@@ -68,6 +68,8 @@ export interface Gateway {
   /** The REST server listens there; requests come after that. */
   serveAt(url: string): void;
   addRoutes(app: App): void;
+  /** Lets go of connections that nothing is under way on, so that their clients come back at other replicas. */
+  letGo(): Promise<void>;
   /** Until the signal aborts; then it ends what it holds. */
   run(signal: AbortSignal): Promise<void>;
 }
@@ -165,6 +167,7 @@ export function makeGateway(deps: GatewayDeps): Gateway {
       };
       addSessionMount(app, { ...routes, base: () => publicUrl, origins: () => rules });
     },
+    letGo: () => handlers.release(() => false),
     async run(signal) {
       const stop = sessions.subscribe(({ object, previous }) => {
         const { uid = '' } = (object ?? previous)?.metadata ?? {};

@@ -10,7 +10,14 @@ const headersTimeoutMs = 10_000;
 /** For the whole of an upload. */
 const requestTimeoutMs = 3_600_000;
 
-export async function serveRest(deps: AppDeps & SocketServerDeps, address: ListenAddress): Promise<RunningServer> {
+const lookForIdleMs = 100;
+
+export interface RunningRest extends RunningServer {
+  /** Takes no more connections. Resolves when the last has ended; those without a request under way end at once. */
+  takeNoMore(): Promise<void>;
+}
+
+export async function serveRest(deps: AppDeps & SocketServerDeps, address: ListenAddress): Promise<RunningRest> {
   const app = makeApp(deps);
   const server = createAdaptorServer({
     fetch: app.fetch,
@@ -25,6 +32,14 @@ export async function serveRest(deps: AppDeps & SocketServerDeps, address: Liste
   const url = await listen(server, address);
   return {
     url,
+    takeNoMore: () =>
+      new Promise((resolve) => {
+        const looking = setInterval(() => server.closeIdleConnections(), lookForIdleMs);
+        server.close(() => {
+          clearInterval(looking);
+          resolve();
+        });
+      }),
     async [Symbol.asyncDispose]() {
       sockets[Symbol.dispose]();
       await closeServer(server);

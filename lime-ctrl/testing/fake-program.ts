@@ -1,5 +1,5 @@
 // What a process of the fake flintlock does: the source text is a list of lines, "print X", "err X", "cat", "exit N",
-// "sleep MS", "forever" (prints without end), "hang" (never ends), "env NAME", "interpreter" (prints the one it was asked to run in).
+// "forever" (prints without end), "hang" (never ends), "env NAME", "interpreter" (prints the one it was asked to run in).
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { TvmError } from '@tvm/api/errors.ts';
 import type { ExecRequest } from '@tvm/api/gen/tvm/flintlock/v1/flintlock_pb.js';

@@ -31,7 +31,7 @@ import { makeQuota } from '../quota/quota.ts';
 import { makeReflectors } from '../reflectors.ts';
 import { type Replicas, soleReplica } from '../replicas/replicas.ts';
 import { makeKeptProcesses } from '../rest/kept-processes.ts';
-import { serveRest } from '../rest/server.ts';
+import { type RunningRest, serveRest } from '../rest/server.ts';
 import { type EchoHandlers, makeEchoHandlers } from './echo-handlers.ts';
 import { type FakeFlintlock, makeFakeFlintlock } from './fake-flintlock.ts';
 
@@ -47,6 +47,7 @@ export interface Harness extends AsyncDisposable {
   /** What answers the requests of MCP sessions. */
   handlers: EchoHandlers;
   gateway: Gateway;
+  rest: RunningRest;
   fetch: (path: string, init?: RequestInit) => Promise<Response>;
 }
 
@@ -168,6 +169,7 @@ export async function startHarness(
     engine,
     handlers,
     gateway,
+    rest,
     fetch: (path, init = {}) => {
       const headers = { authorization: `Bearer ${testToken}`, ...(init.headers as Record<string, string> | undefined) };
       return fetch(`${rest.url}${path}`, { ...init, headers });

@@ -136,6 +136,15 @@ describe('a cluster', () => {
     await untilInstalled();
   });
 
+  it('ends its replicas in order: what is under way is answered', async () => {
+    const running = tvm.vvm(token, 'execute', "import time; time.sleep(8); print('answered')");
+    await sleep(3_000);
+    await tvm.kubectl('-n', 'tvm-system', 'delete', 'pod', '-l', 'app.kubernetes.io/name=lime-ctrl', '--wait=false');
+    const { stdout, stderr } = await running;
+    assert.deepEqual([stdout, stderr], ['answered\n', '']);
+    await untilInstalled();
+  });
+
   it('goes on when the leader ends in the middle of making a machine', async () => {
     const before = await livingLeader();
     await tvm.apply(microVm('interrupted'));
