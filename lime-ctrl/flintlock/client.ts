@@ -1,5 +1,5 @@
 // The RPC client of one flintlock. Invariant: what it throws is a TvmError with the node's own code, reason and hint.
-import { connect, Socket } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { type CallOptions, type Client, createClient, type Interceptor, type Transport } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
@@ -39,7 +39,7 @@ export function connectFlintlock(
   let socket: Socket | undefined;
   let closed = false;
   const createConnection = () => {
-    socket = closed ? failed(new Error('the node is no longer used')) : dial(address, path, secure ? tls : undefined);
+    socket = closed ? failed(notUsed()) : dial(address, path, secure ? tls : undefined);
     return socket;
   };
   const baseUrl = `${secure ? 'https' : 'http'}://${path ? 'localhost' : address}`;
@@ -50,9 +50,13 @@ export function connectFlintlock(
     client: flintlockClientOver(transport),
     close() {
       closed = true;
-      socket?.destroy();
+      socket?.destroy(notUsed());
     },
   };
+}
+
+function notUsed(): Error {
+  return Object.assign(new Error('the node is no longer used'), { code: 'ECONNABORTED' });
 }
 
 function dial(address: string, path: string | undefined, tls: FlintlockTls | undefined): Socket {
@@ -69,9 +73,12 @@ function dial(address: string, path: string | undefined, tls: FlintlockTls | und
   }
 }
 
-/** The caller learns of it as of any connection that cannot be made. */
+/**
+ * A connection that fails a moment later, as one does that cannot be made: the caller learns of it. The library takes a socket that
+ * is destroyed already for connected, and its error then ends the process.
+ */
 function failed(error: Error): Socket {
-  return new Socket().destroy(error);
+  return connect({ host: 'nowhere.invalid', port: 1, lookup: (_host, _options, found) => found(error, []) });
 }
 
 type AnyMethod = (...args: unknown[]) => unknown;
