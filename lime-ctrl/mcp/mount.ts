@@ -15,7 +15,7 @@ import type { ServerHandler, SessionContext, SessionHandler } from './contract.t
 import { withCors } from './cors.ts';
 import type { OnAnswered } from './metrics.ts';
 import type { OpenRequests } from './open-requests.ts';
-import { elsewhere, type Peers, sendOn } from './peers/send-on.ts';
+import { elsewhere, type Peer, type Peers, sendOn, whileLiving } from './peers/send-on.ts';
 import type { SessionLimits, Use } from './session-limits.ts';
 import { metadataPath, serverPath, sessionPath } from './sessions/session-url.ts';
 import { transfersPath } from './transfers.ts';
@@ -156,18 +156,20 @@ function follow(
   });
 }
 
-/** The answer of the replica at this URL, which it belongs to, or the request when it is to be served here. */
+/** The answer of the replica that it belongs to, or the request when it is to be served here. */
 async function sentOn(
-  { base }: MountDeps,
+  { base, peers }: MountDeps,
   { req, env }: Context<AppEnv>,
-  at: string,
+  peer: Peer,
   request: Request,
 ): Promise<Response | Request> {
   const { method, headers, signal } = request;
+  const living = whileLiving(peers, peer);
+  env.outgoing.once('close', () => living[Symbol.dispose]());
   const body = new Uint8Array(await request.arrayBuffer());
-  const url = new URL(`${new URL(req.url).pathname}`, at);
+  const url = new URL(new URL(req.url).pathname, peer.url);
   const { host } = new URL(base());
-  const answer = await sendOn({ url, method, headers: req.raw.headers, host, body, signal });
+  const answer = await sendOn({ url, method, headers: req.raw.headers, host, body, signal, gone: living.signal });
   const again = method === 'GET' || method === 'HEAD' ? {} : { body };
   return answer ? cutWhenBroken(answer, env) : new Request(request.url, { method, headers, signal, ...again });
 }

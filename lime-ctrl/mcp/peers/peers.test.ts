@@ -1,9 +1,12 @@
 // Several replicas behind one address that takes turns: connections that live in one of them are reached through each.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import test from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import type { McpServer, ServerContext } from '@modelcontextprotocol/server';
+import { listen } from '@tvm/kit/listen.ts';
 import fc from 'fast-check';
 import { soleReplica } from '../../replicas/replicas.ts';
 import { type Harness, startHarness } from '../../testing/harness.ts';
@@ -38,6 +41,10 @@ interface Pair extends AsyncDisposable {
   urls: Map<string, string>;
   /** `first`: the replica that gets its first request, and so holds the connection. */
   connect(server?: string, first?: 0 | 1): Promise<Client>;
+  /** What a client of that connection is answered by the first replica. */
+  call(connection: Client, tool: string): Promise<Response>;
+  /** Both read anew who lives. */
+  read(): void;
   /** How many requests each has got from clients. */
   asked: number[];
 }
@@ -75,8 +82,13 @@ async function startPair(): Promise<Pair> {
     return served;
   };
   const settings = { makeHandlers, gateway: { publicUrl: 'https://tvm.example' } };
+  const readers = new Set<() => void>();
   const replica = (own: string) => ({
     ...soleReplica(own),
+    subscribe(reader: () => void) {
+      readers.add(reader);
+      return () => readers.delete(reader);
+    },
     living: () => living,
     urlOf: (name: string) => urls.get(name) ?? nobody,
   });
@@ -102,6 +114,19 @@ async function startPair(): Promise<Pair> {
     living,
     urls,
     asked,
+    read: () => {
+      for (const reader of [...readers]) reader();
+    },
+    call({ transport }, name) {
+      const headers = {
+        authorization: `Bearer ${token}`,
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+        'mcp-session-id': transport?.sessionId ?? '',
+      };
+      const body = JSON.stringify({ jsonrpc: '2.0', id: 'x', method: 'tools/call', params: { name, arguments: {} } });
+      return fetch(new URL(new URL(urlOf(session)).pathname, first.url), { method: 'POST', headers, body });
+    },
     async connect(server, first) {
       let next = first;
       const chosen: typeof fetch = (input, init) => {
@@ -140,6 +165,24 @@ test('two replicas behind one address', { timeout: 30_000 }, async (t) => {
     const other = await pair.connect('legacy');
     for (const count of ['1', '2', '3']) assert.equal(await textOf(client, 'count'), count);
     assert.equal(await textOf(other, 'count'), '1');
+  });
+  await t.test('a replica that falls silent is waited for while it is taken for alive, no longer', async () => {
+    const client = await pair.connect(undefined, 1);
+    const silent = createServer((socket) => socket.on('error', () => {}));
+    const there = pair.urls.get('b') ?? '';
+    const taken = once(silent, 'connection');
+    pair.urls.set('b', await listen(silent, { host: '127.0.0.1', port: 0 }));
+    const call = pair.call(client, 'ask');
+    await taken;
+    pair.read();
+    assert.equal(await Promise.race([call, setTimeout(100)]), undefined);
+    pair.living.pop();
+    pair.read();
+    const response = await call;
+    assert.deepEqual([response.status, ((await response.json()) as { reason: string }).reason], [503, 'ReplicaGone']);
+    pair.living.push('b');
+    pair.urls.set('b', there);
+    silent.close();
   });
   await t.test(
     'a replica that goes: its connections are opened again at the other, be it still taken for alive',

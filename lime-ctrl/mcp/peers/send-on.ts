@@ -7,7 +7,12 @@ import { hopByHop } from '../../ports/headers.ts';
 import type { Replicas } from '../../replicas/replicas.ts';
 import { holderOf } from './holder.ts';
 
-export type Peers = Pick<Replicas, 'own' | 'living' | 'urlOf'>;
+export type Peers = Pick<Replicas, 'own' | 'living' | 'urlOf' | 'subscribe'>;
+
+export interface Peer {
+  name: string;
+  url: string;
+}
 
 /** On a request that was sent on. Whoever else sets it is served here, and nothing more. */
 const sentOnHeader = 'x-tvm-sent-on';
@@ -15,13 +20,23 @@ const connectMs = 5_000;
 /** This server's own business with its caller, or with the other replica. */
 const notSentOn = new Set([...hopByHop, 'content-length', 'host', 'expect']);
 
-/** The URL of the replica that a request belongs to; undefined: this one. `server`: an MCP server inside the machine. */
-export function elsewhere(peers: Peers, headers: Headers, uid: string, server: string | undefined): string | undefined {
+/** The replica that a request belongs to; undefined: this one. `server`: an MCP server inside the machine. */
+export function elsewhere(peers: Peers, headers: Headers, uid: string, server: string | undefined): Peer | undefined {
   const living = peers.living();
   if (living.length < 2 || headers.has(sentOnHeader)) return undefined;
   const id = headers.get('mcp-session-id') ?? (server === undefined ? undefined : JSON.stringify([uid, server]));
   const holder = id === undefined ? undefined : holderOf(id, living);
-  return holder === undefined || holder === peers.own ? undefined : peers.urlOf(holder);
+  const url = holder === undefined || holder === peers.own ? undefined : peers.urlOf(holder);
+  return holder === undefined || url === undefined ? undefined : { name: holder, url };
+}
+
+/** Aborts when the replica does not live any more: one whose host lost its power closes no connection. Dispose of it. */
+export function whileLiving(peers: Peers, { name }: Peer): { signal: AbortSignal } & Disposable {
+  const gone = new AbortController();
+  const stop = peers.subscribe(() => {
+    if (!peers.living().includes(name)) gone.abort();
+  });
+  return { signal: gone.signal, [Symbol.dispose]: stop };
 }
 
 export interface SentOn {
@@ -32,16 +47,20 @@ export interface SentOn {
   /** The name that this server is called by. */
   host: string;
   body: Uint8Array;
+  /** The caller left. */
   signal: AbortSignal;
+  /** The other replica does not live any more. */
+  gone: AbortSignal;
 }
 
 /** The other replica's answer; undefined when it could not be reached. Throws unavailable when it broke off. */
-export function sendOn({ url, method, headers, host, body, signal }: SentOn): Promise<Response | undefined> {
+export function sendOn({ url, method, headers, host, body, signal, gone }: SentOn): Promise<Response | undefined> {
   const sent = { ...plain(headers), host, [sentOnHeader]: '1' };
   const length = method === 'GET' ? {} : { 'content-length': String(body.length) };
   return new Promise((resolve, reject) => {
     let connected = false;
-    const outgoing = requestOf(url, { method, headers: { ...sent, ...length }, agent: false, signal });
+    const either = AbortSignal.any([signal, gone]);
+    const outgoing = requestOf(url, { method, headers: { ...sent, ...length }, agent: false, signal: either });
     const late = setTimeout(() => outgoing.destroy(new Error('no connection')), connectMs);
     outgoing.on('socket', (socket) =>
       socket.once('connect', () => {
