@@ -159,7 +159,7 @@ test('a missing Secret is waited for; its values reach the machine and no object
 
 test('ttlSeconds deletes', async () => {
   await using harness = await startHarness();
-  await harness.kube.create(microVms, microVm('brief', { ttlSeconds: 1 }));
+  await harness.kube.create(microVms, microVm('brief', { ttlSeconds: 3 }));
   await phaseIs(harness, 'brief', 'Running');
   await gone(harness, 'brief');
 });

@@ -141,5 +141,6 @@ test('a socket that a kubelet removes as soon as it is there leaves nothing that
   const opening = openEndpoint(folder, 'plugin.sock', { calls, log, onWatch: () => undefined });
   rmSync(join(folder, 'plugin.sock'));
   await assert.rejects(opening, { code: 'ENOENT' });
-  assert.equal(listening(), before);
+  // Connections of other tests may end meanwhile.
+  assert.ok(listening() <= before);
 });

@@ -136,13 +136,13 @@ test('who has no good token cannot tell sessions that are from those that are no
 
 test('sessions that are over, deleted, revoked or made anew take no old token', async () => {
   await using harness = await startHarness();
-  const ended = await makeSession(harness, 'ended', { ttlSeconds: 1 });
+  const ended = await makeSession(harness, 'ended', { ttlSeconds: 3 });
   const token = await tokenOf(harness, ended);
   const state = async () => (await harness.kube.get(mcpSessions, 'default', 'ended')).status?.state;
   await eventually(async () => (await state()) === 'Expired');
   await eventually(async () => {
     const response = await post(urlOf(ended), token);
-    return response.status === 401 && /over: its 1 s/.test(response.headers.get('www-authenticate') ?? '');
+    return response.status === 401 && /over: its 3 s/.test(response.headers.get('www-authenticate') ?? '');
   });
   await eventually(() => harness.flintlock.machines.size === 0);
   const first = await makeSession(harness, 'again');

@@ -271,7 +271,7 @@ test('a URL that was changed, is over, or for a machine that started anew is non
   assert.equal(await status(at(await harness.gateway.seal.close('port', '', past))), 404);
   const far = { ...past, untilMs: Date.now() + 99_000_000 };
   assert.equal(await status(at(await harness.gateway.seal.close('port', '', far))), 404);
-  const brief = { ...past, untilMs: Date.now() + 1_500 };
+  const brief = { ...past, untilMs: Date.now() + 3_000 };
   const { socket, opened } = open(at(await harness.gateway.seal.close('port', '', brief)));
   assert.equal(await opened, 101);
   await once(socket, 'close');
