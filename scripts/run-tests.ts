@@ -5,6 +5,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { obtainKubernetes } from '../test/cluster/obtain.ts';
+import { readConfig } from '../test/config.ts';
 
 interface Tier {
   matches: (file: string) => boolean;
@@ -47,6 +49,8 @@ if (files.length === 0) {
   console.error(`run-tests: no test file in tier ${name} matches ${filters.join(' ') || 'it'}`);
   process.exit(1);
 }
+// Compiling it takes longer than a test may, once.
+if (name !== 'unit') await obtainKubernetes(readConfig(), (line) => console.error(`run-tests: ${line}`));
 
 /** The exit code. What several print at once is shown one after the other. */
 async function run(tierFlags: string[], some: string[], alone: boolean): Promise<number> {

@@ -126,7 +126,7 @@ test('limits of a run hold in its machine; wrong ones are refused', async () => 
 import os, signal, time
 children = []
 try:
-    while len(children) < 200:
+    while len(children) < 100:
         child = os.fork()
         if child == 0:
             time.sleep(60)
@@ -137,7 +137,7 @@ except BlockingIOError:
 for child in children:
     os.kill(child, signal.SIGKILL)
 print(len(children))`;
-  assert.equal(await service.ok(['execute', forks]), '200\n');
+  assert.equal(await service.ok(['execute', forks]), '100\n');
   const limited = Number(await service.ok(['execute', '--limit', 'processes=40', '--limit', 'cpuPercent=90', forks]));
   assert.ok(limited > 0 && limited < 40, `${limited} processes`);
   const needless = await service.vvm(['execute', '--limit', 'networkBytesPerSecond=65536', 'pass']);

@@ -49,6 +49,28 @@ describe('machines on a real node', () => {
     (await onNode('pgrep -f "$1" || true', pattern)).split('\n').filter(Boolean);
   const addressOf = async (pod: string) => (await tvm.read('pod', pod)).status.podIP;
 
+  const isThere = async (pid: string) => (await onNode('test ! -e "/proc/$1" || echo there', pid)) !== '';
+
+  /** The user id of a monitor. */
+  const checkSandbox = async (pid: string, flintlock: string) => {
+    const status = await onNode('cat "/proc/$1/status"', pid);
+    const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
+    const uids = new Set(field('Uid').split('\t'));
+    assert.equal(uids.size, 1, status);
+    const [uid = ''] = uids;
+    assert.match(uid, /^2\d{5}$/);
+    for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb']) assert.match(field(`Cap${set}`), /^0+$/, set);
+    assert.deepEqual([field('NoNewPrivs'), field('Seccomp')], ['1', '2']);
+    for (const space of ['net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup']) {
+      const [own, outside] = await Promise.all(
+        [pid, flintlock].map((process) => onNode('readlink "/proc/$1/ns/$2"', process, space)),
+      );
+      assert.notEqual(own, outside, space);
+    }
+    assert.match(await onNode('cat "/proc/$1/cgroup"', pid), /\/tvm\/\w+\/\w+$/m);
+    return uid;
+  };
+
   it('starts one with a network of its own and a limit of its processor time', async () => {
     await tvm.apply(webServer('listed'), webServer('unlisted'));
     await tvm.kubectl('wait', '--for=condition=Ready', 'pod/listed', 'pod/unlisted', '--timeout=60s');
@@ -60,28 +82,17 @@ describe('machines on a real node', () => {
 
   it('has every monitor in a sandbox: a user of its own, no capability, namespaces that flintlock is not in', async () => {
     const [flintlock = ''] = await pidsOf('^/usr/local/bin/node .*flintlock/main.ts');
-    const pids = await pidsOf(monitors);
-    assert.ok(pids.length > 0);
-    const users = new Set<string>();
-    for (const pid of pids) {
-      const status = await onNode('cat "/proc/$1/status"', pid);
-      const field = (name: string) => new RegExp(`^${name}:\\s*(.*)$`, 'm').exec(status)?.[1] ?? '';
-      const uids = new Set(field('Uid').split('\t'));
-      assert.equal(uids.size, 1, status);
-      const [uid = ''] = uids;
-      assert.match(uid, /^2\d{5}$/);
-      users.add(uid);
-      for (const set of ['Inh', 'Prm', 'Eff', 'Bnd', 'Amb']) assert.match(field(`Cap${set}`), /^0+$/, set);
-      assert.deepEqual([field('NoNewPrivs'), field('Seccomp')], ['1', '2']);
-      for (const space of ['net', 'mnt', 'pid', 'ipc', 'uts', 'cgroup']) {
-        const [own, outside] = await Promise.all(
-          [pid, flintlock].map((process) => onNode('readlink "/proc/$1/ns/$2"', process, space)),
-        );
-        assert.notEqual(own, outside, space);
+    const users: string[] = [];
+    for (const pid of await pidsOf(monitors)) {
+      try {
+        users.push(await checkSandbox(pid, flintlock));
+      } catch (error) {
+        // One that makes a template ends while it is looked at.
+        if (await isThere(pid)) throw error;
       }
-      assert.match(await onNode('cat "/proc/$1/cgroup"', pid), /\/tvm\/\w+\/\w+$/m);
     }
-    assert.equal(users.size, pids.length);
+    assert.ok(users.length > 0);
+    assert.equal(new Set(users).size, users.length);
   });
 
   it('lets it reach what is listed: no other pod, not the node, not the API server', async () => {
